@@ -1,0 +1,135 @@
+// Package catalog keeps what an account has configured: accounts, tokens, events
+// and the names they bore over time, optimizations with variations and goals.
+//
+// Everything is read whole into a [Snapshot] and changed through [Store.Change],
+// one change at a time, so that a rule over several rows (a name belongs to at most
+// one event, R3) holds. Rows are appended; the highest version of a key counts.
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Account is one customer.
+type Account struct {
+	CustomerID string    `ch:"customer_id"`
+	Origins    []string  `ch:"origins"` // that its browsers may send from; none means any
+	CreatedAt  time.Time `ch:"created_at"`
+	Version    uint64    `ch:"version"`
+}
+
+// EventName is an interval in which an event bore a name: From is inclusive, To
+// exclusive, and nil while it bears it (R3).
+type EventName struct {
+	CustomerID string     `ch:"customer_id"`
+	EventID    string     `ch:"event_id"`
+	APIName    string     `ch:"api_name"`
+	From       time.Time  `ch:"valid_from"`
+	To         *time.Time `ch:"valid_to"`
+	Version    uint64     `ch:"version"`
+}
+
+// Optimization is an A/B test or personalization.
+type Optimization struct {
+	CustomerID     string `ch:"customer_id"`
+	OptimizationID string `ch:"optimization_id"`
+	Name           string `ch:"name"`
+	Version        uint64 `ch:"version"`
+}
+
+// Variation is one of the versions that an optimization shows.
+type Variation struct {
+	CustomerID     string  `ch:"customer_id"`
+	OptimizationID string  `ch:"optimization_id"`
+	VariationID    string  `ch:"variation_id"`
+	Name           string  `ch:"name"`
+	IsBaseline     bool    `ch:"is_baseline"`
+	Weight         float64 `ch:"weight"` // share of the traffic, relative to the others
+	Position       uint32  `ch:"position"`
+	IsDeleted      bool    `ch:"is_deleted"`
+	Version        uint64  `ch:"version"`
+}
+
+// Goal is an event attached to an optimization.
+type Goal struct {
+	CustomerID     string `ch:"customer_id"`
+	OptimizationID string `ch:"optimization_id"`
+	EventID        string `ch:"event_id"`
+	IsPrimary      bool   `ch:"is_primary"`
+	IsDeleted      bool   `ch:"is_deleted"`
+	Version        uint64 `ch:"version"`
+}
+
+// Snapshot is the whole catalog at one version. It is not changed once it is made.
+type Snapshot struct {
+	Version       uint64
+	Accounts      map[string]Account
+	Tokens        map[string]Token                           // by public prefix
+	Names         map[string][]EventName                     // by account, in order of From
+	Optimizations map[string]map[string]Optimization         // by account, id
+	Variations    map[string]map[string]map[string]Variation // by account, optimization, id
+	Goals         map[string]map[string]map[string]Goal      // by account, optimization, event
+}
+
+// Sentinels for what the callers branch on.
+var (
+	ErrInvalidToken = errors.New("no such token")
+	ErrNotFound     = errors.New("not found")
+	ErrConflict     = errors.New("conflict")
+)
+
+// MaxIDBytes bounds every id and name, as spec 3.1 has it for events.
+const MaxIDBytes = 256
+
+func checkID(what, id string) error {
+	switch {
+	case id == "":
+		return fmt.Errorf("%s must not be empty", what)
+	case len(id) > MaxIDBytes:
+		return fmt.Errorf("%s has %d bytes, at most %d are allowed", what, len(id), MaxIDBytes)
+	}
+	return nil
+}
+
+// VariationsOf lists an optimization's variations in their order.
+func (s *Snapshot) VariationsOf(customerID, optimizationID string) []Variation {
+	var list []Variation
+	for _, v := range s.Variations[customerID][optimizationID] {
+		if !v.IsDeleted {
+			list = append(list, v)
+		}
+	}
+	slices.SortFunc(list, func(a, b Variation) int { return int(a.Position) - int(b.Position) })
+	return list
+}
+
+// GoalsOf lists an optimization's goals, the primary one first.
+func (s *Snapshot) GoalsOf(customerID, optimizationID string) []Goal {
+	var list []Goal
+	for _, g := range s.Goals[customerID][optimizationID] {
+		if !g.IsDeleted {
+			list = append(list, g)
+		}
+	}
+	slices.SortFunc(list, func(a, b Goal) int {
+		switch {
+		case a.IsPrimary != b.IsPrimary && a.IsPrimary:
+			return -1
+		case a.IsPrimary != b.IsPrimary:
+			return 1
+		case a.EventID < b.EventID:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return list
+}
+
+// AllowsOrigin reports whether a browser on that origin may send for the account.
+func (a Account) AllowsOrigin(origin string) bool {
+	return origin == "" || len(a.Origins) == 0 || slices.Contains(a.Origins, origin)
+}

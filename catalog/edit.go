@@ -1,0 +1,350 @@
+package catalog
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Edit is a change under way: each method checks its rule against the catalog as
+// it is after the methods before, and notes the rows to write.
+type Edit struct {
+	*Snapshot
+	now time.Time
+
+	accounts      []Account
+	tokens        []Token
+	names         []EventName
+	optimizations []Optimization
+	variations    []Variation
+	goals         []Goal
+	changes       []change
+}
+
+// change is a row of catalog_changes.
+type change struct {
+	Version    uint64    `ch:"version"`
+	ChangedAt  time.Time `ch:"changed_at"`
+	Source     string    `ch:"source"`
+	CustomerID string    `ch:"customer_id"`
+	Change     string    `ch:"change"`
+}
+
+func (e *Edit) note(customerID, format string, args ...any) {
+	e.changes = append(e.changes, change{CustomerID: customerID, Change: fmt.Sprintf(format, args...)})
+}
+
+// PutAccount adds an account. Of one that exists it sets the origins, if any are
+// given, and leaves the rest.
+func (e *Edit) PutAccount(customerID string, origins []string) error {
+	if err := checkID("the account's id", customerID); err != nil {
+		return err
+	}
+	for _, origin := range origins {
+		if err := checkOrigin(origin); err != nil {
+			return err
+		}
+	}
+	account, exists := e.Accounts[customerID]
+	if exists && (len(origins) == 0 || slices.Equal(origins, account.Origins)) {
+		return nil
+	}
+	if !exists {
+		account = Account{CustomerID: customerID, Origins: []string{}, CreatedAt: e.now}
+	}
+	if len(origins) > 0 {
+		account.Origins = origins
+	}
+	e.Accounts[customerID] = account
+	e.accounts = append(e.accounts, account)
+	e.note(customerID, "account put, origins %v", account.Origins)
+	return nil
+}
+
+func checkOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, "/") != u.Scheme+"://"+u.Host || strings.HasSuffix(origin, "/") {
+		return fmt.Errorf("%q is no origin; give scheme and host, as https://www.example.com", origin)
+	}
+	return nil
+}
+
+// AddToken makes a token. Its name must not be that of a live one.
+func (e *Edit) AddToken(customerID, name string) (Secret, error) {
+	if err := e.PutAccount(customerID, nil); err != nil {
+		return Secret{}, err
+	}
+	if err := checkID("the token's name", name); err != nil {
+		return Secret{}, err
+	}
+	if _, err := e.liveToken(customerID, name); err == nil {
+		return Secret{}, fmt.Errorf("%w: account %s has a token named %q; revoke it first, or choose another name", ErrConflict, customerID, name)
+	}
+	secret, token := newToken(customerID, name, e.now)
+	e.Tokens[token.Prefix] = token
+	e.tokens = append(e.tokens, token)
+	e.note(customerID, "token %q added", name)
+	return secret, nil
+}
+
+// RevokeToken ends a token's life at once.
+func (e *Edit) RevokeToken(customerID, name string) error {
+	token, err := e.liveToken(customerID, name)
+	if err != nil {
+		return err
+	}
+	token.RevokedAt = &e.now
+	e.Tokens[token.Prefix] = token
+	e.tokens = append(e.tokens, token)
+	e.note(customerID, "token %q revoked", name)
+	return nil
+}
+
+func (e *Edit) liveToken(customerID, name string) (Token, error) {
+	for _, token := range e.Tokens {
+		if token.CustomerID == customerID && token.Name == name && token.RevokedAt == nil {
+			return token, nil
+		}
+	}
+	return Token{}, fmt.Errorf("%w: account %s has no live token named %q; `tieback token list %s` shows them", ErrNotFound, customerID, name, customerID)
+}
+
+// AddEvent makes an event that bears apiName since from; an empty eventID is made
+// up. It returns the event's id.
+func (e *Edit) AddEvent(customerID, apiName, eventID string, from time.Time) (string, error) {
+	if err := e.PutAccount(customerID, nil); err != nil {
+		return "", err
+	}
+	if eventID == "" {
+		eventID = "evt_" + strings.ReplaceAll(uuid.Must(uuid.NewV7()).String(), "-", "")
+	}
+	if last, exists := known(e.Names[customerID], eventID); exists && (last.To == nil || last.To.After(from)) {
+		return "", fmt.Errorf("%w: account %s has an event %s already, named %q since %s; `tieback event rename` changes its name",
+			ErrConflict, customerID, eventID, last.APIName, last.From.Format(time.RFC3339Nano))
+	}
+	return eventID, e.PutName(EventName{CustomerID: customerID, EventID: eventID, APIName: apiName, From: from})
+}
+
+// RenameEvent gives an event another name from now on (R3).
+func (e *Edit) RenameEvent(customerID, eventID, newName string) error {
+	name, err := e.currentName(customerID, eventID)
+	if err != nil {
+		return err
+	}
+	if name.APIName == newName {
+		return fmt.Errorf("%w: event %s bears the name %q already", ErrConflict, eventID, newName)
+	}
+	next := EventName{CustomerID: customerID, EventID: eventID, APIName: newName, From: e.now}
+	if by, taken := takenBy(e.Names[customerID], next); taken {
+		return nameTakenError(next, by)
+	}
+	name.To = &e.now
+	if err := e.PutName(name); err != nil {
+		return err
+	}
+	return e.PutName(next)
+}
+
+// ArchiveEvent frees an event's name from now on (R3).
+func (e *Edit) ArchiveEvent(customerID, eventID string) error {
+	name, err := e.currentName(customerID, eventID)
+	if err != nil {
+		return err
+	}
+	name.To = &e.now
+	return e.PutName(name)
+}
+
+func (e *Edit) currentName(customerID, eventID string) (EventName, error) {
+	names := e.Names[customerID]
+	name, ok := current(names, eventID)
+	if !ok {
+		if _, exists := known(names, eventID); exists {
+			return EventName{}, fmt.Errorf("%w: event %s of account %s is archived", ErrNotFound, eventID, customerID)
+		}
+		return EventName{}, fmt.Errorf("%w: account %s has no event %s; `tieback event list %s` shows them", ErrNotFound, customerID, eventID, customerID)
+	}
+	if name.From.After(e.now) {
+		return EventName{}, fmt.Errorf("%w: event %s bears its name from %s on only", ErrConflict, eventID, name.From.Format(time.RFC3339Nano))
+	}
+	return name, nil
+}
+
+// PutName adds an interval or replaces the one of the same event, name and From.
+func (e *Edit) PutName(n EventName) error {
+	if err := checkID("the event's id", n.EventID); err != nil {
+		return err
+	}
+	if err := checkID("the event's apiName", n.APIName); err != nil {
+		return err
+	}
+	if n.To != nil && n.To.Before(n.From) {
+		return fmt.Errorf("the name %q ends (%s) before it begins (%s)", n.APIName, n.To.Format(time.RFC3339Nano), n.From.Format(time.RFC3339Nano))
+	}
+	if by, taken := takenBy(e.Names[n.CustomerID], n); taken {
+		return nameTakenError(n, by)
+	}
+	if err := e.PutAccount(n.CustomerID, nil); err != nil {
+		return err
+	}
+	e.Names[n.CustomerID] = putName(e.Names[n.CustomerID], n)
+	e.names = append(e.names, n)
+	if n.To == nil {
+		e.note(n.CustomerID, "event %s bears the name %q from %s", n.EventID, n.APIName, n.From.Format(time.RFC3339Nano))
+	} else {
+		e.note(n.CustomerID, "event %s bears the name %q from %s to %s", n.EventID, n.APIName, n.From.Format(time.RFC3339Nano), n.To.Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+// PutOptimization adds an optimization or replaces its name and variations. The
+// first variation is the baseline unless one says that it is.
+func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
+	if err := checkID("the optimization's id", o.OptimizationID); err != nil {
+		return err
+	}
+	if len(variations) == 0 {
+		return fmt.Errorf("optimization %s needs at least one variation", o.OptimizationID)
+	}
+	variations, err := completeVariations(o, variations)
+	if err != nil {
+		return err
+	}
+	if err := e.PutAccount(o.CustomerID, nil); err != nil {
+		return err
+	}
+	if e.Optimizations[o.CustomerID] == nil {
+		e.Optimizations[o.CustomerID] = map[string]Optimization{}
+	}
+	e.Optimizations[o.CustomerID][o.OptimizationID] = o
+	e.optimizations = append(e.optimizations, o)
+
+	before := e.Variations[o.CustomerID][o.OptimizationID]
+	after := make(map[string]Variation, len(variations))
+	for _, v := range variations {
+		after[v.VariationID] = v
+	}
+	for id, v := range before {
+		if _, kept := after[id]; !kept && !v.IsDeleted {
+			v.IsDeleted = true
+			after[id] = v
+		}
+	}
+	if e.Variations[o.CustomerID] == nil {
+		e.Variations[o.CustomerID] = map[string]map[string]Variation{}
+	}
+	e.Variations[o.CustomerID][o.OptimizationID] = after
+	e.variations = slices.AppendSeq(e.variations, maps.Values(after))
+	e.note(o.CustomerID, "optimization %s put, %d variations", o.OptimizationID, len(variations))
+	return nil
+}
+
+func completeVariations(o Optimization, variations []Variation) ([]Variation, error) {
+	variations = slices.Clone(variations)
+	seen := map[string]bool{}
+	baselines := 0
+	for i := range variations {
+		v := &variations[i]
+		v.CustomerID, v.OptimizationID, v.Position = o.CustomerID, o.OptimizationID, uint32(i)
+		if err := checkID("a variation's id", v.VariationID); err != nil {
+			return nil, err
+		}
+		if seen[v.VariationID] {
+			return nil, fmt.Errorf("variation %q is given twice", v.VariationID)
+		}
+		seen[v.VariationID] = true
+		if v.Weight < 0 {
+			return nil, fmt.Errorf("the weight of variation %q is negative", v.VariationID)
+		}
+		if v.IsBaseline {
+			baselines++
+		}
+	}
+	switch baselines {
+	case 0:
+		variations[0].IsBaseline = true
+	case 1:
+	default:
+		return nil, fmt.Errorf("optimization %s has %d baselines, one is allowed", o.OptimizationID, baselines)
+	}
+	return variations, nil
+}
+
+// AddGoal attaches an event to an optimization, both of which must exist. A primary
+// goal takes the place of the one before.
+func (e *Edit) AddGoal(g Goal) error {
+	if _, ok := e.Optimizations[g.CustomerID][g.OptimizationID]; !ok {
+		return fmt.Errorf("%w: account %s has no optimization %s; `tieback optimization list %s` shows them", ErrNotFound, g.CustomerID, g.OptimizationID, g.CustomerID)
+	}
+	if _, ok := known(e.Names[g.CustomerID], g.EventID); !ok {
+		return fmt.Errorf("%w: account %s has no event %s; `tieback event list %s` shows their ids", ErrNotFound, g.CustomerID, g.EventID, g.CustomerID)
+	}
+	if g.IsPrimary {
+		for _, other := range e.GoalsOf(g.CustomerID, g.OptimizationID) {
+			if other.IsPrimary && other.EventID != g.EventID {
+				other.IsPrimary = false
+				e.putGoal(other)
+			}
+		}
+	}
+	e.putGoal(g)
+	return nil
+}
+
+// RemoveGoal detaches an event from an optimization.
+func (e *Edit) RemoveGoal(customerID, optimizationID, eventID string) error {
+	goal, ok := e.Goals[customerID][optimizationID][eventID]
+	if !ok || goal.IsDeleted {
+		return fmt.Errorf("%w: event %s is no goal of optimization %s of account %s", ErrNotFound, eventID, optimizationID, customerID)
+	}
+	goal.IsDeleted = true
+	e.putGoal(goal)
+	return nil
+}
+
+// SetGoals replaces all goals of an optimization. Unlike AddGoal it takes an event
+// that is not known (yet): the lines of an import come in any order.
+func (e *Edit) SetGoals(customerID, optimizationID string, goals []Goal) error {
+	wanted := map[string]bool{}
+	primaries := 0
+	for _, g := range goals {
+		if err := checkID("a goal's eventId", g.EventID); err != nil {
+			return err
+		}
+		wanted[g.EventID] = true
+		if g.IsPrimary {
+			primaries++
+		}
+	}
+	if primaries > 1 {
+		return fmt.Errorf("optimization %s has %d primary goals, one is allowed", optimizationID, primaries)
+	}
+	for _, g := range e.GoalsOf(customerID, optimizationID) {
+		if !wanted[g.EventID] {
+			g.IsDeleted = true
+			e.putGoal(g)
+		}
+	}
+	for _, g := range goals {
+		g.CustomerID, g.OptimizationID = customerID, optimizationID
+		e.putGoal(g)
+	}
+	return nil
+}
+
+func (e *Edit) putGoal(g Goal) {
+	if e.Goals[g.CustomerID] == nil {
+		e.Goals[g.CustomerID] = map[string]map[string]Goal{}
+	}
+	if e.Goals[g.CustomerID][g.OptimizationID] == nil {
+		e.Goals[g.CustomerID][g.OptimizationID] = map[string]Goal{}
+	}
+	e.Goals[g.CustomerID][g.OptimizationID][g.EventID] = g
+	e.goals = append(e.goals, g)
+	e.note(g.CustomerID, "goal %s of optimization %s put, primary %t, removed %t", g.EventID, g.OptimizationID, g.IsPrimary, g.IsDeleted)
+}

@@ -1,0 +1,88 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// endOfTime stands for an open end when intervals are compared.
+var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (n EventName) end() time.Time {
+	if n.To == nil {
+		return endOfTime
+	}
+	return *n.To
+}
+
+// overlaps reports whether there is a moment at which both hold.
+func (n EventName) overlaps(o EventName) bool {
+	start := n.From
+	if o.From.After(start) {
+		start = o.From
+	}
+	return start.Before(n.end()) && start.Before(o.end())
+}
+
+func (n EventName) sameInterval(o EventName) bool {
+	return n.EventID == o.EventID && n.APIName == o.APIName && n.From.Equal(o.From)
+}
+
+// takenBy returns the other event that bears n's name at some moment of n (R3).
+func takenBy(names []EventName, n EventName) (EventName, bool) {
+	for _, other := range names {
+		if other.APIName == n.APIName && other.EventID != n.EventID && other.overlaps(n) {
+			return other, true
+		}
+	}
+	return EventName{}, false
+}
+
+// current returns the interval of the name that the event bears now, which is its
+// last one, if it has no end.
+func current(names []EventName, eventID string) (EventName, bool) {
+	for _, name := range slices.Backward(names) {
+		if name.EventID == eventID && name.To == nil {
+			return name, true
+		}
+	}
+	return EventName{}, false
+}
+
+// known returns the last interval of an event, ended or not.
+func known(names []EventName, eventID string) (EventName, bool) {
+	for _, name := range slices.Backward(names) {
+		if name.EventID == eventID {
+			return name, true
+		}
+	}
+	return EventName{}, false
+}
+
+// putName adds n to names, in order of From, or replaces the same interval.
+func putName(names []EventName, n EventName) []EventName {
+	for i, other := range names {
+		if other.sameInterval(n) {
+			names = slices.Clone(names)
+			names[i] = n
+			return names
+		}
+	}
+	at, _ := slices.BinarySearchFunc(names, n, func(a, b EventName) int {
+		if c := a.From.Compare(b.From); c != 0 {
+			return c
+		}
+		return -1 // after those that begin at the same moment
+	})
+	return slices.Insert(slices.Clone(names), at, n)
+}
+
+func nameTakenError(n, by EventName) error {
+	until := "and bears it still"
+	if by.To != nil {
+		until = "until " + by.To.Format(time.RFC3339Nano)
+	}
+	return fmt.Errorf("%w: the name %q belongs to event %s of account %s since %s %s; at one moment a name belongs to at most one event: rename or archive that one first, or begin later with --from",
+		ErrConflict, n.APIName, by.EventID, n.CustomerID, by.From.Format(time.RFC3339Nano), until)
+}

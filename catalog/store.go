@@ -1,0 +1,262 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tieback/tieback/warehouse"
+)
+
+// Store reads and changes the catalog in ClickHouse.
+type Store struct {
+	db  *warehouse.DB
+	now func() time.Time
+}
+
+// NewStore returns the catalog in db. now is the clock that renames and archives
+// take effect by.
+func NewStore(db *warehouse.DB, now func() time.Time) *Store { return &Store{db: db, now: now} }
+
+// Version returns the number of the newest change.
+func (s *Store) Version(ctx context.Context) (uint64, error) {
+	var version uint64
+	err := s.db.Row(ctx, "select max(version) from catalog_changes", nil, &version)
+	return version, err
+}
+
+// Load reads the whole catalog.
+func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
+	version, err := s.Version(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the catalog: %w", err)
+	}
+	snap := &Snapshot{
+		Version: version, Accounts: map[string]Account{}, Tokens: map[string]Token{}, Names: map[string][]EventName{},
+		Optimizations: map[string]map[string]Optimization{},
+		Variations:    map[string]map[string]map[string]Variation{},
+		Goals:         map[string]map[string]map[string]Goal{},
+	}
+	for _, load := range []func(context.Context, *Snapshot) error{
+		s.loadAccounts, s.loadNames, s.loadOptimizations,
+	} {
+		if err := load(ctx, snap); err != nil {
+			return nil, fmt.Errorf("read the catalog: %w", err)
+		}
+	}
+	return snap, nil
+}
+
+func (s *Store) loadAccounts(ctx context.Context, snap *Snapshot) error {
+	var accounts []Account
+	if err := s.db.Select(ctx, &accounts, "select customer_id, origins, created_at, version from catalog_accounts final", nil); err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		snap.Accounts[a.CustomerID] = a
+	}
+	var tokens []Token
+	if err := s.db.Select(ctx, &tokens, "select customer_id, name, prefix, hash, created_at, revoked_at, version from catalog_tokens final", nil); err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		snap.Tokens[t.Prefix] = t
+	}
+	return nil
+}
+
+func (s *Store) loadNames(ctx context.Context, snap *Snapshot) error {
+	var names []EventName
+	err := s.db.Select(ctx, &names, `select customer_id, event_id, api_name, valid_from, valid_to, version
+		from catalog_event_names final order by customer_id, valid_from, version`, nil)
+	for _, n := range names {
+		snap.Names[n.CustomerID] = append(snap.Names[n.CustomerID], n)
+	}
+	return err
+}
+
+func (s *Store) loadOptimizations(ctx context.Context, snap *Snapshot) error {
+	var optimizations []Optimization
+	if err := s.db.Select(ctx, &optimizations, "select customer_id, optimization_id, name, version from catalog_optimizations final", nil); err != nil {
+		return err
+	}
+	for _, o := range optimizations {
+		put(snap.Optimizations, o.CustomerID, o.OptimizationID, o)
+	}
+	var variations []Variation
+	if err := s.db.Select(ctx, &variations, `select customer_id, optimization_id, variation_id, name, is_baseline = 1 as is_baseline, weight, position,
+		is_deleted = 1 as is_deleted, version from catalog_variations final`, nil); err != nil {
+		return err
+	}
+	for _, v := range variations {
+		inner := snap.Variations[v.CustomerID]
+		if inner == nil {
+			inner = map[string]map[string]Variation{}
+			snap.Variations[v.CustomerID] = inner
+		}
+		put(inner, v.OptimizationID, v.VariationID, v)
+	}
+	var goals []Goal
+	if err := s.db.Select(ctx, &goals, `select customer_id, optimization_id, event_id, is_primary = 1 as is_primary,
+		is_deleted = 1 as is_deleted, version from catalog_goals final`, nil); err != nil {
+		return err
+	}
+	for _, g := range goals {
+		inner := snap.Goals[g.CustomerID]
+		if inner == nil {
+			inner = map[string]map[string]Goal{}
+			snap.Goals[g.CustomerID] = inner
+		}
+		put(inner, g.OptimizationID, g.EventID, g)
+	}
+	return nil
+}
+
+func put[V any](m map[string]map[string]V, outer, inner string, value V) {
+	if m[outer] == nil {
+		m[outer] = map[string]V{}
+	}
+	m[outer][inner] = value
+}
+
+// Change lets edit change the catalog; source tells who asks. If edit returns an
+// error nothing is written. Changes wait for each other, across processes on one
+// data folder.
+func (s *Store) Change(ctx context.Context, source string, edit func(*Edit) error) error {
+	unlock, err := s.db.Lock(ctx, "catalog", nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	snap, err := s.Load(ctx)
+	if err != nil {
+		return err
+	}
+	e := &Edit{Snapshot: snap, now: s.now().UTC().Truncate(time.Millisecond)}
+	if err := edit(e); err != nil {
+		return err
+	}
+	if len(e.changes) == 0 {
+		return nil
+	}
+	if err := s.write(ctx, e, source); err != nil {
+		return fmt.Errorf("write the catalog: %w", err)
+	}
+	return nil
+}
+
+// write appends the rows. The change itself comes last: it tells running services
+// that there is something new to read.
+func (s *Store) write(ctx context.Context, e *Edit, source string) error {
+	version := e.Version + 1
+	for i := range e.accounts {
+		e.accounts[i].Version = version
+	}
+	for i := range e.tokens {
+		e.tokens[i].Version = version
+	}
+	for i := range e.names {
+		e.names[i].Version = version
+	}
+	for i := range e.optimizations {
+		e.optimizations[i].Version = version
+	}
+	for i := range e.variations {
+		e.variations[i].Version = version
+	}
+	for i := range e.goals {
+		e.goals[i].Version = version
+	}
+	for i := range e.changes {
+		e.changes[i].Version, e.changes[i].ChangedAt, e.changes[i].Source = version, e.now, source
+	}
+	for _, insert := range []func() error{
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_accounts", e.accounts) },
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_tokens", e.tokens) },
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_event_names", e.names) },
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_optimizations", e.optimizations) },
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_variations", e.variations) },
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_goals", e.goals) },
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_changes", e.changes) },
+	} {
+		if err := insert(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Live is the catalog as a running service sees it: changes made by any process
+// show within the interval that Follow polls at.
+type Live struct {
+	store *Store
+	snap  atomic.Pointer[Snapshot]
+
+	mu        sync.Mutex
+	refreshed time.Time
+}
+
+// NewLive loads the catalog once.
+func NewLive(ctx context.Context, store *Store) (*Live, error) {
+	l := &Live{store: store}
+	snap, err := store.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.snap.Store(snap)
+	return l, nil
+}
+
+// Snapshot returns the newest catalog that was read.
+func (l *Live) Snapshot() *Snapshot { return l.snap.Load() }
+
+// Follow polls until ctx ends. An engine that does not answer leaves the catalog as
+// it was; failed is told of each such poll.
+func (l *Live) Follow(ctx context.Context, every time.Duration, failed func(error)) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := l.refresh(ctx); err != nil && ctx.Err() == nil {
+				failed(err)
+			}
+		}
+	}
+}
+
+// missInterval bounds how often something unknown makes Refresh read the catalog.
+const missInterval = 50 * time.Millisecond
+
+// Refresh reads the catalog now, for a caller who did not find what was just made.
+// Calls soon after each other read it once.
+func (l *Live) Refresh(ctx context.Context) {
+	l.mu.Lock()
+	recent := time.Since(l.refreshed) < missInterval
+	if !recent {
+		l.refreshed = time.Now()
+	}
+	l.mu.Unlock()
+	if !recent {
+		_ = l.refresh(ctx) // Follow tells of a ClickHouse that does not answer
+	}
+}
+
+func (l *Live) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	version, err := l.store.Version(ctx)
+	if err != nil || version == l.Snapshot().Version {
+		return err
+	}
+	snap, err := l.store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	l.snap.Store(snap)
+	return nil
+}

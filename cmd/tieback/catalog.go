@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/tieback/tieback/catalog"
+)
+
+type accountCmd struct {
+	Add  accountAddCmd  `cmd:"" help:"Add an account, or set the origins of one."`
+	List accountListCmd `cmd:"" help:"List the accounts."`
+}
+
+type accountAddCmd struct {
+	Customer string   `arg:"" help:"The account's id (customerId)."`
+	Origin   []string `placeholder:"URL" sep:"none" help:"An origin that its browsers may send from, as https://www.example.com; any if none is given."`
+}
+
+func (a *accountAddCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.PutAccount(a.Customer, a.Origin) })
+}
+
+type accountListCmd struct{}
+
+func (*accountListCmd) Run(ctx context.Context, p *program) error {
+	return p.withCatalog(ctx, func(snap *catalog.Snapshot) error {
+		t := newTable("account", "origins", "created at")
+		for _, id := range slices.Sorted(maps.Keys(snap.Accounts)) {
+			a := snap.Accounts[id]
+			origins := "any"
+			if len(a.Origins) > 0 {
+				origins = strings.Join(a.Origins, "\n")
+			}
+			t.AppendRow(table.Row{id, origins, stamp(a.CreatedAt)})
+		}
+		return render(p.stdout, t)
+	})
+}
+
+type tokenCmd struct {
+	Add    tokenAddCmd    `cmd:"" help:"Make a token and print it, this once."`
+	List   tokenListCmd   `cmd:"" help:"List an account's tokens."`
+	Revoke tokenRevokeCmd `cmd:"" help:"End a token's life."`
+}
+
+type tokenAddCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	Name     string `arg:"" help:"What to call the token."`
+}
+
+func (t *tokenAddCmd) Run(ctx context.Context, p *program) error {
+	var secret catalog.Secret
+	err := p.change(ctx, func(e *catalog.Edit) (err error) {
+		secret, err = e.AddToken(t.Customer, t.Name)
+		return err
+	})
+	if err == nil {
+		fmt.Fprintln(p.stdout, secret.Reveal())
+	}
+	return err
+}
+
+type tokenListCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+}
+
+func (l *tokenListCmd) Run(ctx context.Context, p *program) error {
+	return p.withCatalog(ctx, func(snap *catalog.Snapshot) error {
+		var tokens []catalog.Token
+		for _, token := range snap.Tokens {
+			if token.CustomerID == l.Customer {
+				tokens = append(tokens, token)
+			}
+		}
+		slices.SortFunc(tokens, func(a, b catalog.Token) int {
+			if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+				return c
+			}
+			return strings.Compare(a.Name, b.Name)
+		})
+		t := newTable("name", "begins with", "created at", "revoked at")
+		for _, token := range tokens {
+			t.AppendRow(table.Row{token.Name, "tb_" + token.Prefix, stamp(token.CreatedAt), stampOr(token.RevokedAt, "")})
+		}
+		return render(p.stdout, t)
+	})
+}
+
+type tokenRevokeCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	Name     string `arg:"" help:"The token's name."`
+}
+
+func (t *tokenRevokeCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.RevokeToken(t.Customer, t.Name) })
+}
+
+type eventCmd struct {
+	Add     eventAddCmd     `cmd:"" help:"Add an event and print its id."`
+	Rename  eventRenameCmd  `cmd:"" help:"Give an event another name from now on."`
+	Archive eventArchiveCmd `cmd:"" help:"Free an event's name from now on."`
+	List    eventListCmd    `cmd:"" help:"List an account's events and the names they bore."`
+}
+
+type eventAddCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	APIName  string `arg:"" name:"apiname" help:"The name that backends send (apiName)."`
+	ID       string `name:"id" placeholder:"EVENTID" help:"The event's id; made up if not given."`
+	From     string `placeholder:"TIME" default:"now" help:"Since when it bears the name, RFC 3339 or now; may lie in the past."`
+}
+
+func (a *eventAddCmd) Run(ctx context.Context, p *program) error {
+	from, err := parseTime(a.From, p.now())
+	if err != nil {
+		return err
+	}
+	var id string
+	err = p.change(ctx, func(e *catalog.Edit) (err error) {
+		id, err = e.AddEvent(a.Customer, a.APIName, a.ID, from)
+		return err
+	})
+	if err == nil {
+		fmt.Fprintln(p.stdout, id)
+	}
+	return err
+}
+
+type eventRenameCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	EventID  string `arg:"" name:"eventid" help:"The event's id."`
+	NewName  string `arg:"" name:"newname" help:"Its name from now on."`
+}
+
+func (r *eventRenameCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.RenameEvent(r.Customer, r.EventID, r.NewName) })
+}
+
+type eventArchiveCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	EventID  string `arg:"" name:"eventid" help:"The event's id."`
+}
+
+func (a *eventArchiveCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.ArchiveEvent(a.Customer, a.EventID) })
+}
+
+type eventListCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+}
+
+func (l *eventListCmd) Run(ctx context.Context, p *program) error {
+	return p.withCatalog(ctx, func(snap *catalog.Snapshot) error {
+		names := slices.Clone(snap.Names[l.Customer])
+		slices.SortStableFunc(names, func(a, b catalog.EventName) int { return strings.Compare(a.EventID, b.EventID) })
+		t := newTable("event", "apiName", "from", "to")
+		for _, n := range names {
+			t.AppendRow(table.Row{n.EventID, n.APIName, stamp(n.From), stampOr(n.To, "")})
+		}
+		return render(p.stdout, t)
+	})
+}
+
+type optimizationCmd struct {
+	Add  optimizationAddCmd  `cmd:"" help:"Add an optimization, or replace its name and variations."`
+	List optimizationListCmd `cmd:"" help:"List an account's optimizations."`
+}
+
+type optimizationAddCmd struct {
+	Customer  string   `arg:"" help:"The account's id."`
+	ID        string   `arg:"" name:"id" help:"The optimization's id."`
+	Name      string   `required:"" help:"What to call it."`
+	Variation []string `required:"" placeholder:"ID[=NAME]" sep:"none" help:"A variation; give the flag once for each."`
+	Baseline  string   `placeholder:"ID" help:"The variation that others are compared with; the first if not given."`
+}
+
+func (a *optimizationAddCmd) Run(ctx context.Context, p *program) error {
+	var variations []catalog.Variation
+	found := a.Baseline == ""
+	for _, text := range a.Variation {
+		id, name, named := strings.Cut(text, "=")
+		if !named {
+			name = id
+		}
+		found = found || id == a.Baseline
+		variations = append(variations, catalog.Variation{
+			VariationID: id, Name: name, IsBaseline: a.Baseline != "" && id == a.Baseline, Weight: 1,
+		})
+	}
+	if !found {
+		return usagef("--baseline %s is none of the variations", a.Baseline)
+	}
+	return p.change(ctx, func(e *catalog.Edit) error {
+		return e.PutOptimization(catalog.Optimization{CustomerID: a.Customer, OptimizationID: a.ID, Name: a.Name}, variations)
+	})
+}
+
+type optimizationListCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+}
+
+func (l *optimizationListCmd) Run(ctx context.Context, p *program) error {
+	return p.withCatalog(ctx, func(snap *catalog.Snapshot) error {
+		t := newTable("optimization", "name", "variations", "goals")
+		for _, id := range slices.Sorted(maps.Keys(snap.Optimizations[l.Customer])) {
+			var variations, goals []string
+			for _, v := range snap.VariationsOf(l.Customer, id) {
+				text := v.VariationID + " (" + v.Name + ")"
+				if v.IsBaseline {
+					text += " baseline"
+				}
+				variations = append(variations, text)
+			}
+			for _, g := range snap.GoalsOf(l.Customer, id) {
+				text := g.EventID
+				if g.IsPrimary {
+					text += " primary"
+				}
+				goals = append(goals, text)
+			}
+			t.AppendRow(table.Row{id, snap.Optimizations[l.Customer][id].Name, strings.Join(variations, "\n"), strings.Join(goals, "\n")})
+		}
+		return render(p.stdout, t)
+	})
+}
+
+type goalCmd struct {
+	Add    goalAddCmd    `cmd:"" help:"Let an event count for an optimization."`
+	Remove goalRemoveCmd `cmd:"" help:"Let it count no longer."`
+}
+
+type goalAddCmd struct {
+	Customer     string `arg:"" help:"The account's id."`
+	Optimization string `arg:"" help:"The optimization's id."`
+	EventID      string `arg:"" name:"eventid" help:"The event's id."`
+	Primary      bool   `help:"It is the goal that the optimization is for."`
+}
+
+func (g *goalAddCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error {
+		return e.AddGoal(catalog.Goal{CustomerID: g.Customer, OptimizationID: g.Optimization, EventID: g.EventID, IsPrimary: g.Primary})
+	})
+}
+
+type goalRemoveCmd struct {
+	Customer     string `arg:"" help:"The account's id."`
+	Optimization string `arg:"" help:"The optimization's id."`
+	EventID      string `arg:"" name:"eventid" help:"The event's id."`
+}
+
+func (g *goalRemoveCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.RemoveGoal(g.Customer, g.Optimization, g.EventID) })
+}
+
+func newTable(columns ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = 0 // as they are written here
+	t.AppendHeader(table.Row(columns))
+	return t
+}
+
+func render(w io.Writer, t table.Writer) error {
+	_, err := fmt.Fprintln(w, t.Render())
+	return err
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func stampOr(t *time.Time, none string) string {
+	if t == nil {
+		return none
+	}
+	return stamp(*t)
+}

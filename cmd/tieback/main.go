@@ -1,0 +1,204 @@
+// Command tieback ties conversions that happen offline back to the variations that
+// people saw on the site. This is the only package that knows flags and environment.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// Exit codes of spec 5.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is an error that the caller's words are to blame for.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// program is what every command works with.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	log            *slog.Logger
+	now            func() time.Time
+
+	dataDir       string
+	clickhouseURL string
+}
+
+// cli is every command and flag of spec 5.
+type cli struct {
+	Data       string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
+	ClickHouse string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://HOST:8123 or clickhouse://HOST:9000; the embedded engine if not given." placeholder:"URL"`
+	Verbose    bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Tell more on standard error."`
+
+	Serve        serveCmd        `cmd:"" help:"Run the ingest service and the scheduler."`
+	Run          runCmd          `cmd:"" help:"Run the nightly job by hand; with a range, compute those days anew."`
+	Import       importCmd       `cmd:"" help:"Load history from NDJSON files; - is standard input, .gz and .zst are unpacked."`
+	SQL          sqlCmd          `cmd:"" name:"sql" help:"Run a statement on ClickHouse as the operator."`
+	Account      accountCmd      `cmd:"" help:"Accounts and the origins that their browsers may send from."`
+	Token        tokenCmd        `cmd:"" help:"Tokens that backends send conversions with."`
+	Event        eventCmd        `cmd:"" help:"Custom events and their names over time."`
+	Optimization optimizationCmd `cmd:"" help:"Optimizations and their variations."`
+	Goal         goalCmd         `cmd:"" help:"Which events count for which optimization."`
+	Explain      explainCmd      `cmd:"" help:"Tell what became of a conversion, and why."`
+	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
+	Migrate      migrateCmd      `cmd:"" help:"Bring the schema up to date."`
+	Demo         demoCmd         `cmd:"" help:"Show the whole of it on a fresh folder."`
+	Engine       engineCmd       `cmd:"" hidden:"" help:"Host the embedded engine (other commands start it)."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now}
+	code := p.main(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// main runs one command line and returns its exit code.
+func (p *program) main(ctx context.Context, args []string) int {
+	var c cli
+	exited, code := false, 0
+	parser, err := kong.New(&c, kong.Name("tieback"),
+		kong.Description("Ties offline conversions to the variations that people saw."),
+		kong.Writers(p.stdout, p.stderr), kong.UsageOnError(),
+		kong.Exit(func(status int) { exited, code = true, status }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(p),
+	)
+	if err != nil {
+		fmt.Fprintln(p.stderr, "tieback:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited {
+		return code // --help
+	}
+	if err != nil {
+		fmt.Fprintf(p.stderr, "tieback: %v\nRun `tieback --help`, or `tieback COMMAND --help`.\n", err)
+		return exitUsage
+	}
+	p.dataDir, p.clickhouseURL = c.Data, c.ClickHouse
+	p.log = newLogger(p.stderr, c.Verbose || strings.HasPrefix(parsed.Command(), "serve"))
+	return p.exitCode(parsed.Run())
+}
+
+func newLogger(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+func (p *program) exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintln(p.stderr, "tieback:", err)
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(p.stderr, "tieback: interrupted")
+		return exitFailed
+	default:
+		if text := err.Error(); text != "" {
+			fmt.Fprintln(p.stderr, "tieback:", text)
+		}
+		return exitFailed
+	}
+}
+
+// open opens ClickHouse with its schema up to date.
+func (p *program) open(ctx context.Context) (*warehouse.DB, error) {
+	db, err := p.openUnmigrated(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (p *program) openUnmigrated(ctx context.Context) (*warehouse.DB, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program's own file: %w", err)
+	}
+	return warehouse.Open(ctx, warehouse.Config{
+		DataDir: p.dataDir, URL: p.clickhouseURL, EngineCommand: []string{self, "engine"}, Log: p.log,
+	})
+}
+
+// withDB opens ClickHouse around fn.
+func (p *program) withDB(ctx context.Context, fn func(db *warehouse.DB) error) error {
+	db, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(db), db.Close())
+}
+
+// change opens ClickHouse around a change of the catalog.
+func (p *program) change(ctx context.Context, edit func(*catalog.Edit) error) error {
+	return p.withDB(ctx, func(db *warehouse.DB) error {
+		return catalog.NewStore(db, p.now).Change(ctx, "command", edit)
+	})
+}
+
+// withCatalog opens ClickHouse around a look at the catalog.
+func (p *program) withCatalog(ctx context.Context, fn func(*catalog.Snapshot) error) error {
+	return p.withDB(ctx, func(db *warehouse.DB) error {
+		snap, err := catalog.NewStore(db, p.now).Load(ctx)
+		if err != nil {
+			return err
+		}
+		return fn(snap)
+	})
+}
+
+// parseTime reads TIME of spec 5: RFC 3339 or now.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if text == "now" {
+		return now.UTC().Truncate(time.Millisecond), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}, usagef("%q is no time: give RFC 3339, as 2026-09-21T14:00:00Z, or now", text)
+	}
+	return t.UTC().Truncate(time.Millisecond), nil
+}
+
+// parseDay reads DAY of spec 5: YYYY-MM-DD.
+func parseDay(text string) (*time.Time, error) {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return nil, usagef("%q is no day: give YYYY-MM-DD, as 2026-09-21", text)
+	}
+	if t.Year() < 2000 || t.Year() > 2100 {
+		return nil, usagef("the day %s lies outside the years 2000 to 2100", text)
+	}
+	return &t, nil
+}

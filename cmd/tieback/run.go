@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/ingest/spool"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/warehouse"
+)
+
+type runCmd struct {
+	From   string `placeholder:"DAY" help:"First day to compute anew, at the last published cutoff."`
+	To     string `placeholder:"DAY" help:"Last day to compute anew, inclusive."`
+	Cutoff string `placeholder:"TIME" help:"Only what was received before counts: RFC 3339 or now. The last midnight, or the last published cutoff where that is later, if not given."`
+	Full   bool   `help:"Compute every day, also those that cannot have changed."`
+}
+
+func (r *runCmd) Run(ctx context.Context, p *program) error {
+	req, err := r.request(p.now())
+	if err != nil {
+		return err
+	}
+	return p.withDB(ctx, func(db *warehouse.DB) error {
+		if err := p.settleSpool(ctx, db); err != nil {
+			return err
+		}
+		runner := jobs.NewRunner(db, p.now, p.log)
+		runner.Progress = p.stepProgress()
+		record, err := runner.Run(ctx, req)
+		if errors.Is(err, jobs.ErrFutureCutoff) || errors.Is(err, jobs.ErrCutoffWithRange) {
+			return usageError{err}
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "run %s: cutoff %s, %d days and %d rows published\n",
+			record.RunID, record.Cutoff.Format(time.RFC3339Nano), record.Days, record.Rows)
+		return nil
+	})
+}
+
+func (r *runCmd) request(now time.Time) (req jobs.Request, err error) {
+	switch {
+	case (r.From == "") != (r.To == ""):
+		return req, usagef("--from and --to go together")
+	case r.From != "" && r.Cutoff != "":
+		return req, usageError{jobs.ErrCutoffWithRange}
+	}
+	if r.From != "" {
+		if req.From, err = parseDay(r.From); err != nil {
+			return req, err
+		}
+		if req.To, err = parseDay(r.To); err != nil {
+			return req, err
+		}
+		if req.To.Before(*req.From) {
+			return req, usagef("--to %s lies before --from %s", r.To, r.From)
+		}
+	}
+	if r.Cutoff != "" {
+		req.Cutoff, err = parseTime(r.Cutoff, now)
+		if err == nil && req.Cutoff.After(now) {
+			err = usageError{fmt.Errorf("%w: %s", jobs.ErrFutureCutoff, r.Cutoff)}
+		}
+	}
+	return req, err
+}
+
+// stepProgress returns what tells of each step: one line that is written over in a
+// terminal, a line each elsewhere when asked to be verbose.
+func (p *program) stepProgress() func(step string, done, of int) {
+	return func(step string, done, of int) {
+		if isTerminal(p.stderr) {
+			fmt.Fprintf(p.stderr, "\r\033[Kstep %d of %d: %s", done+1, of, step)
+			if done+1 == of {
+				fmt.Fprint(p.stderr, "\r\033[K")
+			}
+			return
+		}
+		p.log.Info("step", "step", step, "number", done+1, "of", of)
+	}
+}
+
+// spoolPatience is how long a run by hand waits for what was accepted before it.
+const spoolPatience = 30 * time.Second
+
+// settleSpool makes what was accepted before the call visible: it waits for a
+// running service to drain it, or drains it itself where none runs.
+func (p *program) settleSpool(ctx context.Context, db *warehouse.DB) error {
+	dir := spoolDir(p.dataDir)
+	cursor, end, err := spool.Extent(dir)
+	if err != nil || !cursor.Before(end) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, spoolPatience)
+	defer cancel()
+	own, err := spool.Open(dir, spool.Options{Log: p.log})
+	if errors.Is(err, spool.ErrInUse) {
+		err = waitForService(ctx, dir, end)
+	} else if err == nil {
+		err = p.drainSpool(ctx, own, db)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		fmt.Fprintln(p.stderr, "tieback: events accepted before this run still wait in the spool; a later run takes them")
+		return nil
+	}
+	return err
+}
+
+func waitForService(ctx context.Context, dir string, end spool.Position) error {
+	for {
+		cursor, _, err := spool.Extent(dir)
+		if err != nil || !cursor.Before(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (p *program) drainSpool(ctx context.Context, own *spool.Spool, db *warehouse.DB) error {
+	server := ingest.NewServer(ingest.Config{Spool: own, Log: p.log}) // for its metrics only
+	writer := ingest.NewWriter(own, db, server)
+	writing, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- writer.Run(writing) }()
+	err := own.WaitDrained(ctx)
+	stop()
+	return errors.Join(err, <-done, own.Close())
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/ingest/spool"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/warehouse"
+)
+
+type serveCmd struct {
+	Listen    string        `default:":8080" env:"TIEBACK_LISTEN" help:"Address to listen on."`
+	MaxFuture time.Duration `default:"5s" env:"TIEBACK_MAX_FUTURE" help:"How far after its receipt a conversion may claim to have happened."`
+	MaxAge    time.Duration `default:"168h" env:"TIEBACK_MAX_AGE" help:"How far before its receipt a conversion may have happened."`
+}
+
+func (s *serveCmd) Run(ctx context.Context, p *program) error {
+	var faults []error
+	if s.MaxFuture <= 0 {
+		faults = append(faults, usagef("--max-future is %s, it must be positive", s.MaxFuture))
+	}
+	if s.MaxAge <= 0 {
+		faults = append(faults, usagef("--max-age is %s, it must be positive", s.MaxAge))
+	}
+	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		faults = append(faults, usagef("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err))
+	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	srv := &service{program: p, settings: s}
+	if err := srv.start(ctx); err != nil {
+		return errors.Join(err, srv.close())
+	}
+	p.log.Info("tieback listens", "address", srv.listener.Addr().String(), "data", p.dataDir)
+	select {
+	case <-ctx.Done():
+		p.log.Info("stopping")
+		return srv.close()
+	case err := <-srv.failed:
+		return errors.Join(err, srv.close())
+	}
+}
+
+// spoolDir is the folder of the spool in a data folder.
+func spoolDir(dataDir string) string { return filepath.Join(dataDir, "spool") }
+
+// service is a running `tieback serve`. Its parts start in the order of the fields
+// and stop in the reverse order.
+type service struct {
+	*program
+	settings *serveCmd
+
+	listener  net.Listener
+	db        *warehouse.DB
+	live      *catalog.Live
+	spool     *spool.Spool
+	writer    *ingest.Writer
+	server    *ingest.Server
+	scheduler *jobs.Scheduler
+
+	background sync.WaitGroup // Follow and the writer
+	cancel     context.CancelFunc
+	failed     chan error // what ends the service by itself
+}
+
+// catalogInterval is how often a running service looks for changes of the catalog:
+// a revoked token is refused within 1 s.
+const catalogInterval = 300 * time.Millisecond
+
+func (s *service) start(ctx context.Context) error {
+	s.failed = make(chan error, 2)
+	var err error
+	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
+		return fmt.Errorf("listen on %s: %w; another program has the port, or choose one with --listen", s.settings.Listen, err)
+	}
+	if s.db, err = s.open(ctx); err != nil {
+		return err
+	}
+	if s.live, err = catalog.NewLive(ctx, catalog.NewStore(s.db, s.now)); err != nil {
+		return err
+	}
+	if s.spool, err = spool.Open(spoolDir(s.dataDir), spool.Options{Log: s.log}); err != nil {
+		if errors.Is(err, spool.ErrInUse) {
+			return fmt.Errorf("another `tieback serve` runs on the data folder %s: stop it, or choose another folder with --data", s.dataDir)
+		}
+		return err
+	}
+	s.server = ingest.NewServer(ingest.Config{
+		Catalog: s.live, Spool: s.spool, Now: s.now, Log: s.log, Ready: s.ready,
+		Limits: ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
+	})
+	s.writer = ingest.NewWriter(s.spool, s.db, s.server)
+
+	background, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.background.Go(func() {
+		s.live.Follow(background, catalogInterval, func(err error) { s.log.Warn("read the catalog", "err", err) })
+	})
+	s.background.Go(func() {
+		if err := s.writer.Run(background); err != nil {
+			s.failed <- err
+		}
+	})
+	runner := jobs.NewRunner(s.db, s.now, s.log)
+	if s.scheduler, err = jobs.NewScheduler(runner, s.spool.WaitDrained, clockwork.NewRealClock(), s.log); err != nil {
+		return err
+	}
+	s.scheduler.Start()
+	go func() {
+		if err := s.server.Serve(s.listener); err != nil {
+			s.failed <- fmt.Errorf("serve HTTP: %w", err)
+		}
+	}()
+	return nil
+}
+
+// ready is nil while events get where they should.
+func (s *service) ready() error { return s.writer.Failing() }
+
+// shutdownPatience bounds how long requests under way may take.
+const shutdownPatience = 5 * time.Second
+
+func (s *service) close() error {
+	var errs []error
+	if s.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+		errs = append(errs, s.server.Shutdown(ctx))
+		cancel()
+	}
+	if s.listener != nil {
+		s.listener.Close() // closed already where the server ran
+	}
+	if s.scheduler != nil {
+		errs = append(errs, s.scheduler.Close())
+	}
+	if s.spool != nil && s.writer != nil {
+		s.drain()
+	}
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.background.Wait()
+	if s.spool != nil {
+		errs = append(errs, s.spool.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// drain gives the writer a moment for what is in the spool; the rest stays there.
+func (s *service) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.spool.WaitDrained(ctx); err != nil {
+		s.log.Warn("events stay in the spool, the next start sends them")
+	}
+}

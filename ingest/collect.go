@@ -1,0 +1,146 @@
+package ingest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
+	"github.com/tieback/tieback/warehouse"
+)
+
+// Limits of spec 3.2.
+const (
+	maxCollectBytes   = 64 << 10
+	maxCollectEvents  = 500
+	maxEventIDBytes   = 64
+	maxClientEventAge = 7 * 24 * time.Hour
+)
+
+// collectBody is what the browser script sends.
+type collectBody struct {
+	CustomerID jsontext.Value `json:"customerId"`
+	VisitorID  jsontext.Value `json:"visitorId"`
+	SentAt     jsontext.Value `json:"sentAt"`
+	Events     jsontext.Value `json:"events"`
+}
+
+type clientEventBody struct {
+	ID             jsontext.Value `json:"id"`
+	Type           jsontext.Value `json:"type"`
+	OptimizationID jsontext.Value `json:"optimizationId"`
+	VariationID    jsontext.Value `json:"variationId"`
+	UserDomain     jsontext.Value `json:"userDomain"`
+	UserID         jsontext.Value `json:"userId"`
+	OccurredAt     jsontext.Value `json:"occurredAt"`
+}
+
+// collected is a batch of a browser after its checks.
+type collected struct {
+	customerID, visitorID string
+	sentAtMS              int64
+	events                []jsontext.Value
+}
+
+// decodeCollect reads the envelope. What is wrong with single events is found later
+// and costs those only.
+func decodeCollect(raw []byte) (collected, *apiError) {
+	var body collectBody
+	if err := decodeObject(raw, &body); err != nil {
+		return collected{}, err
+	}
+	var f faults
+	c := collected{customerID: f.id("customerId", body.CustomerID), visitorID: f.id("visitorId", body.VisitorID)}
+	c.sentAtMS, _ = f.integer("sentAt", body.SentAt)
+	switch {
+	case absent(body.Events):
+		f.add("events", "missing", nil, "events is required")
+	case body.Events.Kind() != '[' || json.Unmarshal(body.Events, &c.events) != nil:
+		f.add("events", "wrong_type", nil, "events must be an array")
+	}
+	if len(f.list) > 0 {
+		err := errInvalidEvent(f.list)
+		err.Message = "the batch can't be read; see details"
+		return c, err
+	}
+	if len(c.events) > maxCollectEvents {
+		return c, &apiError{Status: fiber.StatusRequestEntityTooLarge, Code: "too_many_events", Message: "at most 500 events are allowed at once"}
+	}
+	return c, nil
+}
+
+// rows returns the events that can be stored, and how many cannot.
+func (c *collected) rows(receivedAt time.Time) (rows []*warehouse.ClientEvent, dropped int) {
+	for _, raw := range c.events {
+		row := c.row(raw, receivedAt)
+		if row == nil {
+			dropped++
+			continue
+		}
+		rows = append(rows, row)
+	}
+	return rows, dropped
+}
+
+// row checks one event; nil when it is bad or too old. The browser's clock is
+// corrected: how long before the sending it happened is right whatever the clock.
+func (c *collected) row(raw jsontext.Value, receivedAt time.Time) *warehouse.ClientEvent {
+	var body clientEventBody
+	if raw.Kind() != '{' || json.Unmarshal(raw, &body) != nil {
+		return nil
+	}
+	var f faults
+	row := &warehouse.ClientEvent{CustomerID: c.customerID, VisitorID: c.visitorID, Type: f.id("type", body.Type), ReceivedAtMS: receivedAt.UnixMilli()}
+	switch row.Type {
+	case "view":
+		row.OptimizationID, row.VariationID = f.id("optimizationId", body.OptimizationID), f.id("variationId", body.VariationID)
+	case "identify":
+		row.UserDomain, row.UserID = f.id("userDomain", body.UserDomain), f.id("userId", body.UserID)
+	case "activity":
+	default:
+		return nil
+	}
+	occurredAt, _ := f.integer("occurredAt", body.OccurredAt)
+	row.IngestID = c.ingestID(&f, body.ID)
+	const sane = 1 << 53 // further apart the difference means nothing, and could overflow
+	if len(f.list) > 0 || occurredAt < -sane || occurredAt > sane || c.sentAtMS < -sane || c.sentAtMS > sane {
+		return nil
+	}
+	row.OccurredAtMS = min(row.ReceivedAtMS-(c.sentAtMS-occurredAt), row.ReceivedAtMS)
+	if row.OccurredAtMS < row.ReceivedAtMS-maxClientEventAge.Milliseconds() {
+		return nil
+	}
+	return row
+}
+
+// ingestID is derived from the event's own id, if it has one, so that a retry of
+// the browser counts once (R5).
+func (c *collected) ingestID(f *faults, raw jsontext.Value) uuid.UUID {
+	if absent(raw) {
+		return uuid.Must(uuid.NewV7())
+	}
+	id := f.id("id", raw)
+	if len(id) > maxEventIDBytes {
+		f.add("id", "too_long", nil, "id has %d bytes, at most %d are allowed", len(id), maxEventIDBytes)
+	}
+	return DerivedID("collect", c.customerID, c.visitorID, id)
+}
+
+// DerivedID is a UUID (version 8) that depends on nothing but parts, in order.
+func DerivedID(parts ...string) uuid.UUID {
+	hash := sha256.New()
+	var length [8]byte
+	for _, part := range parts {
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		hash.Write(length[:])
+		hash.Write([]byte(part))
+	}
+	id := uuid.UUID(hash.Sum(nil)[:16])
+	id[6] = id[6]&0x0f | 0x80 // version 8
+	id[8] = id[8]&0x3f | 0x80 // variant of RFC 9562
+	return id
+}

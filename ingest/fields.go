@@ -1,0 +1,187 @@
+package ingest
+
+import (
+	stdjson "encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/shopspring/decimal"
+)
+
+// Limits of spec 3.1 that are the same for backends and browsers.
+const (
+	maxIDBytes = 256
+
+	// secondsBelow tells a stamp in seconds from one in milliseconds: as
+	// milliseconds it would lie before March 1973.
+	secondsBelow = 100_000_000_000
+)
+
+// maxValue is the first value that is too large: Decimal(18, 4) holds 14 digits.
+var maxValue = decimal.New(1, 14)
+
+// decodeObject reads a body that is one object into dest, a struct of
+// jsontext.Value: strict JSON first, JSON5 only when that fails.
+func decodeObject(body []byte, dest any) *apiError {
+	if json.Unmarshal(body, dest) != nil {
+		rewritten, apiErr := json5ToJSON(body)
+		if apiErr != nil {
+			return apiErr
+		}
+		if json.Unmarshal(rewritten, dest) != nil {
+			return errInvalidJSON("the body must be an object", 0)
+		}
+		body = rewritten
+	}
+	if jsontext.Value(body).Kind() != '{' {
+		return errInvalidJSON("the body must be an object", 0)
+	}
+	return nil
+}
+
+// faults gathers what is wrong with an event.
+type faults struct{ list []fault }
+
+func (f *faults) add(field, code string, raw jsontext.Value, format string, args ...any) {
+	item := fault{Field: field, Code: code, Message: fmt.Sprintf(format, args...)}
+	if len(raw) > 0 && len(raw) <= 2*maxIDBytes {
+		item.Received = stdjson.RawMessage(raw)
+	}
+	f.list = append(f.list, item)
+}
+
+func absent(raw jsontext.Value) bool { return len(raw) == 0 || raw.Kind() == 'n' }
+
+// id reads a text of 1 to 256 bytes.
+func (f *faults) id(field string, raw jsontext.Value) string {
+	if absent(raw) {
+		f.add(field, "missing", nil, "%s is required", field)
+		return ""
+	}
+	if raw.Kind() != '"' {
+		f.add(field, "wrong_type", raw, "%s must be a string", field)
+		return ""
+	}
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		f.add(field, "wrong_type", raw, "%s must be a string", field)
+		return ""
+	}
+	switch {
+	case text == "":
+		f.add(field, "empty", raw, "%s must not be empty", field)
+	case len(text) > maxIDBytes:
+		f.add(field, "too_long", nil, "%s has %d bytes, at most %d are allowed", field, len(text), maxIDBytes)
+	}
+	return text
+}
+
+// integer reads a whole number, or a string of digits. Numbers beyond int64 are
+// returned as the nearest one.
+func (f *faults) integer(field string, raw jsontext.Value) (n int64, ok bool) {
+	if absent(raw) {
+		f.add(field, "missing", nil, "%s is required", field)
+		return 0, false
+	}
+	text := string(raw)
+	switch raw.Kind() {
+	case '0':
+	case '"':
+		if err := json.Unmarshal(raw, &text); err != nil || !isDigits(text) {
+			f.add(field, "wrong_type", raw, "%s must be a number of milliseconds, or a string of its digits", field)
+			return 0, false
+		}
+	default:
+		f.add(field, "wrong_type", raw, "%s must be a number of milliseconds", field)
+		return 0, false
+	}
+	n, ok = wholeNumber(text)
+	if !ok {
+		f.add(field, "wrong_type", raw, "%s must be a whole number of milliseconds", field)
+	}
+	return n, ok
+}
+
+func isDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}
+
+func wholeNumber(text string) (int64, bool) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, true
+	}
+	approx, err := strconv.ParseFloat(text, 64)
+	if err != nil && !math.IsInf(approx, 0) {
+		return 0, false
+	}
+	if math.Abs(approx) > 1e17 {
+		return int64(math.Copysign(1e17, approx)), true
+	}
+	number, ok := boundedDecimal(text)
+	if !ok || !number.IsInteger() {
+		return 0, false
+	}
+	return number.IntPart(), true
+}
+
+// boundedDecimal parses a number whose text and exponent are of a size that is safe
+// to compute with.
+func boundedDecimal(text string) (decimal.Decimal, bool) {
+	const most = 400
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	if len(mantissa) > most {
+		return decimal.Zero, false
+	}
+	if exponent != "" {
+		if n, err := strconv.Atoi(exponent); err != nil || n > most || n < -most {
+			return decimal.Zero, false
+		}
+	}
+	number, err := decimal.NewFromString(text)
+	return number, err == nil
+}
+
+// value reads an optional amount of money, rounded to 4 places, half away from zero.
+func (f *faults) value(field string, raw jsontext.Value) decimal.NullDecimal {
+	if absent(raw) {
+		return decimal.NullDecimal{}
+	}
+	if raw.Kind() != '0' {
+		f.add(field, "wrong_type", raw, "%s must be a number", field)
+		return decimal.NullDecimal{}
+	}
+	amount, code := ParseValue(string(raw))
+	switch code {
+	case "value_negative":
+		f.add(field, code, raw, "%s must not be negative", field)
+	case "value_out_of_range":
+		f.add(field, code, raw, "%s must be below 10^14", field)
+	}
+	return decimal.NewNullDecimal(amount)
+}
+
+// ParseValue reads the text of a JSON number as an amount of money, rounded to 4
+// places, half away from zero (spec 3.1). code is empty, value_negative or
+// value_out_of_range.
+func ParseValue(text string) (amount decimal.Decimal, code string) {
+	approx, _ := strconv.ParseFloat(text, 64) // beyond float64 it is ±Inf or 0, which tells enough
+	amount, ok := boundedDecimal(text)
+	if !ok {
+		amount = decimal.Zero
+		if !math.IsInf(approx, 0) && math.Abs(approx) < 1e15 {
+			amount = decimal.NewFromFloat(approx)
+		}
+	}
+	amount = amount.Round(4)
+	switch {
+	case approx < 0:
+		return amount, "value_negative"
+	case math.IsInf(approx, 0) || approx >= 1e15 || amount.GreaterThanOrEqual(maxValue):
+		return amount, "value_out_of_range"
+	}
+	return amount, ""
+}

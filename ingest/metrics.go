@@ -1,0 +1,35 @@
+package ingest
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are what /metrics shows of the edge and the writer. Labels hold no value
+// that a client chooses.
+type metrics struct {
+	accepted     *prometheus.CounterVec // kind
+	rejected     *prometheus.CounterVec // code
+	dropped      prometheus.Counter
+	insertedRows *prometheus.CounterVec // table
+	retries      prometheus.Counter
+}
+
+func newMetrics(registry *prometheus.Registry) *metrics {
+	m := &metrics{
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tieback_events_accepted_total", Help: "Events made durable, by kind (conversion, client_event).",
+		}, []string{"kind"}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tieback_requests_rejected_total", Help: "Requests refused, by error code.",
+		}, []string{"code"}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tieback_client_events_dropped_total", Help: "Client events of a readable batch that were bad or older than 7 days.",
+		}),
+		insertedRows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tieback_rows_inserted_total", Help: "Rows inserted into ClickHouse, by table.",
+		}, []string{"table"}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tieback_insert_retries_total", Help: "Inserts into ClickHouse that failed and were tried again.",
+		}),
+	}
+	registry.MustRegister(m.accepted, m.rejected, m.dropped, m.insertedRows, m.retries)
+	return m
+}

@@ -1,0 +1,124 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"github.com/tieback/tieback/warehouse"
+)
+
+// A record of the spool is a kind byte and then the fields, texts with their length
+// before them. A new form gets a new kind; old kinds stay readable.
+const (
+	kindConversion  = 1
+	kindClientEvent = 2
+)
+
+var errRecord = errors.New("the record is cut off")
+
+func encodeConversion(c *warehouse.Conversion) []byte {
+	buf := make([]byte, 0, 128)
+	buf = append(buf, kindConversion)
+	buf = append(buf, c.IngestID[:]...)
+	buf = binary.AppendVarint(buf, c.ReceivedAtMS)
+	buf = binary.AppendVarint(buf, c.ActionAtMS)
+	for _, text := range []string{c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID, valueText(c.Value)} {
+		buf = appendText(buf, text)
+	}
+	return buf
+}
+
+func valueText(value decimal.NullDecimal) string {
+	if !value.Valid {
+		return ""
+	}
+	return value.Decimal.String()
+}
+
+func encodeClientEvent(e *warehouse.ClientEvent) []byte {
+	buf := make([]byte, 0, 128)
+	buf = append(buf, kindClientEvent)
+	buf = append(buf, e.IngestID[:]...)
+	buf = binary.AppendVarint(buf, e.ReceivedAtMS)
+	buf = binary.AppendVarint(buf, e.OccurredAtMS)
+	for _, text := range []string{e.CustomerID, e.VisitorID, e.Type, e.OptimizationID, e.VariationID, e.UserDomain, e.UserID} {
+		buf = appendText(buf, text)
+	}
+	return buf
+}
+
+func appendText(buf []byte, text string) []byte {
+	buf = binary.AppendUvarint(buf, uint64(len(text)))
+	return append(buf, text...)
+}
+
+// decodeRecord returns what a record holds: one of the two is set.
+func decodeRecord(data []byte) (*warehouse.Conversion, *warehouse.ClientEvent, error) {
+	if len(data) == 0 {
+		return nil, nil, errRecord
+	}
+	r := &recordReader{data: data[1:]}
+	switch data[0] {
+	case kindConversion:
+		c := &warehouse.Conversion{IngestID: r.id(), ReceivedAtMS: r.number(), ActionAtMS: r.number()}
+		c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID = r.text(), r.text(), r.text(), r.text(), r.text()
+		if value := r.text(); value != "" {
+			amount, err := decimal.NewFromString(value)
+			if err != nil {
+				return nil, nil, fmt.Errorf("read the value %q: %w", value, err)
+			}
+			c.Value = decimal.NewNullDecimal(amount)
+		}
+		return c, nil, r.err
+	case kindClientEvent:
+		e := &warehouse.ClientEvent{IngestID: r.id(), ReceivedAtMS: r.number(), OccurredAtMS: r.number()}
+		e.CustomerID, e.VisitorID, e.Type, e.OptimizationID = r.text(), r.text(), r.text(), r.text()
+		e.VariationID, e.UserDomain, e.UserID = r.text(), r.text(), r.text()
+		return nil, e, r.err
+	default:
+		return nil, nil, fmt.Errorf("a record of unknown kind %d", data[0])
+	}
+}
+
+// recordReader takes fields from the front of data; err is set once they run out.
+type recordReader struct {
+	data []byte
+	err  error
+}
+
+func (r *recordReader) id() (id uuid.UUID) {
+	if len(r.data) < len(id) {
+		r.fail()
+		return id
+	}
+	copy(id[:], r.data)
+	r.data = r.data[len(id):]
+	return id
+}
+
+func (r *recordReader) number() int64 {
+	n, size := binary.Varint(r.data)
+	if size <= 0 {
+		r.fail()
+		return 0
+	}
+	r.data = r.data[size:]
+	return n
+}
+
+func (r *recordReader) text() string {
+	n, size := binary.Uvarint(r.data)
+	if size <= 0 || n > uint64(len(r.data)-size) {
+		r.fail()
+		return ""
+	}
+	text := string(r.data[size : size+int(n)])
+	r.data = r.data[size+int(n):]
+	return text
+}
+
+func (r *recordReader) fail() { r.err, r.data = errRecord, nil }

@@ -1,0 +1,252 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/klauspost/compress/gzip"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tieback/tieback/warehouse"
+)
+
+// Spool is where accepted events are made durable.
+type Spool interface {
+	// Append returns once the records are on disk.
+	Append(ctx context.Context, records ...[]byte) error
+}
+
+// Config of a Server; zero values have the documented defaults.
+type Config struct {
+	Catalog  Catalog
+	Spool    Spool
+	Limits   Limits
+	Ready    func() error         // why the service is not ready; always ready when nil
+	Now      func() time.Time     // time.Now when nil
+	Log      *slog.Logger         // slog.Default() when nil
+	Registry *prometheus.Registry // a new one when nil
+}
+
+// Server answers the requests of spec 3.
+type Server struct {
+	cfg     Config
+	app     *fiber.App
+	metrics *metrics
+}
+
+const maxEventBytes = 1 << 20
+
+// NewServer returns a server that does not listen yet.
+func NewServer(cfg Config) *Server {
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Registry == nil {
+		cfg.Registry = prometheus.NewRegistry()
+	}
+	s := &Server{cfg: cfg, metrics: newMetrics(cfg.Registry)}
+	s.app = fiber.New(fiber.Config{
+		AppName: "tieback", DisableStartupMessage: true, ErrorHandler: s.handleError,
+		BodyLimit: maxEventBytes, ReadBufferSize: 16 << 10, // bounds the headers
+		ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	})
+	s.app.Use(recover.New())
+	s.app.Post("/event", s.postEvent)
+	s.app.Post("/customer/:customerId/event", s.postEvent)
+	s.app.Options("/collect", s.preflight)
+	s.app.Post("/collect", s.postCollect)
+	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	s.app.Get("/readyz", s.readyz)
+	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})))
+	return s
+}
+
+// Serve answers requests on listener until Shutdown.
+func (s *Server) Serve(listener net.Listener) error { return s.app.Listener(listener) }
+
+// Shutdown stops accepting and waits for the requests under way.
+func (s *Server) Shutdown(ctx context.Context) error { return s.app.ShutdownWithContext(ctx) }
+
+// now is the moment of receipt, in whole milliseconds as it is stored.
+func (s *Server) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Millisecond) }
+
+func (s *Server) handleError(c *fiber.Ctx, err error) error {
+	var apiErr *apiError
+	if !errors.As(err, &apiErr) {
+		apiErr = s.foreignError(c, err)
+	}
+	s.metrics.rejected.WithLabelValues(apiErr.Code).Inc()
+	return apiErr.send(c)
+}
+
+// foreignError gives the errors of Fiber and of bugs the form of the contract.
+func (s *Server) foreignError(c *fiber.Ctx, err error) *apiError {
+	var fiberErr *fiber.Error
+	if !errors.As(err, &fiberErr) {
+		s.cfg.Log.Error("request failed", "method", c.Method(), "path", c.Path(), "err", err)
+		return &apiError{Status: fiber.StatusInternalServerError, Code: "internal", Message: "something went wrong here; send it again"}
+	}
+	switch fiberErr.Code {
+	case fiber.StatusRequestEntityTooLarge:
+		return errTooLarge(maxEventBytes)
+	case fiber.StatusNotFound:
+		return &apiError{Status: fiberErr.Code, Code: "not_found", Message: "there is nothing at this path"}
+	case fiber.StatusMethodNotAllowed:
+		return &apiError{Status: fiberErr.Code, Code: "method_not_allowed", Message: "this path does not answer to this method"}
+	default:
+		return &apiError{Status: fiberErr.Code, Code: "bad_request", Message: fiberErr.Message}
+	}
+}
+
+// postEvent accepts one conversion (spec 3.1).
+func (s *Server) postEvent(c *fiber.Ctx) error {
+	receivedAt := s.now()
+	tokenAccount, apiErr := authenticate(c.Context(), s.cfg.Catalog, c.Get(fiber.HeaderAuthorization))
+	if apiErr != nil {
+		return apiErr
+	}
+	pathAccount, err := url.PathUnescape(c.Params("customerId"))
+	if err != nil {
+		return &apiError{Status: fiber.StatusBadRequest, Code: "bad_request", Message: "the account in the path is not escaped as it should be"}
+	}
+	pathAccount = strings.Clone(pathAccount)
+	if pathAccount != "" && pathAccount != tokenAccount {
+		return errWrongAccount
+	}
+	raw, apiErr := requestBody(c, maxEventBytes)
+	if apiErr != nil {
+		return apiErr
+	}
+	var body eventBody
+	if apiErr := decodeObject(raw, &body); apiErr != nil {
+		return apiErr
+	}
+	row, apiErr := body.conversion(pathAccount, tokenAccount, receivedAt, s.cfg.Limits)
+	if apiErr != nil {
+		return apiErr
+	}
+	if c.Query("validateOnly") != "true" {
+		if err := s.cfg.Spool.Append(c.Context(), encodeConversion(row)); err != nil {
+			s.cfg.Log.Error("a conversion could not be made durable", "err", err)
+			return errNotDurable()
+		}
+		s.metrics.accepted.WithLabelValues("conversion").Inc()
+	}
+	return c.JSON(answerOf(row))
+}
+
+// requestBody returns the body, inflated if it is gzip, of at most limit bytes.
+func requestBody(c *fiber.Ctx, limit int) ([]byte, *apiError) {
+	raw := c.Request().Body() // c.Body() would inflate without a limit
+	switch strings.ToLower(strings.TrimSpace(c.Get(fiber.HeaderContentEncoding))) {
+	case "", "identity":
+		if len(raw) > limit {
+			return nil, errTooLarge(limit)
+		}
+		return raw, nil
+	case "gzip":
+		return inflate(raw, limit)
+	default:
+		return nil, errEncoding
+	}
+}
+
+func inflate(raw []byte, limit int) ([]byte, *apiError) {
+	reader, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return nil, errInvalidJSON(fmt.Sprintf("the body is no gzip: %v", err), 0)
+	}
+	defer reader.Close()
+	inflated, err := io.ReadAll(io.LimitReader(reader, int64(limit)+1))
+	if err != nil {
+		return nil, errInvalidJSON(fmt.Sprintf("the gzip ends badly: %v", err), int64(len(inflated)))
+	}
+	if len(inflated) > limit {
+		return nil, errTooLarge(limit)
+	}
+	return inflated, nil
+}
+
+// preflight lets a browser ask; which account it is for only the POST tells.
+func (s *Server) preflight(c *fiber.Ctx) error {
+	allowOrigin(c)
+	c.Set(fiber.HeaderAccessControlAllowMethods, "POST")
+	c.Set(fiber.HeaderAccessControlAllowHeaders, fiber.HeaderContentType)
+	c.Set(fiber.HeaderAccessControlMaxAge, "86400")
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+func allowOrigin(c *fiber.Ctx) {
+	c.Vary(fiber.HeaderOrigin)
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
+		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	}
+}
+
+// postCollect accepts what a browser reports (spec 3.2).
+func (s *Server) postCollect(c *fiber.Ctx) error {
+	receivedAt := s.now()
+	raw, apiErr := requestBody(c, maxCollectBytes)
+	if apiErr != nil {
+		return apiErr
+	}
+	batch, apiErr := decodeCollect(raw)
+	if apiErr != nil {
+		return apiErr
+	}
+	owner, apiErr := account(c.Context(), s.cfg.Catalog, batch.customerID)
+	if apiErr != nil {
+		return apiErr
+	}
+	if !owner.AllowsOrigin(c.Get(fiber.HeaderOrigin)) {
+		return errWrongOrigin
+	}
+	allowOrigin(c)
+	rows, dropped := batch.rows(receivedAt)
+	s.metrics.dropped.Add(float64(dropped))
+	if err := s.store(c.Context(), rows); err != nil {
+		s.cfg.Log.Error("client events could not be made durable", "events", len(rows), "err", err)
+		return errNotDurable()
+	}
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+func (s *Server) store(ctx context.Context, rows []*warehouse.ClientEvent) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	records := make([][]byte, len(rows))
+	for i, row := range rows {
+		records[i] = encodeClientEvent(row)
+	}
+	if err := s.cfg.Spool.Append(ctx, records...); err != nil {
+		return err
+	}
+	s.metrics.accepted.WithLabelValues("client_event").Add(float64(len(rows)))
+	return nil
+}
+
+func (s *Server) readyz(c *fiber.Ctx) error {
+	if s.cfg.Ready != nil {
+		if err := s.cfg.Ready(); err != nil {
+			return c.Status(fiber.StatusServiceUnavailable).SendString(err.Error() + "\n")
+		}
+	}
+	return c.SendString("ready\n")
+}

@@ -1,0 +1,70 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+)
+
+const (
+	frameMagic  = 0x314b4254 // "TBK1"
+	headerBytes = 12
+
+	// maxFrameBytes bounds what a reader must hold; a group is cut below it.
+	maxFrameBytes = 16 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// errTorn says that a frame's bytes end before the frame does, errCorrupt that they
+// are not what was written.
+var (
+	errTorn    = errors.New("frame ends early")
+	errCorrupt = errors.New("frame is damaged")
+)
+
+// appendFrame appends the frame of records to buf.
+func appendFrame(buf []byte, records [][]byte) []byte {
+	start := len(buf)
+	buf = append(buf, make([]byte, headerBytes)...)
+	for _, record := range records {
+		buf = binary.AppendUvarint(buf, uint64(len(record)))
+		buf = append(buf, record...)
+	}
+	payload := buf[start+headerBytes:]
+	binary.LittleEndian.PutUint32(buf[start:], frameMagic)
+	binary.LittleEndian.PutUint32(buf[start+4:], uint32(len(payload)))
+	binary.LittleEndian.PutUint32(buf[start+8:], crc32.Checksum(payload, castagnoli))
+	return buf
+}
+
+// parseFrame returns the records of the frame at the start of data, which alias
+// data, and the frame's size.
+func parseFrame(data []byte) (records [][]byte, size int, err error) {
+	if len(data) < headerBytes {
+		return nil, 0, errTorn
+	}
+	if binary.LittleEndian.Uint32(data) != frameMagic {
+		return nil, 0, errCorrupt
+	}
+	length := int(binary.LittleEndian.Uint32(data[4:]))
+	if length > maxFrameBytes {
+		return nil, 0, errCorrupt
+	}
+	if len(data) < headerBytes+length {
+		return nil, 0, errTorn
+	}
+	payload := data[headerBytes : headerBytes+length]
+	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(data[8:]) {
+		return nil, 0, errCorrupt
+	}
+	for len(payload) > 0 {
+		n, k := binary.Uvarint(payload)
+		if k <= 0 || n > uint64(len(payload)-k) {
+			return nil, 0, errCorrupt
+		}
+		records = append(records, payload[k:k+int(n)])
+		payload = payload[k+int(n):]
+	}
+	return records, headerBytes + length, nil
+}

@@ -1,0 +1,202 @@
+package spool
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Batch is a run of records from the spool.
+type Batch struct {
+	Records    [][]byte
+	Start, End Position
+}
+
+// Reader reads the spool from the cursor on. There is one.
+type Reader struct {
+	spool *Spool
+	at    Position
+	file  *os.File // of at.Segment, nil until it is needed
+}
+
+// NewReader returns a reader that begins at the cursor.
+func (s *Spool) NewReader() *Reader {
+	cursor, _ := s.Pending()
+	return &Reader{spool: s, at: cursor}
+}
+
+// Close releases the reader's file.
+func (r *Reader) Close() {
+	if r.file != nil {
+		r.file.Close()
+		r.file = nil
+	}
+}
+
+// Next returns at least one record, waiting for it, and then as many as are there,
+// up to maxRecords or the frame that passes it. The batch before must have been
+// committed.
+func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
+	for {
+		r.spool.mu.Lock()
+		end, grown := r.spool.written, r.spool.grown
+		r.spool.mu.Unlock()
+		batch := Batch{Start: r.at, End: r.at}
+		for len(batch.Records) < maxRecords && r.at.Before(end) {
+			records, err := r.frame(end)
+			if err != nil {
+				return batch, err
+			}
+			batch.Records = append(batch.Records, records...)
+			batch.End = r.at
+		}
+		if len(batch.Records) > 0 {
+			return batch, nil
+		}
+		if r.at != batch.Start { // an empty or a damaged stretch: nobody waits for it
+			if err := r.Commit(r.at); err != nil {
+				return batch, err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return batch, ctx.Err()
+		case <-grown:
+		}
+	}
+}
+
+// frame reads the frame at r.at and moves behind it. It returns no records at the
+// end of a segment and where bytes had to be put aside.
+func (r *Reader) frame(end Position) ([][]byte, error) {
+	data, err := r.load(end)
+	if err != nil {
+		return nil, err
+	}
+	last := r.at.Segment == end.Segment // its bytes beyond end are still being written
+	if len(data) == 0 {
+		if !last {
+			r.nextSegment()
+		}
+		return nil, nil
+	}
+	records, size, err := parseFrame(data)
+	if err == nil {
+		r.at.Offset += int64(size)
+		return records, nil
+	}
+	skip, err := r.putAside(data, err)
+	if err != nil {
+		return nil, err
+	}
+	r.at.Offset += int64(skip)
+	return nil, nil
+}
+
+// load returns the bytes from r.at on, at least a whole frame where there is one.
+func (r *Reader) load(end Position) ([]byte, error) {
+	if r.file == nil {
+		file, err := os.Open(r.spool.segmentPath(r.at.Segment))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, nil // a segment that was never made, or is lost: skipped
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the spool: %w", err)
+		}
+		r.file = file
+	}
+	limit := int64(maxFrameBytes + headerBytes)
+	if r.at.Segment == end.Segment {
+		limit = min(limit, end.Offset-r.at.Offset)
+	}
+	header := make([]byte, headerBytes)
+	n, err := r.file.ReadAt(header[:min(limit, headerBytes)], r.at.Offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the spool: %w", err)
+	}
+	if n == headerBytes && binary.LittleEndian.Uint32(header) == frameMagic {
+		limit = min(limit, headerBytes+int64(binary.LittleEndian.Uint32(header[4:])))
+	}
+	data, err := io.ReadAll(io.NewSectionReader(r.file, r.at.Offset, limit))
+	if err != nil {
+		return nil, fmt.Errorf("read the spool: %w", err)
+	}
+	return data, nil
+}
+
+func (r *Reader) nextSegment() {
+	r.Close()
+	r.at = Position{Segment: r.at.Segment + 1}
+}
+
+// putAside copies bytes that are no frame to quarantine/ and returns how many there
+// are, up to the next good frame or the end of the segment. A tail that a crash
+// tore was never acknowledged; it is put aside all the same.
+func (r *Reader) putAside(data []byte, reason error) (skip int, err error) {
+	rest, err := io.ReadAll(io.NewSectionReader(r.file, r.at.Offset, r.spool.opts.SegmentBytes+2*maxFrameBytes))
+	if err != nil {
+		return 0, fmt.Errorf("read the spool: %w", err)
+	}
+	if len(rest) < len(data) {
+		rest = data
+	}
+	skip = nextFrame(rest)
+	dir := filepath.Join(r.spool.dir, "quarantine")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, fmt.Errorf("put damaged bytes aside: %w", err)
+	}
+	name := filepath.Join(dir, fmt.Sprintf("%016d-%d.bad", r.at.Segment, r.at.Offset))
+	if err := writeDurably(name, rest[:skip]); err != nil {
+		return 0, fmt.Errorf("put damaged bytes aside: %w", err)
+	}
+	r.spool.opts.Log.Error("damaged bytes in the spool were put aside", "reason", reason, "segment", r.at.Segment, "offset", r.at.Offset, "bytes", skip, "file", name)
+	return skip, nil
+}
+
+// nextFrame returns where in data, not at its start, the next whole frame begins.
+func nextFrame(data []byte) int {
+	var magic [4]byte
+	binary.LittleEndian.PutUint32(magic[:], frameMagic)
+	for at := 1; at < len(data); at++ {
+		i := bytes.Index(data[at:], magic[:])
+		if i < 0 {
+			break
+		}
+		at += i
+		if _, _, err := parseFrame(data[at:]); err == nil {
+			return at
+		}
+	}
+	return len(data)
+}
+
+// Commit says that everything before end is safe elsewhere: the cursor is made
+// durable, then the segments behind it are deleted.
+func (r *Reader) Commit(end Position) error {
+	s := r.spool
+	if err := writeCursor(s.dir, end); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.cursor = end
+	s.changed()
+	s.mu.Unlock()
+	segments, err := listSegments(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, segment := range segments {
+		if segment < end.Segment {
+			if err := os.Remove(s.segmentPath(segment)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("delete a spool segment: %w", err)
+			}
+		}
+	}
+	return nil
+}

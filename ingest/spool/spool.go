@@ -1,0 +1,210 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/google/uuid"
+)
+
+// Options of a spool; the zero value has the documented defaults.
+type Options struct {
+	SegmentBytes int64        // a segment is closed at this size, 64 MiB when 0
+	Log          *slog.Logger // slog.Default() when nil
+}
+
+// Position is a place in the spool: a segment and a byte in it.
+type Position struct {
+	Segment uint64
+	Offset  int64
+}
+
+// Before reports whether p comes before o.
+func (p Position) Before(o Position) bool {
+	return p.Segment < o.Segment || p.Segment == o.Segment && p.Offset < o.Offset
+}
+
+// Spool is an open spool. One process holds it at a time.
+type Spool struct {
+	dir  string
+	id   string
+	opts Options
+	lock *os.File
+
+	requests chan *appendRequest
+	stopped  chan struct{} // closed by Close: no more appends
+	done     chan struct{} // closed when the committer has ended
+	closing  sync.Once
+
+	mu      sync.Mutex
+	written Position      // end of the last durable frame
+	grown   chan struct{} // closed and replaced when written moves
+	cursor  Position      // everything before it was committed by the reader
+}
+
+// ErrClosed says that the spool is being closed.
+var ErrClosed = errors.New("the spool is closed")
+
+// ErrInUse says that another process holds the spool.
+var ErrInUse = errors.New("the spool is in use by another process")
+
+// Open opens or creates the spool in dir.
+func Open(dir string, opts Options) (*Spool, error) {
+	if opts.SegmentBytes == 0 {
+		opts.SegmentBytes = 64 << 20
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the spool: %w", err)
+	}
+	s := &Spool{
+		dir: dir, opts: opts, requests: make(chan *appendRequest), grown: make(chan struct{}),
+		stopped: make(chan struct{}), done: make(chan struct{}),
+	}
+	if err := s.recover(); err != nil {
+		if s.lock != nil {
+			s.lock.Close()
+		}
+		return nil, err
+	}
+	go s.commitGroups()
+	return s, nil
+}
+
+// recover takes the lock, reads the cursor and begins a segment behind all others.
+// A new one each time: what a torn tail holds stays as it is.
+func (s *Spool) recover() error {
+	lock, err := lockFile(filepath.Join(s.dir, "lock"))
+	if err != nil {
+		return err
+	}
+	s.lock = lock
+	if s.id, err = spoolID(filepath.Join(s.dir, "id")); err != nil {
+		return err
+	}
+	cursor, err := readCursor(s.dir)
+	if err != nil {
+		s.opts.Log.Error("the spool's cursor cannot be read, everything in the spool is sent again (it counts once)", "err", err)
+	}
+	segments, err := listSegments(s.dir)
+	if err != nil {
+		return err
+	}
+	next := cursor.Segment + 1
+	if len(segments) > 0 {
+		next = max(next, segments[len(segments)-1]+1)
+		if cursor.Segment < segments[0] {
+			cursor = Position{Segment: segments[0]} // deleted behind the cursor, or lost
+		}
+	} else {
+		cursor = Position{Segment: next}
+	}
+	s.cursor = cursor
+	s.written = Position{Segment: next}
+	return nil
+}
+
+func lockFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the spool's lock: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		return nil, ErrInUse
+	}
+	return file, nil
+}
+
+// spoolID names this spool for good, so that the positions of two spools are told
+// apart in ClickHouse's deduplication.
+func spoolID(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err == nil && len(text) > 0 {
+		return strings.TrimSpace(string(text)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read the spool's id: %w", err)
+	}
+	id := uuid.NewString()
+	return id, writeDurably(path, []byte(id+"\n"))
+}
+
+// ID is unique to this spool.
+func (s *Spool) ID() string { return s.id }
+
+// Pending reports how far the reader is behind: where it is and where it must get.
+func (s *Spool) Pending() (cursor, end Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursor, s.written
+}
+
+// Close makes what is under way durable and closes the spool.
+func (s *Spool) Close() error {
+	s.closing.Do(func() { close(s.stopped) })
+	<-s.done
+	return s.lock.Close()
+}
+
+// WaitDrained returns once the reader has committed all that was durable at the
+// call.
+func (s *Spool) WaitDrained(ctx context.Context) error {
+	_, end := s.Pending()
+	for {
+		s.mu.Lock()
+		behind, grown := s.cursor.Before(end), s.grown
+		s.mu.Unlock()
+		if !behind {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-grown:
+		}
+	}
+}
+
+// changed wakes up everyone who waits for written or cursor to move; s.mu is held.
+func (s *Spool) changed() {
+	close(s.grown)
+	s.grown = make(chan struct{})
+}
+
+const segmentSuffix = ".seg"
+
+func (s *Spool) segmentPath(segment uint64) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%016d%s", segment, segmentSuffix))
+}
+
+// listSegments returns the numbers of the segments in dir, ascending.
+func listSegments(dir string) ([]uint64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the spool: %w", err)
+	}
+	var segments []uint64
+	for _, entry := range entries {
+		name, ok := strings.CutSuffix(entry.Name(), segmentSuffix)
+		if !ok {
+			continue
+		}
+		if number, err := strconv.ParseUint(name, 10, 64); err == nil {
+			segments = append(segments, number)
+		}
+	}
+	slices.Sort(segments)
+	return segments, nil
+}

@@ -1,0 +1,136 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tieback/tieback/warehouse"
+)
+
+// States of a run in the ledger.
+const (
+	StateRunning = "running"
+	StateDone    = "done"
+	StateFailed  = "failed"
+	StateCovered = "covered" // a midnight that a later run made up for (R8)
+)
+
+// Record is a run as the ledger has it: a row of the table runs.
+type Record struct {
+	RunID      string     `ch:"run_id"`
+	Revision   uint8      `ch:"revision"`
+	Cutoff     time.Time  `ch:"cutoff"`
+	StartedAt  time.Time  `ch:"started_at"`
+	FinishedAt *time.Time `ch:"finished_at"`
+	State      string     `ch:"state"`
+	FromDay    *time.Time `ch:"from_day"`
+	ToDay      *time.Time `ch:"to_day"`
+	Days       uint32     `ch:"days"`
+	Rows       uint64     `ch:"rows"`
+	Error      string     `ch:"error"`
+	Version    uint64     `ch:"version"`
+}
+
+// ledger remembers what runs did.
+type ledger struct{ db *warehouse.DB }
+
+func (l ledger) write(ctx context.Context, records ...Record) error {
+	if err := warehouse.InsertStructs(ctx, l.db, "run_log", records); err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	return nil
+}
+
+// begin notes that a run has started, under a version that no run has had.
+func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, error) {
+	var last uint64
+	err := l.db.Row(ctx, "select greatest((select max(version) from run_log), (select max(version) from published_days))", nil, &last)
+	if err != nil {
+		return Record{}, fmt.Errorf("read the ledger: %w", err)
+	}
+	record := Record{
+		RunID: newRunID(), Revision: 1, Cutoff: req.Cutoff, StartedAt: now, State: StateRunning,
+		FromDay: req.From, ToDay: req.To, Version: last + 1,
+	}
+	return record, l.write(ctx, record)
+}
+
+func newRunID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// end notes how a run ended.
+func (l ledger) end(ctx context.Context, record Record, now time.Time, runErr error) error {
+	record.Revision++
+	record.FinishedAt = &now
+	record.State = StateDone
+	if runErr != nil {
+		record.State, record.Error = StateFailed, runErr.Error()
+	}
+	return l.write(ctx, record)
+}
+
+// closeKilled marks runs that never ended as failed. Whoever holds the run lock
+// knows that they are dead.
+func (l ledger) closeKilled(ctx context.Context, now time.Time) error {
+	var killed []Record
+	err := l.db.Select(ctx, &killed, `select run_id, revision, cutoff, started_at, finished_at, state, from_day, to_day, days, rows, error, version
+		from run_log final where state = 'running'`, nil)
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	for i := range killed {
+		killed[i].Revision++
+		killed[i].FinishedAt = &now
+		killed[i].State = StateFailed
+		killed[i].Error = "killed before it ended; the run after it repaired what it left"
+	}
+	return l.write(ctx, killed...)
+}
+
+// published returns the cutoff that the published tables are at: that of the last
+// run over all days that ended well. ok is false before the first one.
+func (l ledger) published(ctx context.Context) (cutoff time.Time, ok bool, err error) {
+	var runs uint64
+	err = l.db.Row(ctx, `select count(), argMax(cutoff, version) from run_log final
+		where state = 'done' and from_day is null`, nil, &runs, &cutoff)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("read the ledger: %w", err)
+	}
+	return cutoff.UTC(), runs > 0, nil
+}
+
+// cover notes every midnight between two cutoffs, both exclusive, as covered.
+func (l ledger) cover(ctx context.Context, after, before, now time.Time) error {
+	var records []Record
+	for midnight := LastMidnight(after).Add(day); midnight.Before(before); midnight = midnight.Add(day) {
+		records = append(records, Record{
+			RunID: newRunID(), Revision: 1, Cutoff: midnight, StartedAt: now, FinishedAt: &now, State: StateCovered,
+		})
+	}
+	return l.write(ctx, records...)
+}
+
+// Recent returns the last runs, the newest first.
+func Recent(ctx context.Context, db *warehouse.DB, limit int) ([]Record, error) {
+	var records []Record
+	err := db.Select(ctx, &records, `select run_id, revision, cutoff, started_at, finished_at, state, from_day, to_day, days, rows, error, version
+		from run_log final order by run_id desc limit {limit:UInt32}`, warehouse.Params{"limit": limit})
+	return records, err
+}
+
+const day = 24 * time.Hour
+
+// LastMidnight returns the newest midnight UTC that is not after t.
+func LastMidnight(t time.Time) time.Time { return t.UTC().Truncate(day) }
+
+// PublishedCutoff returns the cutoff that the published tables are at, the zero time
+// before the first run.
+func PublishedCutoff(ctx context.Context, db *warehouse.DB) (time.Time, error) {
+	cutoff, any, err := ledger{db}.published(ctx)
+	if !any {
+		return time.Time{}, err
+	}
+	return cutoff, err
+}

@@ -1,0 +1,124 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-co-op/gocron/v2"
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tieback/tieback/warehouse"
+)
+
+// Scheduler runs the night at 00:00 UTC, and at start makes up for midnights that
+// were missed (R8).
+type Scheduler struct {
+	runner  *Runner
+	drained func(ctx context.Context) error
+	clock   clockwork.Clock
+	log     *slog.Logger
+
+	cron   gocron.Scheduler
+	cancel context.CancelFunc
+	ctx    context.Context
+	work   sync.WaitGroup
+}
+
+// drainPatience is how long a scheduled run waits for what was accepted before
+// midnight to become visible. What comes later is taken by the next night.
+const drainPatience = 10 * time.Minute
+
+// NewScheduler returns a scheduler that has not started. drained returns once the
+// events accepted so far are in ClickHouse.
+func NewScheduler(runner *Runner, drained func(context.Context) error, clock clockwork.Clock, log *slog.Logger) (*Scheduler, error) {
+	cron, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithClock(clock))
+	if err != nil {
+		return nil, fmt.Errorf("create the scheduler: %w", err)
+	}
+	s := &Scheduler{runner: runner, drained: drained, clock: clock, log: log, cron: cron}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	_, err = cron.NewJob(
+		gocron.DailyJob(1, gocron.NewAtTimes(gocron.NewAtTime(0, 0, 0))),
+		gocron.NewTask(s.night),
+		gocron.WithName("night"), gocron.WithSingletonMode(gocron.LimitModeReschedule),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("schedule the night: %w", err)
+	}
+	return s, nil
+}
+
+// Start begins to run nights; a missed one at once.
+func (s *Scheduler) Start() {
+	s.cron.Start()
+	s.work.Go(func() {
+		missed, err := s.missed(s.ctx)
+		switch {
+		case err != nil:
+			s.log.Error("look for missed nights", "err", err)
+		case missed:
+			s.run(LastMidnight(s.clock.Now()))
+		}
+	})
+}
+
+// Close stops at once: a run under way is abandoned, and repaired by the next one.
+func (s *Scheduler) Close() error {
+	s.cancel()
+	err := s.cron.Shutdown()
+	s.work.Wait()
+	return err
+}
+
+// missed reports whether the last midnight has not been published though there was
+// something to publish.
+func (s *Scheduler) missed(ctx context.Context) (bool, error) {
+	midnight := LastMidnight(s.clock.Now())
+	cutoff, any, err := ledger{s.runner.db}.published(ctx)
+	if err != nil || any {
+		return any && cutoff.Before(midnight), err
+	}
+	var received uint8
+	err = s.runner.db.Row(ctx, `select exists(select 1 from client_events where received_at < {cutoff:DateTime64(3, 'UTC')})
+		or exists(select 1 from conversions where received_at < {cutoff:DateTime64(3, 'UTC')})`,
+		warehouse.Params{"cutoff": warehouse.Time(midnight)}, &received)
+	return received != 0, err
+}
+
+// early is how much before midnight a timer may fire.
+const early = time.Minute
+
+// night is what gocron calls.
+func (s *Scheduler) night() {
+	midnight := LastMidnight(s.clock.Now().Add(early))
+	if wait := midnight.Sub(s.clock.Now()); wait > 0 {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.clock.After(wait):
+		}
+	}
+	s.run(midnight)
+}
+
+func (s *Scheduler) run(midnight time.Time) {
+	ctx, cancel := context.WithTimeout(s.ctx, drainPatience)
+	if err := s.drained(ctx); err != nil && s.ctx.Err() == nil {
+		s.log.Warn("events accepted before midnight are not all visible yet, the next night takes them", "err", err)
+	}
+	cancel()
+	record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight, Nightly: true})
+	if errors.Is(err, context.Canceled) {
+		s.log.Warn("the night was interrupted, the next run repairs it", "cutoff", midnight)
+		return
+	}
+	if err != nil {
+		s.log.Error("the night failed", "cutoff", midnight, "err", err)
+		return
+	}
+	s.log.Info("the night is done", "cutoff", midnight, "days", record.Days, "rows", record.Rows)
+}

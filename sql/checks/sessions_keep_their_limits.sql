@@ -1,0 +1,25 @@
+-- Purpose:    Sessions that overlap the next one, outlast the cap, or end before they start (R1).
+-- Reads:      night_sessions
+-- Parameters: session_cap_hours
+with followed as
+(
+    select
+        customer_id,
+        visitor_id,
+        started_at,
+        last_event_at,
+        expires_at,
+        leadInFrame(started_at, 1, expires_at) over
+        (
+            partition by customer_id, visitor_id order by started_at
+            rows between current row and unbounded following
+        ) as next_started_at
+    from night_sessions
+)
+select customer_id, visitor_id, started_at, last_event_at, expires_at, next_started_at
+from followed
+where next_started_at < expires_at
+    or last_event_at < started_at
+    or last_event_at >= expires_at
+    or expires_at > started_at + toIntervalHour({session_cap_hours:UInt32})
+order by customer_id, visitor_id, started_at

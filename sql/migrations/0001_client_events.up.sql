@@ -1,0 +1,22 @@
+-- Every client event received (spec 4), as it came: copies of one ingest_id included.
+-- Read by day (the night), by visitor within a day (explain), by inserted_at (what is new).
+create table if not exists client_events
+(
+    customer_id String comment 'Account',
+    visitor_id String comment 'Browser, anonymous',
+    type LowCardinality(String) comment 'view, identify or activity',
+    optimization_id String comment 'Of a view, else empty',
+    variation_id String comment 'Of a view, else empty',
+    user_domain String comment 'Of an identify, else empty',
+    user_id String comment 'Of an identify, else empty',
+    occurred_at DateTime64(3, 'UTC') comment 'When it happened, corrected for the browser clock',
+    received_at DateTime64(3, 'UTC') comment 'When the ingest service received it',
+    inserted_at DateTime64(3, 'UTC') default now64(3, 'UTC') comment 'When the row became visible',
+    ingest_id UUID comment 'Rows with the same one are one event (R5)',
+    index inserted inserted_at type minmax granularity 1,
+    index received received_at type minmax granularity 1
+)
+engine = MergeTree
+partition by toYYYYMM(occurred_at)
+order by (toDate(occurred_at), customer_id, visitor_id, occurred_at)
+settings fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000

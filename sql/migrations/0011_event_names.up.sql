@@ -1,0 +1,10 @@
+create view if not exists event_names
+(
+    customer_id String comment 'Account',
+    event_id String comment 'Event; renaming keeps it',
+    api_name String comment 'Name that it bore',
+    valid_from DateTime64(3, 'UTC') comment 'From then on, inclusive',
+    valid_to Nullable(DateTime64(3, 'UTC')) comment 'Until then, exclusive; NULL while it bears it'
+)
+as select customer_id, event_id, api_name, valid_from, valid_to
+from catalog_event_names final

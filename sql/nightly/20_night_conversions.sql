@@ -1,0 +1,66 @@
+-- Purpose:    Take each conversion once, say which copy of a key counts (R5) and which event bore its
+--             name when it happened (R3).
+-- Reads:      conversions, event_names
+-- Writes:     night_conversions
+-- Grain:      one row per ingest_id received before the cutoff, of the days asked for
+-- Parameters: cutoff, from_day, to_day
+-- Notes:      The days are cut last: a duplicate may name any day.
+insert into night_conversions
+    (customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at,
+     ingest_id, is_duplicate)
+with
+    -- Rows with one ingest_id were written twice.
+    copies as
+    (
+        select customer_id, api_name, action_id, user_domain, user_id, action_at, value, received_at, ingest_id
+        from conversions
+        where received_at < {cutoff:DateTime64(3, 'UTC')}
+        order by received_at, action_at, customer_id, api_name, action_id, user_domain, user_id, value
+        limit 1 by ingest_id
+    ),
+    -- UUIDs are compared as text: ClickHouse orders the type by its halves.
+    copies_numbered as
+    (
+        select
+            *,
+            row_number() over
+            (
+                partition by customer_id, api_name, action_id
+                order by received_at, toString(ingest_id)
+            ) as copy_number
+        from copies
+    ),
+    -- All intervals of a name in one row, so that the join below cannot multiply conversions.
+    names as
+    (
+        select
+            customer_id,
+            api_name,
+            groupArray((
+                valid_from,
+                ifNull(valid_to, toDateTime64('2299-12-31 00:00:00', 3, 'UTC')),
+                event_id
+            )) as intervals
+        from event_names
+        group by customer_id, api_name
+    )
+select
+    copies_numbered.customer_id,
+    arrayFirst(
+        interval -> interval.1 <= copies_numbered.action_at and copies_numbered.action_at < interval.2,
+        names.intervals
+    ).3 as event_id,
+    copies_numbered.api_name,
+    copies_numbered.action_id,
+    copies_numbered.user_domain,
+    copies_numbered.user_id,
+    copies_numbered.action_at,
+    copies_numbered.value,
+    copies_numbered.received_at,
+    copies_numbered.ingest_id,
+    copies_numbered.copy_number > 1
+from copies_numbered
+left join names
+    on copies_numbered.customer_id = names.customer_id
+    and copies_numbered.api_name = names.api_name
+where toDate(copies_numbered.action_at) between {from_day:Date} and {to_day:Date}

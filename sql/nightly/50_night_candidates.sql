@@ -1,0 +1,36 @@
+-- Purpose:    List the visitors that each conversion may be attributed to (R2) with the session that
+--             was open then, if one was.
+-- Reads:      night_conversions, night_links, night_sessions
+-- Writes:     night_candidates
+-- Grain:      one row per (conversion that counts and has an event, visitor linked in time)
+-- Parameters: none
+-- Notes:      Sessions of a visitor never overlap, so the last one that started by then is the only
+--             one that can be open.
+insert into night_candidates (ingest_id, customer_id, visitor_id, converted_at, session_started_at)
+with linked as
+(
+    select
+        night_conversions.ingest_id as ingest_id,
+        night_conversions.customer_id as customer_id,
+        night_links.visitor_id as visitor_id,
+        night_conversions.converted_at as converted_at
+    from night_conversions
+    inner join night_links
+        on night_conversions.customer_id = night_links.customer_id
+        and night_conversions.user_domain = night_links.user_domain
+        and night_conversions.user_id = night_links.user_id
+    where night_conversions.is_duplicate = 0
+        and night_conversions.event_id != ''
+        and night_links.linked_at <= night_conversions.received_at
+)
+select
+    linked.ingest_id,
+    linked.customer_id,
+    linked.visitor_id,
+    linked.converted_at,
+    if(linked.converted_at < night_sessions.expires_at, night_sessions.started_at, null)
+from linked
+asof left join night_sessions
+    on linked.customer_id = night_sessions.customer_id
+    and linked.visitor_id = night_sessions.visitor_id
+    and linked.converted_at >= night_sessions.started_at

@@ -1,0 +1,56 @@
+// Package sql holds every statement that Tieback runs on ClickHouse. Go only names
+// them: a step of the night is found by its file's name.
+package sql
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+//go:embed migrations/*.sql nightly/*.sql checks/*.sql reports/*.sql
+var files embed.FS
+
+// Migrations is the folder of numbered schema changes, for golang-migrate.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	return sub
+}
+
+// Statement is one file of SQL.
+type Statement struct {
+	Name string // of the file, without folder and ending, as 40_night_sessions
+	SQL  string
+}
+
+// Nightly returns the step of the night in nightly/<name>.sql.
+func Nightly(name string) Statement { return read("nightly", name) }
+
+// Report returns the query in reports/<name>.sql.
+func Report(name string) Statement { return read("reports", name) }
+
+// Checks returns the queries that return the wrong rows, in order of their names.
+func Checks() []Statement {
+	entries, err := files.ReadDir("checks")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	checks := make([]Statement, 0, len(entries))
+	for _, entry := range entries {
+		checks = append(checks, read("checks", strings.TrimSuffix(entry.Name(), ".sql")))
+	}
+	return checks
+}
+
+func read(folder, name string) Statement {
+	text, err := files.ReadFile(path.Join(folder, name+".sql"))
+	if err != nil {
+		panic(fmt.Sprintf("sql/%s/%s.sql is not compiled in: %v", folder, name, err)) // a name in Go without its file
+	}
+	return Statement{Name: name, SQL: string(text)}
+}

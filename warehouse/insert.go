@@ -1,0 +1,163 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+)
+
+// ClientEvent is a row of client_events. Times are Unix milliseconds.
+type ClientEvent struct {
+	CustomerID, VisitorID       string
+	Type                        string // view, identify or activity
+	OptimizationID, VariationID string // of a view
+	UserDomain, UserID          string // of an identify
+	OccurredAtMS, ReceivedAtMS  int64
+	IngestID                    uuid.UUID
+}
+
+// Conversion is a row of conversions. Times are Unix milliseconds.
+type Conversion struct {
+	CustomerID, APIName string
+	UserDomain, UserID  string
+	ActionID            string
+	ActionAtMS          int64
+	Value               decimal.NullDecimal // rounded to 4 places
+	ReceivedAtMS        int64
+	IngestID            uuid.UUID
+}
+
+// column is a column of a batch: its type in the table, and its values as a slice.
+type column struct {
+	name, kind string
+	values     any
+}
+
+// InsertClientEvents inserts rows as one block; they are durable when it returns.
+// Rows inserted before with the same token are not inserted again (a help only:
+// R5 holds without).
+func (db *DB) InsertClientEvents(ctx context.Context, token string, rows []ClientEvent) error {
+	texts := func(field func(*ClientEvent) string) []string { return gather(rows, field) }
+	numbers := func(field func(*ClientEvent) int64) []int64 { return gather(rows, field) }
+	return db.insert(ctx, "client_events", token, len(rows), []column{
+		{"customer_id", "String", texts(func(e *ClientEvent) string { return e.CustomerID })},
+		{"visitor_id", "String", texts(func(e *ClientEvent) string { return e.VisitorID })},
+		{"type", "LowCardinality(String)", texts(func(e *ClientEvent) string { return e.Type })},
+		{"optimization_id", "String", texts(func(e *ClientEvent) string { return e.OptimizationID })},
+		{"variation_id", "String", texts(func(e *ClientEvent) string { return e.VariationID })},
+		{"user_domain", "String", texts(func(e *ClientEvent) string { return e.UserDomain })},
+		{"user_id", "String", texts(func(e *ClientEvent) string { return e.UserID })},
+		{"occurred_at", "DateTime64(3, 'UTC')", numbers(func(e *ClientEvent) int64 { return e.OccurredAtMS })},
+		{"received_at", "DateTime64(3, 'UTC')", numbers(func(e *ClientEvent) int64 { return e.ReceivedAtMS })},
+		{"ingest_id", "UUID", gather(rows, func(e *ClientEvent) uuid.UUID { return e.IngestID })},
+	})
+}
+
+// InsertConversions is InsertClientEvents for conversions.
+func (db *DB) InsertConversions(ctx context.Context, token string, rows []Conversion) error {
+	texts := func(field func(*Conversion) string) []string { return gather(rows, field) }
+	numbers := func(field func(*Conversion) int64) []int64 { return gather(rows, field) }
+	return db.insert(ctx, "conversions", token, len(rows), []column{
+		{"customer_id", "String", texts(func(c *Conversion) string { return c.CustomerID })},
+		{"api_name", "String", texts(func(c *Conversion) string { return c.APIName })},
+		{"user_domain", "String", texts(func(c *Conversion) string { return c.UserDomain })},
+		{"user_id", "String", texts(func(c *Conversion) string { return c.UserID })},
+		{"action_id", "String", texts(func(c *Conversion) string { return c.ActionID })},
+		{"action_at", "DateTime64(3, 'UTC')", numbers(func(c *Conversion) int64 { return c.ActionAtMS })},
+		{"value", "Nullable(Decimal(18, 4))", gather(rows, nullableValue)},
+		{"received_at", "DateTime64(3, 'UTC')", numbers(func(c *Conversion) int64 { return c.ReceivedAtMS })},
+		{"ingest_id", "UUID", gather(rows, func(c *Conversion) uuid.UUID { return c.IngestID })},
+	})
+}
+
+func nullableValue(c *Conversion) *decimal.Decimal {
+	if !c.Value.Valid {
+		return nil
+	}
+	return &c.Value.Decimal
+}
+
+func gather[R, V any](rows []R, field func(*R) V) []V {
+	values := make([]V, len(rows))
+	for i := range rows {
+		values[i] = field(&rows[i])
+	}
+	return values
+}
+
+// insert sends columns as one block. Their types are given, so that clickhouse-go
+// need not ask for them.
+func (db *DB) insert(ctx context.Context, table, token string, rows int, columns []column) error {
+	if rows == 0 {
+		return nil
+	}
+	names := ""
+	types := make([]clickhouse.ColumnNameAndType, len(columns))
+	for i, c := range columns {
+		types[i] = clickhouse.ColumnNameAndType{Name: c.name, Type: c.kind}
+		if i > 0 {
+			names += ", "
+		}
+		names += c.name
+	}
+	settings := clickhouse.Settings{"async_insert": 0}
+	if token != "" {
+		settings["insert_deduplicate"] = 1
+		settings["insert_deduplication_token"] = token
+	}
+	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(types), clickhouse.WithSettings(settings))
+	batch, err := db.conn.PrepareBatch(ctx, "insert into "+table+" ("+names+")")
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", table, explain(err))
+	}
+	defer batch.Close()
+	for i, c := range columns {
+		if err := batch.Column(i).Append(c.values); err != nil {
+			return fmt.Errorf("insert into %s: column %s: %w", table, c.name, err)
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("insert into %s: %w", table, explain(err))
+	}
+	return nil
+}
+
+// InsertStructs inserts rows, structs whose `ch` tags name the table's columns, as
+// one block. It asks for the table's types first, so it is for few rows at a time.
+func InsertStructs[R any](ctx context.Context, db *DB, table string, rows []R) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	names := columnTags[R]()
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
+	batch, err := db.conn.PrepareBatch(ctx, "insert into "+table+" ("+strings.Join(names, ", ")+")")
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", table, explain(err))
+	}
+	defer batch.Close()
+	for i := range rows {
+		if err := batch.AppendStruct(&rows[i]); err != nil {
+			return fmt.Errorf("insert into %s: %w", table, err)
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("insert into %s: %w", table, explain(err))
+	}
+	return nil
+}
+
+func columnTags[R any]() []string {
+	var names []string
+	kind := reflect.TypeFor[R]()
+	for i := range kind.NumField() {
+		if name := kind.Field(i).Tag.Get("ch"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,123 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/golang-migrate/migrate/v4"
+	chmigrate "github.com/golang-migrate/migrate/v4/database/clickhouse"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+
+	"github.com/tieback/tieback/sql"
+)
+
+// Migrate brings the schema up to date and returns the version before and after.
+// A migration that was killed half-way is run again: each is one statement that
+// does nothing where its work is done.
+func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
+	newest, err := newestMigration()
+	if err != nil {
+		return 0, 0, err
+	}
+	before, dirty, err := db.schemaVersion(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if before == newest && !dirty {
+		return before, newest, nil
+	}
+	if before > newest {
+		return before, before, fmt.Errorf("the data has schema version %d, this tieback knows %d: use the newer tieback", before, newest)
+	}
+	unlock, err := db.Lock(ctx, "migrate", nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer unlock()
+	if err := db.migrateUp(ctx); err != nil {
+		return before, 0, fmt.Errorf("migrate the schema: %w", err)
+	}
+	return before, newest, nil
+}
+
+func (db *DB) migrateUp(ctx context.Context) error {
+	migrations, err := iofs.New(sql.Migrations(), ".")
+	if err != nil {
+		return err
+	}
+	conn := clickhouse.OpenDB(db.options)
+	defer conn.Close()
+	target, err := chmigrate.WithInstance(conn, &chmigrate.Config{
+		DatabaseName: db.database, MigrationsTableEngine: "MergeTree",
+	})
+	if err != nil {
+		return err
+	}
+	m, err := migrate.NewWithInstance("sql/migrations", migrations, "clickhouse", target)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { m.GracefulStop <- true })
+	defer stop()
+	// Another process may have migrated, or died at it, since Migrate looked.
+	version, dirty, err := target.Version()
+	if err != nil {
+		return err
+	}
+	if dirty {
+		previous := version - 1
+		if previous < 1 {
+			previous = -1 // no version at all
+		}
+		if err := m.Force(previous); err != nil {
+			return err
+		}
+	}
+	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// schemaVersion is 0 for an empty database.
+func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err error) {
+	var exists uint8
+	if err := db.Row(ctx, "exists table schema_migrations", nil, &exists); err != nil {
+		return 0, false, err
+	}
+	if exists == 0 {
+		return 0, false, nil
+	}
+	var v int64
+	var d uint8
+	err = db.Row(ctx, "select version, dirty from schema_migrations order by sequence desc limit 1", nil, &v, &d)
+	if errors.Is(err, ErrNoRows) {
+		return 0, false, nil
+	}
+	return max(int(v), 0), d != 0, err
+}
+
+var migrationNumber = regexp.MustCompile(`^(\d+)_.*\.up\.sql$`)
+
+func newestMigration() (int, error) {
+	entries, err := fs.ReadDir(sql.Migrations(), ".")
+	if err != nil {
+		return 0, err
+	}
+	newest := 0
+	for _, entry := range entries {
+		if m := migrationNumber.FindStringSubmatch(entry.Name()); m != nil {
+			number, err := strconv.Atoi(m[1])
+			if err != nil {
+				return 0, err
+			}
+			newest = max(newest, number)
+		}
+	}
+	return newest, nil
+}
