@@ -307,36 +307,6 @@ func (e *Edit) RemoveGoal(customerID, optimizationID, eventID string) error {
 	return nil
 }
 
-// SetGoals replaces all goals of an optimization. Unlike AddGoal it takes an event
-// that is not known (yet): the lines of an import come in any order.
-func (e *Edit) SetGoals(customerID, optimizationID string, goals []Goal) error {
-	wanted := map[string]bool{}
-	primaries := 0
-	for _, g := range goals {
-		if err := checkID("a goal's eventId", g.EventID); err != nil {
-			return err
-		}
-		wanted[g.EventID] = true
-		if g.IsPrimary {
-			primaries++
-		}
-	}
-	if primaries > 1 {
-		return fmt.Errorf("optimization %s has %d primary goals, one is allowed", optimizationID, primaries)
-	}
-	for _, g := range e.GoalsOf(customerID, optimizationID) {
-		if !wanted[g.EventID] {
-			g.IsDeleted = true
-			e.putGoal(g)
-		}
-	}
-	for _, g := range goals {
-		g.CustomerID, g.OptimizationID = customerID, optimizationID
-		e.putGoal(g)
-	}
-	return nil
-}
-
 func (e *Edit) putGoal(g Goal) {
 	if e.Goals[g.CustomerID] == nil {
 		e.Goals[g.CustomerID] = map[string]map[string]Goal{}
@@ -347,4 +317,41 @@ func (e *Edit) putGoal(g Goal) {
 	e.Goals[g.CustomerID][g.OptimizationID][g.EventID] = g
 	e.goals = append(e.goals, g)
 	e.note(g.CustomerID, "goal %s of optimization %s put, primary %t, removed %t", g.EventID, g.OptimizationID, g.IsPrimary, g.IsDeleted)
+}
+
+// ReplaceOptimization sets an optimization with its variations and goals, and keeps
+// nothing of what it was before. Unlike AddGoal it takes events that are not known
+// (yet): the lines of an import come in any order.
+func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals []Goal) error {
+	primaries := 0
+	wanted := map[string]bool{}
+	for _, g := range goals {
+		if err := checkID("a goal's eventId", g.EventID); err != nil {
+			return err
+		}
+		if wanted[g.EventID] {
+			return fmt.Errorf("goal %q is given twice", g.EventID)
+		}
+		wanted[g.EventID] = true
+		if g.IsPrimary {
+			primaries++
+		}
+	}
+	if primaries > 1 {
+		return fmt.Errorf("optimization %s has %d primary goals, one is allowed", o.OptimizationID, primaries)
+	}
+	if err := e.PutOptimization(o, variations); err != nil {
+		return err
+	}
+	for _, g := range e.GoalsOf(o.CustomerID, o.OptimizationID) {
+		if !wanted[g.EventID] {
+			g.IsDeleted = true
+			e.putGoal(g)
+		}
+	}
+	for _, g := range goals {
+		g.CustomerID, g.OptimizationID = o.CustomerID, o.OptimizationID
+		e.putGoal(g)
+	}
+	return nil
 }

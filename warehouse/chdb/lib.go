@@ -19,8 +19,8 @@ const libName = "libchdb.so"
 const LibEnv = "TIEBACK_CHDB_LIB"
 
 // FindLibrary returns the path of the engine library. It looks in LibEnv, beside
-// the executable, in the project's .engine/ (of the working folder, and of the
-// folder above bin/), in the user's cache folder and in /usr/local/lib. The error
+// the executable, in the project's .engine/ (above bin/, and above the working
+// folder), in the user's cache folder and in /usr/local/lib. The error
 // of a fruitless search lists every place and says what to do.
 func FindLibrary() (string, error) {
 	if path := os.Getenv(LibEnv); path != "" {
@@ -57,13 +57,23 @@ func libraryPlaces() []string {
 		places = append(places, filepath.Join(dir, libName), filepath.Join(filepath.Dir(dir), packaged))
 	}
 	if wd, err := os.Getwd(); err == nil {
-		places = append(places, filepath.Join(wd, packaged))
+		places = append(places, filepath.Join(projectFolder(wd), packaged))
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		places = append(places, filepath.Join(cache, "tieback", libName))
 	}
 	places = append(places, filepath.Join("/usr/local/lib", libName))
 	return unique(places)
+}
+
+// projectFolder is the nearest folder from dir upwards that has an .engine/, or dir.
+func projectFolder(dir string) string {
+	for folder := dir; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if info, err := os.Stat(filepath.Join(folder, ".engine")); err == nil && info.IsDir() {
+			return folder
+		}
+	}
+	return dir
 }
 
 func unique(in []string) []string {

@@ -1,0 +1,224 @@
+// Package history loads past events, conversions and configuration from NDJSON
+// (spec 6) straight into ClickHouse.
+package history
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/shopspring/decimal"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// line is any line of the format; its type decides which fields count.
+type line struct {
+	Type       string  `json:"type"`
+	CustomerID *string `json:"customerId"`
+
+	EventID *string         `json:"eventId"`
+	APIName *string         `json:"apiName"`
+	From    *int64          `json:"from"`
+	To      *int64          `json:"to"`
+	Goals   []goalLine      `json:"goals"`
+	Name    *string         `json:"name"`
+	Shown   []variationLine `json:"variations"`
+
+	VisitorID      *string        `json:"visitorId"`
+	OptimizationID *string        `json:"optimizationId"`
+	VariationID    *string        `json:"variationId"`
+	UserDomain     *string        `json:"userDomain"`
+	UserID         *string        `json:"userId"`
+	ActionID       *string        `json:"actionId"`
+	ActionAt       *int64         `json:"actionTimestamp"`
+	OccurredAt     *int64         `json:"occurredAt"`
+	ReceivedAt     *int64         `json:"receivedAt"`
+	Value          jsontext.Value `json:"value"`
+}
+
+type variationLine struct {
+	ID       *string  `json:"id"`
+	Name     *string  `json:"name"`
+	Baseline bool     `json:"baseline"`
+	Weight   *float64 `json:"weight"`
+}
+
+type goalLine struct {
+	EventID *string `json:"eventId"`
+	Primary bool    `json:"primary"`
+}
+
+// row is what a line holds: one of these is set.
+type row struct {
+	clientEvent  *warehouse.ClientEvent
+	conversion   *warehouse.Conversion
+	eventName    *catalog.EventName
+	optimization *optimization
+}
+
+type optimization struct {
+	head       catalog.Optimization
+	variations []catalog.Variation
+	goals      []catalog.Goal
+}
+
+// parseLine reads one line and checks it; the error names every fault.
+func parseLine(text []byte) (row, error) {
+	var l line
+	if err := json.Unmarshal(text, &l); err != nil {
+		return row{}, fmt.Errorf("not readable: %w", err)
+	}
+	c := &checker{}
+	var r row
+	switch l.Type {
+	case "view", "identify", "activity":
+		r.clientEvent = l.clientEvent(c)
+	case "conversion":
+		r.conversion = l.conversion(c)
+	case "event":
+		r.eventName = l.eventName(c)
+	case "optimization":
+		r.optimization = l.optimization(c)
+	case "":
+		c.fault("type is missing")
+	default:
+		c.fault("type %q is none of event, optimization, view, identify, activity, conversion", l.Type)
+	}
+	return r, errors.Join(c.faults...)
+}
+
+// checker gathers the faults of a line.
+type checker struct{ faults []error }
+
+func (c *checker) fault(format string, args ...any) {
+	c.faults = append(c.faults, fmt.Errorf(format, args...))
+}
+
+func (c *checker) id(field string, value *string) string {
+	switch {
+	case value == nil:
+		c.fault("%s is missing", field)
+		return ""
+	case *value == "":
+		c.fault("%s is empty", field)
+	case len(*value) > catalog.MaxIDBytes:
+		c.fault("%s has %d bytes, at most %d are allowed", field, len(*value), catalog.MaxIDBytes)
+	}
+	return *value
+}
+
+// The times that an import takes: the years 2000 to 2100.
+var (
+	firstMS = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	endMS   = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+)
+
+func (c *checker) time(field string, value *int64) int64 {
+	switch {
+	case value == nil:
+		c.fault("%s is missing", field)
+		return 0
+	case *value < firstMS || *value >= endMS:
+		c.fault("%s is %d, which is not Unix milliseconds from 2000 to 2100", field, *value)
+	}
+	return *value
+}
+
+func (c *checker) timeOr(field string, value *int64, otherwise int64) int64 {
+	if value == nil {
+		return otherwise
+	}
+	return c.time(field, value)
+}
+
+func (l *line) clientEvent(c *checker) *warehouse.ClientEvent {
+	e := &warehouse.ClientEvent{CustomerID: c.id("customerId", l.CustomerID), VisitorID: c.id("visitorId", l.VisitorID), Type: l.Type}
+	switch l.Type {
+	case "view":
+		e.OptimizationID, e.VariationID = c.id("optimizationId", l.OptimizationID), c.id("variationId", l.VariationID)
+	case "identify":
+		e.UserDomain, e.UserID = c.id("userDomain", l.UserDomain), c.id("userId", l.UserID)
+	}
+	e.OccurredAtMS = c.time("occurredAt", l.OccurredAt)
+	e.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, e.OccurredAtMS)
+	// The columns in order, so that the same row has the same id.
+	e.IngestID = ingest.DerivedID("client_events", e.CustomerID, e.VisitorID, e.Type, e.OptimizationID, e.VariationID,
+		e.UserDomain, e.UserID, fmt.Sprint(e.OccurredAtMS), fmt.Sprint(e.ReceivedAtMS))
+	return e
+}
+
+func (l *line) conversion(c *checker) *warehouse.Conversion {
+	v := &warehouse.Conversion{
+		CustomerID: c.id("customerId", l.CustomerID), APIName: c.id("apiName", l.APIName),
+		UserDomain: c.id("userDomain", l.UserDomain), UserID: c.id("userId", l.UserID), ActionID: c.id("actionId", l.ActionID),
+		ActionAtMS: c.time("actionTimestamp", l.ActionAt), Value: l.value(c),
+	}
+	v.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, v.ActionAtMS)
+	stored := "null"
+	if v.Value.Valid {
+		stored = v.Value.Decimal.StringFixed(4)
+	}
+	v.IngestID = ingest.DerivedID("conversions", v.CustomerID, v.APIName, v.UserDomain, v.UserID, v.ActionID,
+		fmt.Sprint(v.ActionAtMS), stored, fmt.Sprint(v.ReceivedAtMS))
+	return v
+}
+
+func (l *line) value(c *checker) decimal.NullDecimal {
+	if len(l.Value) == 0 || l.Value.Kind() == 'n' {
+		return decimal.NullDecimal{}
+	}
+	if l.Value.Kind() != '0' {
+		c.fault("value is no number")
+		return decimal.NullDecimal{}
+	}
+	amount, code := ingest.ParseValue(string(l.Value))
+	switch code {
+	case "value_negative":
+		c.fault("value is negative")
+	case "value_out_of_range":
+		c.fault("value is not below 10^14")
+	}
+	return decimal.NewNullDecimal(amount)
+}
+
+func (l *line) eventName(c *checker) *catalog.EventName {
+	n := &catalog.EventName{
+		CustomerID: c.id("customerId", l.CustomerID), EventID: c.id("eventId", l.EventID), APIName: c.id("apiName", l.APIName),
+		From: time.UnixMilli(c.time("from", l.From)).UTC(),
+	}
+	if l.To != nil {
+		to := time.UnixMilli(c.time("to", l.To)).UTC()
+		n.To = &to
+	}
+	return n
+}
+
+func (l *line) optimization(c *checker) *optimization {
+	o := &optimization{head: catalog.Optimization{
+		CustomerID: c.id("customerId", l.CustomerID), OptimizationID: c.id("optimizationId", l.OptimizationID),
+	}}
+	o.head.Name = o.head.OptimizationID
+	if l.Name != nil {
+		o.head.Name = *l.Name
+	}
+	for _, shown := range l.Shown {
+		v := catalog.Variation{VariationID: c.id("a variation's id", shown.ID), IsBaseline: shown.Baseline, Weight: 1}
+		v.Name = v.VariationID
+		if shown.Name != nil {
+			v.Name = *shown.Name
+		}
+		if shown.Weight != nil {
+			v.Weight = *shown.Weight
+		}
+		o.variations = append(o.variations, v)
+	}
+	for _, goal := range l.Goals {
+		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: goal.Primary})
+	}
+	return o
+}

@@ -1,0 +1,244 @@
+package jobs_test
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// This file is the reference: the rules of the spec as plain loops over everything,
+// slow and meant to be obviously right. It shares nothing with the SQL.
+
+// story is everything that was ever received, and the names of the events.
+type story struct {
+	clientEvents []warehouse.ClientEvent
+	conversions  []warehouse.Conversion
+	names        []catalog.EventName
+}
+
+const (
+	minuteMS = int64(60_000)
+	hourMS   = 60 * minuteMS
+	dayMS    = 24 * hourMS
+)
+
+type session struct {
+	customer, visitor               string
+	startedAt, lastEventAt, expires int64
+	events, views                   int
+}
+
+// model returns the rows that the published tables must hold, as text, sorted.
+func model(h story, cutoff int64) map[string][]string {
+	clientEvents := countedClientEvents(h.clientEvents, cutoff)
+	conversions := countedConversions(h.conversions, cutoff)
+	sessions := sessionsOf(clientEvents)
+
+	rows := map[string][]string{"sessions": {}, "exposures": {}, "attributions": {}, "conversion_outcomes": {}}
+	for _, s := range sessions {
+		rows["sessions"] = append(rows["sessions"], line(s.customer, s.visitor, dayOf(s.startedAt), at(s.startedAt), at(s.lastEventAt), at(s.expires), s.events, s.views))
+	}
+	rows["exposures"] = exposuresOf(clientEvents)
+	for _, c := range conversions {
+		outcome, attributions := decide(c, conversions, clientEvents, sessions, h.names)
+		rows["conversion_outcomes"] = append(rows["conversion_outcomes"],
+			line(c.CustomerID, dayOf(c.ActionAtMS), c.APIName, c.ActionID, at(c.ActionAtMS), at(c.ReceivedAtMS), c.IngestID, outcome))
+		rows["attributions"] = append(rows["attributions"], attributions...)
+	}
+	for _, table := range rows {
+		slices.Sort(table)
+	}
+	return rows
+}
+
+// countedClientEvents applies the cutoff (R8) and counts each ingest_id once, the
+// copy received first (R5).
+func countedClientEvents(all []warehouse.ClientEvent, cutoff int64) []warehouse.ClientEvent {
+	var counted []warehouse.ClientEvent
+	for i, e := range all {
+		if e.ReceivedAtMS >= cutoff {
+			continue
+		}
+		first := true
+		for j, o := range all {
+			if o.IngestID == e.IngestID && (o.ReceivedAtMS < e.ReceivedAtMS || o.ReceivedAtMS == e.ReceivedAtMS && j < i) {
+				first = false
+			}
+		}
+		if first {
+			counted = append(counted, e)
+		}
+	}
+	return counted
+}
+
+func countedConversions(all []warehouse.Conversion, cutoff int64) []warehouse.Conversion {
+	var counted []warehouse.Conversion
+	for i, c := range all {
+		if c.ReceivedAtMS >= cutoff {
+			continue
+		}
+		first := true
+		for j, o := range all {
+			if o.IngestID == c.IngestID && (o.ReceivedAtMS < c.ReceivedAtMS || o.ReceivedAtMS == c.ReceivedAtMS && j < i) {
+				first = false
+			}
+		}
+		if first {
+			counted = append(counted, c)
+		}
+	}
+	return counted
+}
+
+// sessionsOf walks each visitor's events in order of time (R1).
+func sessionsOf(clientEvents []warehouse.ClientEvent) []session {
+	inOrder := slices.Clone(clientEvents)
+	slices.SortStableFunc(inOrder, func(a, b warehouse.ClientEvent) int {
+		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), cmp.Compare(a.VisitorID, b.VisitorID), cmp.Compare(a.OccurredAtMS, b.OccurredAtMS))
+	})
+	var sessions []session
+	for _, e := range inOrder {
+		open := false
+		if n := len(sessions); n > 0 {
+			s := sessions[n-1]
+			open = s.customer == e.CustomerID && s.visitor == e.VisitorID &&
+				e.OccurredAtMS < s.lastEventAt+30*minuteMS && e.OccurredAtMS < s.startedAt+24*hourMS
+		}
+		if !open {
+			sessions = append(sessions, session{customer: e.CustomerID, visitor: e.VisitorID, startedAt: e.OccurredAtMS})
+		}
+		s := &sessions[len(sessions)-1]
+		s.lastEventAt = e.OccurredAtMS
+		s.expires = min(s.lastEventAt+30*minuteMS, s.startedAt+24*hourMS)
+		s.events++
+		if e.Type == "view" {
+			s.views++
+		}
+	}
+	return sessions
+}
+
+// exposuresOf lists who saw what on which day (R9).
+func exposuresOf(clientEvents []warehouse.ClientEvent) []string {
+	type key struct{ customer, optimization, variation, visitor, day string }
+	first := map[key]int64{}
+	views := map[key]int{}
+	for _, e := range clientEvents {
+		if e.Type != "view" {
+			continue
+		}
+		k := key{e.CustomerID, e.OptimizationID, e.VariationID, e.VisitorID, dayOf(e.OccurredAtMS)}
+		if views[k] == 0 || e.OccurredAtMS < first[k] {
+			first[k] = e.OccurredAtMS
+		}
+		views[k]++
+	}
+	rows := []string{}
+	for k, n := range views {
+		rows = append(rows, line(k.customer, k.optimization, k.variation, k.visitor, k.day, at(first[k]), n))
+	}
+	return rows
+}
+
+// decide returns the outcome of a conversion (R6) and its attribution rows (R4).
+func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents []warehouse.ClientEvent, sessions []session, names []catalog.EventName) (string, []string) {
+	for _, o := range all {
+		sameKey := o.CustomerID == c.CustomerID && o.APIName == c.APIName && o.ActionID == c.ActionID
+		earlier := o.ReceivedAtMS < c.ReceivedAtMS || o.ReceivedAtMS == c.ReceivedAtMS && o.IngestID.String() < c.IngestID.String()
+		if sameKey && earlier {
+			return "duplicate", nil
+		}
+	}
+	event := ""
+	for _, n := range names {
+		if n.CustomerID == c.CustomerID && n.APIName == c.APIName && n.From.UnixMilli() <= c.ActionAtMS && (n.To == nil || c.ActionAtMS < n.To.UnixMilli()) {
+			event = n.EventID
+		}
+	}
+	if event == "" {
+		return "event_not_defined", nil
+	}
+	identified := false
+	usable := map[string]bool{}
+	for _, e := range clientEvents {
+		if e.Type == "identify" && e.CustomerID == c.CustomerID && e.UserDomain == c.UserDomain && e.UserID == c.UserID {
+			identified = true
+			if e.ReceivedAtMS <= c.ReceivedAtMS {
+				usable[e.VisitorID] = true
+			}
+		}
+	}
+	if !identified {
+		return "no_identity", nil
+	}
+	if len(usable) == 0 {
+		return "identity_too_late", nil
+	}
+	viewBefore := false
+	type winner struct {
+		view    warehouse.ClientEvent
+		session session
+	}
+	winners := map[string]winner{}
+	for _, e := range clientEvents {
+		if e.Type != "view" || e.CustomerID != c.CustomerID || !usable[e.VisitorID] || e.OccurredAtMS >= c.ActionAtMS {
+			continue
+		}
+		if e.OccurredAtMS >= c.ActionAtMS-7*dayMS {
+			viewBefore = true
+		}
+		for _, s := range sessions {
+			open := s.customer == e.CustomerID && s.visitor == e.VisitorID && s.startedAt <= c.ActionAtMS && c.ActionAtMS < s.expires
+			if !open || e.OccurredAtMS < s.startedAt {
+				continue
+			}
+			best, found := winners[e.OptimizationID]
+			if !found || beats(e, best.view) {
+				winners[e.OptimizationID] = winner{e, s}
+			}
+		}
+	}
+	switch {
+	case !viewBefore:
+		return "no_view_before", nil
+	case len(winners) == 0:
+		return "session_expired", nil
+	}
+	value := ""
+	if c.Value.Valid {
+		value = c.Value.Decimal.String()
+	}
+	var rows []string
+	for optimization, w := range winners {
+		rows = append(rows, line(c.CustomerID, dayOf(c.ActionAtMS), event, c.APIName, c.ActionID, c.UserDomain, c.UserID, at(c.ActionAtMS), value,
+			optimization, w.view.VariationID, w.view.VisitorID, at(w.session.startedAt), at(w.view.OccurredAtMS)))
+	}
+	return "attributed", rows
+}
+
+// beats reports whether view a wins over b: later, received later, smaller
+// variation, smaller visitor.
+func beats(a, b warehouse.ClientEvent) bool {
+	return cmp.Or(
+		cmp.Compare(b.OccurredAtMS, a.OccurredAtMS), cmp.Compare(b.ReceivedAtMS, a.ReceivedAtMS),
+		cmp.Compare(a.VariationID, b.VariationID), cmp.Compare(a.VisitorID, b.VisitorID)) < 0
+}
+
+func at(ms int64) string    { return warehouse.Time(time.UnixMilli(ms)) }
+func dayOf(ms int64) string { return warehouse.Day(time.UnixMilli(ms)) }
+
+func line(cells ...any) string {
+	text := ""
+	for i, cell := range cells {
+		if i > 0 {
+			text += " | "
+		}
+		text += fmt.Sprint(cell)
+	}
+	return text
+}

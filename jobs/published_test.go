@@ -1,0 +1,82 @@
+package jobs_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tieback/tieback/warehouse"
+	"github.com/tieback/tieback/warehouse/warehousetest"
+)
+
+func TestMain(m *testing.M) { warehousetest.Main(m) }
+
+// columns are those of spec 4, in its order.
+var columns = map[string][]string{
+	"sessions":            {"customer_id", "visitor_id", "session_day", "started_at", "last_event_at", "expires_at", "events", "views"},
+	"exposures":           {"customer_id", "optimization_id", "variation_id", "visitor_id", "day", "first_viewed_at", "views"},
+	"attributions":        {"customer_id", "conversion_day", "event_id", "api_name", "action_id", "user_domain", "user_id", "converted_at", "value", "optimization_id", "variation_id", "visitor_id", "session_started_at", "viewed_at"},
+	"conversion_outcomes": {"customer_id", "conversion_day", "api_name", "action_id", "converted_at", "received_at", "ingest_id", "outcome"},
+}
+
+// publishedTables are the tables that runs write, in the order they are told of.
+var publishedTables = []string{"sessions", "exposures", "attributions", "conversion_outcomes"}
+
+// readPublished returns the rows of a published table as text, sorted.
+func readPublished(t testing.TB, db *warehouse.DB, table string) []string {
+	t.Helper()
+	var texts []string
+	for _, column := range columns[table] {
+		if column == "value" {
+			column = "ifNull(toString(value), '')"
+		}
+		texts = append(texts, "toString("+column+")")
+	}
+	_, rows, err := db.Table(t.Context(), "select "+strings.Join(texts, ", ")+" from "+table, nil)
+	if err != nil {
+		t.Fatalf("read %s: %v", table, err)
+	}
+	lines := []string{}
+	for _, row := range rows {
+		lines = append(lines, strings.Join(row, " | "))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// fingerprint is a hash of every row of every published table.
+func fingerprint(t testing.TB, db *warehouse.DB) string {
+	t.Helper()
+	var prints []string
+	for _, table := range publishedTables {
+		var print string
+		err := db.Row(t.Context(), "select hex(MD5(arrayStringConcat(groupArray(toString(tuple(*)))))) from (select * from "+table+" order by all)", nil, &print)
+		if err != nil {
+			t.Fatalf("fingerprint %s: %v", table, err)
+		}
+		prints = append(prints, print)
+	}
+	return strings.Join(prints, " ")
+}
+
+// diff tells how rows differ from those expected; "" when they don't.
+func diff(want, got []string) string {
+	var b strings.Builder
+	for _, row := range want {
+		if !slices.Contains(got, row) {
+			b.WriteString("  missing    " + row + "\n")
+		}
+	}
+	for _, row := range got {
+		if !slices.Contains(want, row) {
+			b.WriteString("  unexpected " + row + "\n")
+		}
+	}
+	if b.Len() == 0 && len(want) != len(got) {
+		b.WriteString("  the rows are the same, but not as often\n")
+	}
+	return b.String()
+}
+
+func date(day, hour int) time.Time { return time.Date(2026, 9, day, hour, 0, 0, 0, time.UTC) }
