@@ -60,15 +60,15 @@ func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, 
 
 func newRunID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// end notes how a run ended.
-func (l ledger) end(ctx context.Context, record Record, now time.Time, runErr error) error {
+// end notes how a run ended, with the midnights that it covered, in one insert.
+func (l ledger) end(ctx context.Context, record Record, now time.Time, runErr error, covered []Record) error {
 	record.Revision++
 	record.FinishedAt = &now
 	record.State = StateDone
 	if runErr != nil {
 		record.State, record.Error = StateFailed, runErr.Error()
 	}
-	return l.write(ctx, record)
+	return l.write(ctx, append(covered, record)...)
 }
 
 // closeKilled marks runs that never ended as failed. Whoever holds the run lock
@@ -101,15 +101,15 @@ func (l ledger) published(ctx context.Context) (cutoff time.Time, ok bool, err e
 	return cutoff.UTC(), runs > 0, nil
 }
 
-// cover notes every midnight between two cutoffs, both exclusive, as covered.
-func (l ledger) cover(ctx context.Context, after, before, now time.Time) error {
+// covered returns a row for every midnight between two cutoffs, both exclusive (R8).
+func covered(after, before, now time.Time) []Record {
 	var records []Record
 	for midnight := LastMidnight(after).Add(day); midnight.Before(before); midnight = midnight.Add(day) {
 		records = append(records, Record{
 			RunID: newRunID(), Revision: 1, Cutoff: midnight, StartedAt: now, FinishedAt: &now, State: StateCovered,
 		})
 	}
-	return l.write(ctx, records...)
+	return records
 }
 
 // Recent returns the last runs, the newest first.

@@ -79,16 +79,14 @@ func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 		return Record{}, err
 	}
 	runErr := r.compute(ctx, req, &record)
+	var made []Record
+	if runErr == nil && req.Nightly && any {
+		made = covered(before, req.Cutoff, r.clock())
+	}
 	// How it ended is noted even when ctx is what ended it.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	if err := l.end(closing, record, r.clock(), runErr); err != nil {
-		return record, errors.Join(runErr, err)
-	}
-	if runErr == nil && req.Nightly && any {
-		err = l.cover(closing, before, req.Cutoff, r.clock())
-	}
-	return record, errors.Join(runErr, err)
+	return record, errors.Join(runErr, l.end(closing, record, r.clock(), runErr, made))
 }
 
 func (r *Runner) clock() time.Time { return r.now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,44 @@
+# Every target of the project. `make` alone lists them.
+
+ENGINE := .engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
+GO     := CGO_ENABLED=0 go
+
+# The race detector needs a C compiler; without one the tests run without it.
+RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 go test -race' || echo 'CGO_ENABLED=0 go test')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint engine build stories clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: engine build ## Show the whole of it: service, events, nightly run, results
+	@bin/tieback demo
+
+test: engine build lint ## Run every test; about 3 minutes
+	$(RACE) -timeout 14m ./...
+
+lint: ## Check format and vet, with staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+engine: $(ENGINE) ## Fetch the pinned ClickHouse engine into .engine/, once
+
+# npm checks the integrity hash in the lock file.
+$(ENGINE): package.json package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed to fetch the engine: install Node.js (apt-get install npm), or use a ClickHouse server with --clickhouse URL"; exit 1; }
+	@mkdir -p .engine
+	@cp package.json package-lock.json .engine/
+	@echo "fetching the ClickHouse engine, 178 MB, once"
+	@npm ci --prefix .engine --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+build: ## Build bin/tieback
+	$(GO) build -trimpath -o bin/tieback ./cmd/tieback
+
+stories: engine ## Write what the stories of sql/testdata give into their files
+	$(GO) test ./jobs -run TestStories -update
+
+clean: ## Remove what was built; the engine stays
+	rm -rf bin

@@ -1,0 +1,339 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jonboulle/clockwork"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/sql"
+	"github.com/tieback/tieback/warehouse"
+	"github.com/tieback/tieback/warehouse/warehousetest"
+)
+
+// site inserts one visitor who sees a variation at 10:00 of each of the days, is
+// known, and converts five minutes later.
+func site(t *testing.T, db *warehouse.DB, days ...int) {
+	t.Helper()
+	var clientEvents []warehouse.ClientEvent
+	var conversions []warehouse.Conversion
+	for _, day := range days {
+		at := date(day, 10).UnixMilli()
+		for _, e := range []warehouse.ClientEvent{
+			{Type: "view", OptimizationID: "hero", VariationID: "b"},
+			{Type: "identify", UserDomain: "crm", UserID: "u1"},
+		} {
+			e.CustomerID, e.VisitorID, e.OccurredAtMS, e.ReceivedAtMS, e.IngestID = "c1", "v1", at, at, uuid.Must(uuid.NewV7())
+			clientEvents = append(clientEvents, e)
+		}
+		conversions = append(conversions, warehouse.Conversion{
+			CustomerID: "c1", APIName: "bought", UserDomain: "crm", UserID: "u1", ActionID: date(day, 0).Format("02"),
+			ActionAtMS: at + 5*minuteMS, ReceivedAtMS: at + 6*minuteMS, IngestID: uuid.Must(uuid.NewV7()),
+		})
+	}
+	if err := db.InsertClientEvents(t.Context(), "", clientEvents); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.InsertConversions(t.Context(), "", conversions); err != nil {
+		t.Fatal(err)
+	}
+	err := catalog.NewStore(db, time.Now).Change(t.Context(), "test", func(e *catalog.Edit) error {
+		return e.PutName(catalog.EventName{CustomerID: "c1", EventID: "e1", APIName: "bought", From: date(1, 0)})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runnerAt returns a runner whose clock stands still.
+func runnerAt(db *warehouse.DB, now time.Time) *jobs.Runner {
+	return jobs.NewRunner(db, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+}
+
+func mustRun(t *testing.T, runner *jobs.Runner, req jobs.Request) jobs.Record {
+	t.Helper()
+	record, err := runner.Run(t.Context(), req)
+	if err != nil {
+		t.Fatalf("run: %v", err)
+	}
+	return record
+}
+
+// outcomeDays are the days that conversion_outcomes has, as "21 22".
+func outcomeDays(t *testing.T, db *warehouse.DB) string {
+	t.Helper()
+	var days []string
+	for _, row := range readPublished(t, db, "conversion_outcomes") {
+		days = append(days, strings.TrimPrefix(strings.Split(row, " | ")[1], "2026-09-"))
+	}
+	slices.Sort(days)
+	return strings.Join(days, " ")
+}
+
+func TestCutoffOfARunByHand(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 20, 21, 22, 23)
+	atNoon := runnerAt(db, date(23, 12))
+
+	if got := mustRun(t, atNoon, jobs.Request{}).Cutoff; !got.Equal(date(23, 0)) {
+		t.Errorf("the first run has the cutoff %s, expected the last midnight", got)
+	}
+	if got := outcomeDays(t, db); got != "20 21 22" {
+		t.Errorf("published %q after the last midnight", got)
+	}
+	mustRun(t, atNoon, jobs.Request{Cutoff: date(23, 11)})
+	if got := mustRun(t, atNoon, jobs.Request{}).Cutoff; !got.Equal(date(23, 11)) {
+		t.Errorf("the next run has the cutoff %s, expected the last published one, which is later than midnight", got)
+	}
+	mustRun(t, atNoon, jobs.Request{Cutoff: date(22, 0)})
+	if got := outcomeDays(t, db); got != "20 21" {
+		t.Errorf("published %q, expected what was known at the earlier cutoff", got)
+	}
+	if got := mustRun(t, atNoon, jobs.Request{}).Cutoff; !got.Equal(date(23, 0)) {
+		t.Errorf("after one with an earlier cutoff the run has %s, expected the last midnight", got)
+	}
+	if _, err := atNoon.Run(t.Context(), jobs.Request{Cutoff: date(23, 13)}); !errors.Is(err, jobs.ErrFutureCutoff) {
+		t.Errorf("a cutoff in the future gives %v", err)
+	}
+}
+
+func TestRangeIsComputedAtThePublishedCutoff(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	day := date(21, 0)
+	if _, err := runner.Run(t.Context(), jobs.Request{From: &day, To: &day}); !errors.Is(err, jobs.ErrNothingYet) {
+		t.Errorf("a range before the first run gives %v", err)
+	}
+	site(t, db, 20, 21, 22)
+	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
+	before := fingerprint(t, db)
+	// Received in time, visible only now; and one received after the cutoff.
+	site(t, db, 21, 23)
+	if record := mustRun(t, runner, jobs.Request{From: &day, To: &day}); !record.Cutoff.Equal(date(22, 0)) || record.Days != 1 {
+		t.Errorf("the range ran at %s and published %d days", record.Cutoff, record.Days)
+	}
+	if got := outcomeDays(t, db); got != "20 21 21" {
+		t.Errorf("published %q", got)
+	}
+	if fingerprint(t, db) == before {
+		t.Error("the range changed nothing")
+	}
+	if _, err := runner.Run(t.Context(), jobs.Request{From: &day, To: &day, Cutoff: day}); !errors.Is(err, jobs.ErrCutoffWithRange) {
+		t.Errorf("a range with a cutoff gives %v", err)
+	}
+}
+
+func TestRunThatFailsOrDiesLeavesWhatWasPublished(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	site(t, db, 20, 21)
+	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
+	before := fingerprint(t, db)
+	site(t, db, 22)
+
+	for stop := range 9 {
+		ctx, cancel := context.WithCancel(t.Context())
+		runner.Progress = func(_ string, done, _ int) {
+			if done == stop {
+				cancel()
+			}
+		}
+		if _, err := runner.Run(ctx, jobs.Request{Cutoff: date(23, 0)}); err == nil {
+			t.Fatalf("the run stopped at step %d says nothing", stop)
+		}
+		if fingerprint(t, db) != before {
+			t.Fatalf("the run stopped at step %d changed what was published", stop)
+		}
+	}
+	runner.Progress = nil
+	// Dead without a word: as the ledger has it after kill -9.
+	if err := db.Exec(t.Context(), "insert into run_log (run_id, revision, state, version) values ('dead', 1, 'running', 99)", nil); err != nil {
+		t.Fatal(err)
+	}
+	record := mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
+	if got := outcomeDays(t, db); got != "20 21 22" || record.Version <= 99 {
+		t.Errorf("published %q with version %d after the failures", got, record.Version)
+	}
+	states := map[string]int{}
+	records, err := jobs.Recent(t.Context(), db, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		states[r.State]++
+		if r.State == jobs.StateFailed && r.Error == "" {
+			t.Errorf("run %s failed without a reason", r.RunID)
+		}
+	}
+	if states[jobs.StateDone] != 2 || states[jobs.StateFailed] != 10 || states[jobs.StateRunning] != 0 {
+		t.Errorf("the ledger has %v", states)
+	}
+}
+
+func TestFailedCheckPublishesNothing(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	site(t, db, 20)
+	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+	before := fingerprint(t, db)
+	site(t, db, 21)
+	// A row that no rule allows, put in once the sessions have been cut.
+	runner.Progress = func(step string, _, _ int) {
+		if step == "50_night_candidates" {
+			if err := db.Exec(t.Context(), `insert into night_sessions select customer_id, visitor_id, started_at + 1, last_event_at + 1, expires_at + 100000, 1, 1
+				from night_sessions`, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(22, 0)})
+	if err == nil || !strings.Contains(err.Error(), "check sessions_keep_their_limits found") || !strings.Contains(err.Error(), "c1 | v1 | 2026-09-2") {
+		t.Errorf("the check says: %v", err)
+	}
+	if fingerprint(t, db) != before {
+		t.Error("something was published though a check failed")
+	}
+}
+
+func TestRunsWaitForEachOther(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 20)
+	first, second := runnerAt(db, date(25, 0)), runnerAt(db, date(25, 0))
+	done := make(chan error, 1)
+	once := false
+	first.Progress = func(string, int, int) {
+		if !once {
+			once = true
+			go func() {
+				_, err := second.Run(t.Context(), jobs.Request{Cutoff: date(22, 0)})
+				done <- err
+			}()
+		}
+	}
+	mustRun(t, first, jobs.Request{Cutoff: date(21, 0)})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := outcomeDays(t, db); got != "20" {
+		t.Errorf("published %q", got)
+	}
+}
+
+func TestOldVersionsAreDropped(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	site(t, db, 20, 21)
+	for range 4 {
+		mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
+	}
+	var versions uint64
+	if err := db.Row(t.Context(), "select uniqExact(version) from sessions_versions", nil, &versions); err != nil {
+		t.Fatal(err)
+	}
+	if versions > 2 {
+		t.Errorf("%d versions are kept, expected the published one and the one before it", versions)
+	}
+}
+
+// TestScheduler moves a clock over midnights (R8).
+func TestScheduler(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 20, 21, 22, 23)
+	mustRun(t, runnerAt(db, date(20, 12)), jobs.Request{Cutoff: date(20, 0)})
+
+	clock := clockwork.NewFakeClockAt(date(22, 18)) // down over two midnights
+	ran := make(chan struct{}, 10)
+	runner := jobs.NewRunner(db, clock.Now, slog.New(slog.DiscardHandler))
+	runner.Progress = func(step string, _, _ int) {
+		if step == "90_conversion_outcomes" {
+			ran <- struct{}{}
+		}
+	}
+	scheduler, err := jobs.NewScheduler(runner, func(context.Context) error { return nil }, clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheduler.Start()
+	<-ran
+	waitForCutoff(t, db, date(22, 0))
+	var covered uint64
+	if err := db.Row(t.Context(), "select count() from runs where state = 'covered' and cutoff = '2026-09-21 00:00:00'", nil, &covered); err != nil || covered != 1 {
+		t.Errorf("%d ledger rows tell of the midnight that was covered (%v)", covered, err)
+	}
+	if err := clock.BlockUntilContext(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(6 * time.Hour)
+	<-ran
+	waitForCutoff(t, db, date(23, 0))
+	if err := scheduler.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := outcomeDays(t, db); got != "20 21 22" {
+		t.Errorf("published %q", got)
+	}
+}
+
+// waitForCutoff waits until a run at that cutoff is done.
+func waitForCutoff(t *testing.T, db *warehouse.DB, want time.Time) {
+	t.Helper()
+	for {
+		cutoff, err := jobs.PublishedCutoff(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cutoff.Equal(want) {
+			return
+		}
+	}
+}
+
+// TestStepsReadWhatIsThere holds the headers of the night's SQL against each other:
+// each step reads raw tables or what an earlier step wrote, and none knows the time.
+func TestStepsReadWhatIsThere(t *testing.T) {
+	files, err := filepath.Glob("../sql/nightly/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no steps found", err)
+	}
+	written := map[string]bool{"client_events": true, "conversions": true, "event_names": true, "published_days": true}
+	header := regexp.MustCompile(`(?s)-- Purpose: .*-- Reads: +(.*?)\n-- Writes: +(\S+)\n-- Grain: .*-- Parameters: .*-- Notes: `)
+	clock := regexp.MustCompile(`\b(now|now64|today|yesterday)\(`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := header.FindSubmatch(text)
+		if m == nil {
+			t.Errorf("%s: the header lacks a field", file)
+			continue
+		}
+		for _, table := range regexp.MustCompile(`[a-z_]+`).FindAllString(string(m[1]), -1) {
+			if !written[table] {
+				t.Errorf("%s reads %s, which no earlier step wrote", file, table)
+			}
+			if !strings.Contains(string(text), "from "+table) && !strings.Contains(string(text), "join "+table) {
+				t.Errorf("%s says that it reads %s, but does not", file, table)
+			}
+		}
+		written[string(m[2])] = true
+		if !strings.Contains(string(text), "insert into "+string(m[2])) {
+			t.Errorf("%s says that it writes %s, but does not", file, m[2])
+		}
+		if clock.Match(text) {
+			t.Errorf("%s reads the clock", file)
+		}
+		_ = sql.Nightly(strings.TrimSuffix(filepath.Base(file), ".sql"))
+	}
+}
