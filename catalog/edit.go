@@ -85,7 +85,7 @@ func (e *Edit) AddToken(customerID, name string) (Secret, error) {
 	if _, err := e.liveToken(customerID, name); err == nil {
 		return Secret{}, fmt.Errorf("%w: account %s has a token named %q; revoke it first, or choose another name", ErrConflict, customerID, name)
 	}
-	secret, token := newToken(customerID, name, e.now)
+	secret, token := NewToken(customerID, name, e.now)
 	e.Tokens[token.Prefix] = token
 	e.tokens = append(e.tokens, token)
 	e.note(customerID, "token %q added", name)

@@ -41,8 +41,8 @@ const (
 	tokenSecretBytes = 32 // 256 bits
 )
 
-// newToken makes a secret and what is stored of it. Its text is tb_PREFIX_SECRET.
-func newToken(customerID, name string, now time.Time) (Secret, Token) {
+// NewToken makes a secret and what is stored of it. Its text is tb_PREFIX_SECRET.
+func NewToken(customerID, name string, now time.Time) (Secret, Token) {
 	var random [tokenPrefixBytes + tokenSecretBytes]byte
 	_, _ = rand.Read(random[:]) // never fails, crypto/rand
 	prefix := hex.EncodeToString(random[:tokenPrefixBytes])

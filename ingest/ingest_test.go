@@ -1,0 +1,449 @@
+package ingest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/warehouse"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/gofiber/fiber/v2/utils.StartTimeStampUpdater.func1"),
+		goleak.IgnoreAnyFunction("github.com/gofiber/fiber/v2/internal/storage/memory.(*Storage).gc"))
+}
+
+// edge is a server with a catalog in memory and a spool that only remembers.
+type edge struct {
+	*Server
+	t     *testing.T
+	now   time.Time
+	token string
+
+	mu      sync.Mutex
+	records [][]byte
+	fail    error
+}
+
+func (e *edge) Append(_ context.Context, records ...[]byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fail == nil {
+		e.records = append(e.records, records...)
+	}
+	return e.fail
+}
+
+// stored returns what the spool was given and forgets it.
+func (e *edge) stored() (conversions []warehouse.Conversion, clientEvents []warehouse.ClientEvent) {
+	e.t.Helper()
+	for _, record := range e.records {
+		c, v, err := decodeRecord(record)
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		if c != nil {
+			conversions = append(conversions, *c)
+		} else {
+			clientEvents = append(clientEvents, *v)
+		}
+	}
+	e.records = nil
+	return conversions, clientEvents
+}
+
+// fixedCatalog is a catalog that does not change.
+type fixedCatalog struct{ snap *catalog.Snapshot }
+
+func (c fixedCatalog) Snapshot() *catalog.Snapshot { return c.snap }
+func (fixedCatalog) Refresh(context.Context)       {}
+
+func newEdge(t *testing.T, now time.Time) *edge {
+	t.Helper()
+	e := &edge{t: t, now: now}
+	secret, token := catalog.NewToken("123456789", "main", now)
+	_, other := catalog.NewToken("other", "main", now)
+	revokedSecret, revoked := catalog.NewToken("123456789", "old", now)
+	revoked.RevokedAt = &now
+	e.token = secret.Reveal()
+	snap := &catalog.Snapshot{
+		Accounts: map[string]catalog.Account{
+			"123456789": {CustomerID: "123456789"},
+			"strict":    {CustomerID: "strict", Origins: []string{"https://www.example.com"}},
+		},
+		Tokens: map[string]catalog.Token{token.Prefix: token, other.Prefix: other, revoked.Prefix: revoked},
+	}
+	t.Setenv("REVOKED", revokedSecret.Reveal())
+	e.Server = NewServer(Config{Catalog: fixedCatalog{snap}, Spool: e, Now: func() time.Time { return e.now }, Log: slog.New(slog.DiscardHandler)})
+	return e
+}
+
+// answer is what a request got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	code   string // of the error
+	fields string // of the details, as "field:code field:code"
+}
+
+func (e *edge) post(path, body string, headers ...string) answer {
+	e.t.Helper()
+	return e.request(http.MethodPost, path, body, headers...)
+}
+
+func (e *edge) request(method, path, body string, headers ...string) answer {
+	e.t.Helper()
+	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.Header.Set("Authorization", "ApiKey "+e.token)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Del(headers[i])
+		if headers[i+1] != "" {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	res, err := e.app.Test(req, -1)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	a := answer{status: res.StatusCode, header: res.Header, body: string(text)}
+	var told struct {
+		Error struct {
+			Code    string `json:"code"`
+			Details []struct{ Field, Code string }
+		} `json:"error"`
+	}
+	if json.Unmarshal(text, &told) == nil {
+		a.code = told.Error.Code
+		for i, d := range told.Error.Details {
+			if i > 0 {
+				a.fields += " "
+			}
+			a.fields += d.Field + ":" + d.Code
+		}
+	}
+	return a
+}
+
+func seed(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/seed/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var seedTime = time.UnixMilli(1578316150000).Add(time.Minute)
+
+func TestSeedExamples(t *testing.T) {
+	e := newEdge(t, seedTime)
+	got := e.post("/event", seed(t, "event.txt"))
+	want := `{"customerId":"123456789","apiName":"application-accepted","userDomain":"salesforce","userId":"72349876","actionId":"23823940","actionTimestamp":1578316150000,"value":149.99}`
+	if got.status != 200 || got.body != want {
+		t.Errorf("POST /event: %d %s", got.status, got.body)
+	}
+	conversions, _ := e.stored()
+	if len(conversions) != 1 || conversions[0].Value.Decimal.String() != "149.99" || conversions[0].ReceivedAtMS != seedTime.UnixMilli() || conversions[0].IngestID.Version() != 7 {
+		t.Errorf("stored %+v", conversions)
+	}
+	if got := e.post("/event", seed(t, "curl_template.txt")); got.status != 403 || got.code != "wrong_account" {
+		t.Errorf("the template, with an account of its own: %d %s", got.status, got.body)
+	}
+	if got := e.post("/customer/123456789/event", seed(t, "customer_event.txt")); got.status != 400 || got.fields != "actionTimestamp:timestamp_in_seconds" {
+		t.Errorf("the last example has its stamp in seconds: %d %s", got.status, got.body)
+	}
+	fixed := strings.Replace(seed(t, "customer_event.txt"), "1578316150", "1578316150000", 1)
+	if got := e.post("/customer/123456789/event", fixed); got.status != 200 || !strings.Contains(got.body, `"customerId":"123456789","apiName":"application-accepted"`) {
+		t.Errorf("the last example with milliseconds: %d %s", got.status, got.body)
+	}
+}
+
+// event is a good body; changes are pairs of a field and its JSON, empty to leave it
+// out.
+func event(changes ...string) string {
+	fields := []string{"customerId", `"123456789"`, "apiName", `"bought"`, "userDomain", `"crm"`, "userId", `"u1"`, "actionId", `"a1"`, "actionTimestamp", "1578316150000"}
+	var b strings.Builder
+	for i := 0; i < len(fields); i += 2 {
+		for j := 0; j < len(changes); j += 2 {
+			if changes[j] == fields[i] {
+				fields[i+1] = changes[j+1]
+				changes = append(changes[:j:j], changes[j+2:]...)
+				break
+			}
+		}
+	}
+	for _, pair := range [][]string{fields, changes} {
+		for i := 0; i < len(pair); i += 2 {
+			if pair[i+1] != "" {
+				fmt.Fprintf(&b, ",%q:%s", pair[i], pair[i+1])
+			}
+		}
+	}
+	return "{" + strings.TrimPrefix(b.String(), ",") + "}"
+}
+
+func TestFieldFaults(t *testing.T) {
+	e := newEdge(t, seedTime)
+	received := seedTime.UnixMilli()
+	long := `"` + strings.Repeat("x", 257) + `"`
+	for _, c := range []struct{ name, body, fields string }{
+		{"all at once", event("apiName", "", "userDomain", "5", "userId", `""`, "actionId", long, "actionTimestamp", "1578316150", "value", "-1"),
+			"apiName:missing userDomain:wrong_type userId:empty actionId:too_long actionTimestamp:timestamp_in_seconds value:value_negative"},
+		{"null is missing", event("userId", "null"), "userId:missing"},
+		{"customerId missing", event("customerId", ""), "customerId:missing"},
+		{"256 bytes are allowed", event("actionId", `"`+strings.Repeat("x", 256)+`"`), ""},
+		{"bytes count, not letters", event("actionId", `"`+strings.Repeat("ü", 129)+`"`), "actionId:too_long"},
+		{"two names that differ", event("eventName", `"sold"`), "apiName:conflict"},
+		{"two names that agree", event("eventName", `"bought"`), ""},
+		{"digits in a string", event("actionTimestamp", `"1578316150000"`), ""},
+		{"letters in a string", event("actionTimestamp", `"1578316150000x"`), "actionTimestamp:wrong_type"},
+		{"a fraction", event("actionTimestamp", "1578316150000.5"), "actionTimestamp:wrong_type"},
+		{"a whole number with exponent", event("actionTimestamp", "1.57831615e12"), ""},
+		{"a boolean", event("actionTimestamp", "true"), "actionTimestamp:wrong_type"},
+		{"the last second stamp", event("actionTimestamp", "99999999999"), "actionTimestamp:timestamp_in_seconds"},
+		{"a stamp of 1973", event("actionTimestamp", "100000000000"), "actionTimestamp:timestamp_too_old"},
+		{"negative", event("actionTimestamp", "-5"), "actionTimestamp:timestamp_in_seconds"},
+		{"5 s ahead", event("actionTimestamp", fmt.Sprint(received+5000)), ""},
+		{"5.001 s ahead", event("actionTimestamp", fmt.Sprint(received+5001)), "actionTimestamp:timestamp_in_future"},
+		{"far beyond int64", event("actionTimestamp", "1e300"), "actionTimestamp:timestamp_in_future"},
+		{"7 days ago", event("actionTimestamp", fmt.Sprint(received-7*24*3600*1000)), ""},
+		{"7 days and 1 ms ago", event("actionTimestamp", fmt.Sprint(received-7*24*3600*1000-1)), "actionTimestamp:timestamp_too_old"},
+		{"value in a string", event("value", `"1"`), "value:wrong_type"},
+		{"the largest value", event("value", "99999999999999.9999"), ""},
+		{"one that rounds up to 10^14", event("value", "99999999999999.99995"), "value:value_out_of_range"},
+		{"1e400", event("value", "1e400"), "value:value_out_of_range"},
+		{"-1e400", event("value", "-1e400"), "value:value_negative"},
+		{"an exponent that no computer should expand", event("value", "1e999999999"), "value:value_out_of_range"},
+		{"a tiny one", event("value", "1e-999999999"), ""},
+		{"a long one", event("value", "1."+strings.Repeat("3", 5000)), ""},
+		{"unknown fields are ignored", event("currency", `{"a":[1,2]}`), ""},
+	} {
+		got := e.post("/event", c.body)
+		want := 200
+		if c.fields != "" {
+			want = 400
+		}
+		if got.status != want || got.fields != c.fields {
+			t.Errorf("%s: %d %s\n%s", c.name, got.status, got.fields, got.body)
+		}
+	}
+}
+
+func TestValueIsRoundedHalfAwayFromZero(t *testing.T) {
+	for text, want := range map[string]string{
+		"149.99": "149.99", "0": "0", "1.00005": "1.0001", "1.00004999": "1", "0.00005": "0.0001", "1e2": "100", "-0": "0", "12345678901234.5678": "12345678901234.5678",
+	} {
+		if got, code := ParseValue(text); code != "" || got.String() != want {
+			t.Errorf("%s became %s (%s), expected %s", text, got, code, want)
+		}
+	}
+}
+
+func TestErrorCodes(t *testing.T) {
+	e := newEdge(t, seedTime)
+	good := event()
+	for _, c := range []struct {
+		name    string
+		got     answer
+		status  int
+		code    string
+		message string // contained in the body
+	}{
+		{"no token", e.post("/event", good, "Authorization", ""), 401, "invalid_token", ""},
+		{"unknown token", e.post("/event", good, "Authorization", "ApiKey AbCdEf123456"), 401, "invalid_token", ""},
+		{"revoked token", e.post("/event", good, "Authorization", "ApiKey "+os.Getenv("REVOKED")), 401, "invalid_token", ""},
+		{"another scheme", e.post("/event", good, "Authorization", "Bearer "+e.token), 401, "invalid_token", ""},
+		{"the token in upper case", e.post("/event", good, "Authorization", "ApiKey "+strings.ToUpper(e.token)), 401, "invalid_token", ""},
+		{"401 before anything", e.post("/event", "{", "Authorization", ""), 401, "invalid_token", ""},
+		{"another account in the body", e.post("/event", event("customerId", `"other"`, "userId", "")), 403, "wrong_account", ""},
+		{"another account in the path", e.post("/customer/other/event", "{"), 403, "wrong_account", ""},
+		{"path and body differ", e.post("/customer/123456789/event", event("customerId", `"other"`)), 400, "invalid_event", `"customerId","code":"conflict"`},
+		{"no JSON", e.post("/event", `{"a":`), 400, "invalid_json", `"offset":5`},
+		{"empty", e.post("/event", ""), 400, "invalid_json", `"offset":0`},
+		{"an array", e.post("/event", "[]"), 400, "invalid_json", "object"},
+		{"null", e.post("/event", "null"), 400, "invalid_json", "object"},
+		{"a key twice", e.post("/event", `{"userId":"a","userId":"b"}`), 400, "invalid_json", `twice (at byte 14)`},
+		{"a key twice, JSON5", e.post("/event", `{userId:"a",'userId':"b"}`), 400, "invalid_json", "twice"},
+		{"invalid UTF-8", e.post("/event", "{\"userId\":\"\xff\"}"), 400, "invalid_json", "UTF-8 (at byte 11)"},
+		{"NaN", e.post("/event", "{value:NaN}"), 400, "invalid_json", "(at byte 7)"},
+		{"Infinity", e.post("/event", "{value:-Infinity}"), 400, "invalid_json", ""},
+		{"hexadecimal", e.post("/event", "{value:0x10}"), 400, "invalid_json", "hexadecimal"},
+		{"two bodies", e.post("/event", good+good), 400, "invalid_json", "after the end"},
+		{"deep", e.post("/event", strings.Repeat("[", 100_000)), 400, "invalid_json", "deeper"},
+		{"unknown encoding", e.post("/event", good, "Content-Encoding", "br"), 415, "unsupported_encoding", ""},
+		{"gzip bomb", e.post("/event", gzipped(strings.Repeat(" ", 50<<20)), "Content-Encoding", "gzip"), 413, "too_large", ""},
+		{"no gzip", e.post("/event", good, "Content-Encoding", "gzip"), 400, "invalid_json", "gzip"},
+		{"not a path", e.post("/nowhere", good), 404, "not_found", ""},
+		{"not a method", e.request(http.MethodDelete, "/event", good), 405, "method_not_allowed", ""},
+		{"collect: unknown account", e.post("/collect", `{"customerId":"x","visitorId":"v","sentAt":1,"events":[]}`), 404, "unknown_account", ""},
+		{"collect: wrong origin", e.post("/collect", `{"customerId":"strict","visitorId":"v","sentAt":1,"events":[]}`, "Origin", "https://evil.example"), 403, "wrong_origin", ""},
+		{"collect: not readable", e.post("/collect", `{"customerId":`), 400, "invalid_json", ""},
+		{"collect: no envelope", e.post("/collect", `{"events":5}`), 400, "invalid_event", `"sentAt","code":"missing"`},
+		{"collect: too large", e.post("/collect", strings.Repeat(" ", maxCollectBytes+1)), 413, "too_large", ""},
+	} {
+		if c.got.status != c.status || c.got.code != c.code || !strings.Contains(c.got.body, c.message) {
+			t.Errorf("%s: %d %s", c.name, c.got.status, c.got.body)
+		}
+	}
+	if len(e.records) > 0 {
+		t.Errorf("%d refused events were stored", len(e.records))
+	}
+	e.fail = errors.New("disk full")
+	for _, got := range []answer{
+		e.post("/event", good),
+		e.post("/collect", `{"customerId":"123456789","visitorId":"v","sentAt":1,"events":[{"type":"activity","occurredAt":1}]}`),
+	} {
+		if got.status != 503 || got.code != "not_durable" || got.header.Get("Retry-After") == "" {
+			t.Errorf("not durable: %d %s", got.status, got.body)
+		}
+	}
+}
+
+func gzipped(text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return b.String()
+}
+
+func TestAcceptedForms(t *testing.T) {
+	e := newEdge(t, seedTime)
+	for name, got := range map[string]answer{
+		"scheme in lower case": e.post("/event", event(), "Authorization", "apikey "+e.token),
+		"gzip":                 e.post("/event", gzipped(event()), "Content-Encoding", "gzip"),
+		"any content type":     e.post("/event", event(), "Content-Type", "text/plain"),
+		"escaped path":         e.post("/customer/%3123456789/event", event("customerId", "")),
+		"account in both":      e.post("/customer/123456789/event", event()),
+		"JSON5":                e.post("/event", "{/* c */ customerId:'123456789', apiName:\"bought\", userDomain:'crm', userId:'u\\x31', actionId:'a1', actionTimestamp:+1578316150000, value:.5, // end\n}"),
+	} {
+		if got.status != 200 {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+	conversions, _ := e.stored()
+	if len(conversions) != 6 {
+		t.Fatalf("%d events stored", len(conversions))
+	}
+	if got := e.post("/event?validateOnly=true", event()); got.status != 200 || len(e.records) != 0 {
+		t.Errorf("validateOnly: %d, %d stored", got.status, len(e.records))
+	}
+}
+
+func TestCollectCorrectsTheClockAndKeepsTheGood(t *testing.T) {
+	e := newEdge(t, seedTime)
+	received := seedTime.UnixMilli()
+	sent := received + 3_600_000 // the browser's clock is an hour ahead
+	week := int64(7 * 24 * 3600 * 1000)
+	got := e.post("/collect", fmt.Sprintf(`{"customerId":"123456789","visitorId":"v1","sentAt":%d,"events":[
+		{"type":"view","optimizationId":"o","variationId":"b","occurredAt":%d,"id":"one"},
+		{"type":"identify","userDomain":"crm","userId":"u1","occurredAt":%d},
+		{"type":"activity","occurredAt":%d},
+		{"type":"activity","occurredAt":%d},
+		{"type":"view","optimizationId":"o","occurredAt":%d},
+		{"type":"view","optimizationId":"o","variationId":"","occurredAt":%d},
+		{"type":"click","occurredAt":%d},
+		{"type":"activity"},
+		{"type":"activity","occurredAt":%d,"id":"%s"},
+		"nonsense"]}`, sent, sent-1000, sent+5000, sent-week, sent-week-1, sent, sent, sent, sent, strings.Repeat("x", 65)), "Content-Type", "text/plain")
+	if got.status != 204 || got.body != "" {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	_, events := e.stored()
+	var told []string
+	for _, v := range events {
+		told = append(told, fmt.Sprintf("%s %d %d", v.Type, v.OccurredAtMS-received, v.ReceivedAtMS-received))
+	}
+	want := fmt.Sprintf("view -1000 0, identify 0 0, activity %d 0", -week)
+	if strings.Join(told, ", ") != want {
+		t.Errorf("stored %s, expected %s", strings.Join(told, ", "), want)
+	}
+	body := fmt.Sprintf(`{"customerId":"123456789","visitorId":"v1","sentAt":%d,"events":[{"type":"view","optimizationId":"o","variationId":"b","occurredAt":%d,"id":"one"}]}`, sent+9, sent)
+	e.post("/collect", body)
+	_, again := e.stored()
+	if again[0].IngestID != events[0].IngestID {
+		t.Error("a retry of the browser got another ingest_id")
+	}
+	if got := e.post("/collect", `{"customerId":"123456789","visitorId":"v","sentAt":1,"events":[`+strings.Repeat(`{"type":"activity","occurredAt":1},`, 500)+`{"type":"activity","occurredAt":1}]}`); got.status != 413 {
+		t.Errorf("501 events: %d %s", got.status, got.body)
+	}
+}
+
+func TestCollectOrigins(t *testing.T) {
+	e := newEdge(t, seedTime)
+	body := `{"customerId":"strict","visitorId":"v","sentAt":1,"events":[{"type":"activity","occurredAt":1}]}`
+	got := e.post("/collect", body, "Origin", "https://www.example.com")
+	if got.status != 204 || got.header.Get("Access-Control-Allow-Origin") != "https://www.example.com" {
+		t.Errorf("a listed origin: %d %v", got.status, got.header)
+	}
+	if got := e.request(http.MethodOptions, "/collect", "", "Origin", "https://www.example.com"); got.status != 204 || got.header.Get("Access-Control-Allow-Methods") != "POST" {
+		t.Errorf("preflight: %d %v", got.status, got.header)
+	}
+	if got := e.post("/collect", body); got.status != 204 {
+		t.Errorf("without Origin: %d", got.status)
+	}
+}
+
+func TestRecordsSurviveTheSpool(t *testing.T) {
+	e := newEdge(t, seedTime)
+	e.post("/event", event("value", "0.1"))
+	e.post("/event", event("userId", `"\u0000ü"`))
+	conversions, _ := e.stored()
+	if !conversions[0].Value.Valid || conversions[0].Value.Decimal.String() != "0.1" || conversions[1].Value.Valid || conversions[1].UserID != "\x00ü" {
+		t.Errorf("%+v", conversions)
+	}
+	for _, cut := range []int{0, 1, 10, 30, 60} {
+		record := encodeConversion(&conversions[0])
+		if _, _, err := decodeRecord(record[:min(cut, len(record)-1)]); err == nil {
+			t.Errorf("a record cut at %d is read", cut)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	e := newEdge(t, seedTime)
+	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ready", "/metrics": "tieback_events_accepted_total"} {
+		e.post("/event", event())
+		if got := e.request(http.MethodGet, path, ""); got.status != 200 || !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	e.cfg.Ready = func() error { return errors.New("ClickHouse does not answer") }
+	if got := e.request(http.MethodGet, "/readyz", ""); got.status != 503 || !strings.Contains(got.body, "does not answer") {
+		t.Errorf("not ready: %d %s", got.status, got.body)
+	}
+}
+
+func FuzzJSON5(f *testing.F) {
+	for _, body := range []string{"{a:1}", `{'a':"\u00e9",b:[1,.5,],/*c*/}`, "{a:0x1}", "{a:+1e5,b:null}", "[", "{\"\\ud83d\\ude00\":1}"} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		out, err := json5ToJSON(body)
+		if err == nil && !json.Valid(out) {
+			t.Errorf("%q was rewritten as %q, which is no JSON", body, out)
+		}
+	})
+}

@@ -1,0 +1,258 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, dir string, opts Options) *Spool {
+	t.Helper()
+	opts.Log = slog.New(slog.DiscardHandler)
+	s, err := Open(dir, opts)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func put(t *testing.T, s *Spool, records ...string) {
+	t.Helper()
+	for _, record := range records {
+		if err := s.Append(t.Context(), []byte(record)); err != nil {
+			t.Fatalf("append: %v", err)
+		}
+	}
+}
+
+// rest reads and commits everything from the cursor on, as "a b c".
+func rest(t *testing.T, s *Spool) string {
+	t.Helper()
+	r := s.NewReader()
+	defer r.Close()
+	var texts []string
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		batch, err := r.Next(ctx, 2)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			t.Fatalf("next: %v", err)
+		}
+		if err != nil {
+			return strings.Join(texts, " ")
+		}
+		for _, record := range batch.Records {
+			texts = append(texts, string(record))
+		}
+		if err := r.Commit(batch.End); err != nil {
+			t.Fatalf("commit: %v", err)
+		}
+	}
+}
+
+func segments(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestRecordsComeBackInOrder(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{SegmentBytes: 40})
+	put(t, s, "a", "b", "c", "d", "e")
+	if err := s.Append(t.Context(), []byte("f"), nil, []byte("h")); err != nil {
+		t.Fatal(err)
+	}
+	if got := rest(t, s); got != "a b c d e f  h" {
+		t.Errorf("read %q", got)
+	}
+	if n := len(segments(t, dir)); n > 1 {
+		t.Errorf("%d segments are left behind the cursor", n)
+	}
+	if err := s.WaitDrained(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatWasNotCommittedIsThereAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	put(t, s, "a", "b")
+	r := s.NewReader()
+	batch, err := r.Next(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Commit(batch.End); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	s.Close()
+	if cursor, end, err := Extent(dir); err != nil || !cursor.Before(end) {
+		t.Errorf("from outside: %v %v %v", cursor, end, err)
+	}
+	s = open(t, dir, Options{})
+	put(t, s, "c")
+	if got := rest(t, s); got != "b c" {
+		t.Errorf("read %q", got)
+	}
+	if cursor, end, err := Extent(dir); err != nil || cursor.Before(end) {
+		t.Errorf("drained, from outside: %v %v %v", cursor, end, err)
+	}
+}
+
+func TestManyWritersShareFrames(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	const writers, each = 64, 20
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				if err := s.Append(t.Context(), fmt.Appendf(nil, "%d-%d", w, i)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, record := range strings.Fields(rest(t, s)) {
+		seen[record] = true
+	}
+	if len(seen) != writers*each {
+		t.Errorf("%d records came back, %d were put in", len(seen), writers*each)
+	}
+}
+
+// TestDamage damages the one segment that a crash left, and says what must come back.
+func TestDamage(t *testing.T) {
+	frame := len(appendFrame(nil, [][]byte{[]byte("aaaa")}))
+	for _, c := range []struct {
+		name   string
+		damage func(data []byte) []byte
+		want   string
+		aside  bool
+	}{
+		{"none", func(d []byte) []byte { return d }, "aaaa bbbb cccc new", false},
+		{"torn tail", func(d []byte) []byte { return d[:len(d)-3] }, "aaaa bbbb new", true},
+		{"torn header", func(d []byte) []byte { return d[:2*frame+5] }, "aaaa bbbb new", true},
+		{"zero-filled tail", func(d []byte) []byte { return append(d, make([]byte, 500)...) }, "aaaa bbbb cccc new", true},
+		{"bit flip in a payload", func(d []byte) []byte { d[frame+headerBytes+2] ^= 4; return d }, "aaaa cccc new", true},
+		{"bit flip in a length", func(d []byte) []byte { d[frame+5] ^= 1; return d }, "aaaa cccc new", true},
+		{"bit flip in the magic", func(d []byte) []byte { d[0] ^= 1; return d }, "bbbb cccc new", true},
+		{"empty", func([]byte) []byte { return nil }, "new", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir, Options{})
+			put(t, s, "aaaa", "bbbb", "cccc")
+			s.Close()
+			file := segments(t, dir)[0]
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, c.damage(data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, dir, Options{})
+			put(t, s, "new")
+			if got := rest(t, s); got != c.want {
+				t.Errorf("read %q, expected %q", got, c.want)
+			}
+			aside, _ := filepath.Glob(filepath.Join(dir, "quarantine", "*"))
+			if (len(aside) > 0) != c.aside {
+				t.Errorf("put aside: %v", aside)
+			}
+			if err := s.WaitDrained(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestMissingAndStale(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{SegmentBytes: 1})
+	put(t, s, "a", "b", "c")
+	s.Close()
+	if err := os.Remove(segments(t, dir)[1]); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, Options{})
+	if got := rest(t, s); got != "a c" {
+		t.Errorf("with a missing segment: %q", got)
+	}
+	s.Close()
+	for _, cursor := range []string{"", "garbage", "1 0 00000000\n"} {
+		if err := os.WriteFile(filepath.Join(dir, cursorName), []byte(cursor), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, Options{})
+		put(t, s, "d")
+		if got := rest(t, s); !strings.HasSuffix(got, "d") {
+			t.Errorf("with the cursor %q: %q", cursor, got)
+		}
+		s.Close()
+	}
+}
+
+func TestOneProcessHoldsASpool(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	if _, err := Open(dir, Options{}); err != ErrInUse {
+		t.Errorf("a second Open gives %v", err)
+	}
+	s.Close()
+	if err := s.Append(t.Context(), []byte("x")); err != ErrClosed {
+		t.Errorf("Append after Close gives %v", err)
+	}
+}
+
+func TestDiskThatRefusesIsToldAndRecoversByItself(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	put(t, s, "a")
+	// The next segment can't be created where a folder has its name.
+	s.opts.SegmentBytes = 1
+	obstacle := s.segmentPath(2)
+	if err := os.Mkdir(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), []byte("lost")); err == nil {
+		t.Fatal("Append says nothing of a segment that can't be created")
+	}
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "b")
+	if got := rest(t, s); got != "a b" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func FuzzFrame(f *testing.F) {
+	f.Add(appendFrame(nil, [][]byte{[]byte("a"), nil, []byte("bc")}))
+	f.Add([]byte("TBK1"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, size, err := parseFrame(data)
+		if err == nil && size > len(data) {
+			t.Errorf("a frame of %d bytes out of %d", size, len(data))
+		}
+	})
+}
