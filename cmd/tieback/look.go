@@ -22,12 +22,15 @@ type explainCmd struct {
 
 func (x *explainCmd) Run(ctx context.Context, p *program) error {
 	return p.withDB(ctx, func(db *warehouse.DB) error {
+		if err := p.settleSpool(ctx, db); err != nil {
+			return err
+		}
 		e, err := reports.Explain(ctx, db, x.Customer, x.APIName, x.ActionID, p.now())
 		if err != nil {
 			return err
 		}
 		if len(e.Copies) == 0 {
-			return fmt.Errorf("no conversion %s %s of account %s is in ClickHouse; one accepted a moment ago may still wait in the spool", x.APIName, x.ActionID, x.Customer)
+			return fmt.Errorf("no conversion %s %s of account %s was received; apiName and actionId must be as they were sent", x.APIName, x.ActionID, x.Customer)
 		}
 		for _, c := range e.Copies {
 			printCopy(p, e, c)

@@ -1,0 +1,510 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// beTieback makes the test binary act as tieback, so that tests run, kill and
+// restart the whole program as a person would.
+const beTieback = "BE_TIEBACK"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beTieback) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// command is tieback with its arguments, on its own data folder.
+func command(dataDir string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(withoutSettings(os.Environ()), beTieback+"=1", "TIEBACK_DATA="+dataDir)
+	return cmd
+}
+
+// tieback runs a command to its end.
+func tieback(t *testing.T, dataDir, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := command(dataDir, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	err := cmd.Run()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		t.Fatalf("tieback %v: %v", args, err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// must runs a command that must succeed and returns what it prints.
+func must(t *testing.T, dataDir string, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := tieback(t, dataDir, "", args...)
+	if code != 0 {
+		t.Fatalf("tieback %v: exit %d\n%s%s", args, code, stdout, stderr)
+	}
+	return strings.TrimSpace(stdout)
+}
+
+// running is a `tieback serve`.
+type running struct {
+	t       *testing.T
+	dataDir string
+	cmd     *exec.Cmd
+	address string
+	token   string
+	log     *bytes.Buffer
+	logged  chan struct{}
+}
+
+func serve(t *testing.T, dataDir string, args ...string) *running {
+	t.Helper()
+	s := &running{t: t, dataDir: dataDir, cmd: command(dataDir, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...), log: &bytes.Buffer{}, logged: make(chan struct{})}
+	pipe, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.kill() })
+	lines := bufio.NewScanner(pipe)
+	for lines.Scan() {
+		s.log.WriteString(lines.Text() + "\n")
+		if m := listens.FindStringSubmatch(lines.Text()); m != nil {
+			s.address = "http://" + m[1]
+			break
+		}
+	}
+	go func() {
+		defer close(s.logged)
+		_, _ = io.Copy(s.log, pipe)
+	}()
+	if s.address == "" {
+		t.Fatalf("serve did not start:\n%s", s.log)
+	}
+	return s
+}
+
+// kill ends the service as a power cut would.
+func (s *running) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.logged
+	_ = s.cmd.Wait()
+}
+
+// stop ends it as an operator would.
+func (s *running) stop() {
+	s.t.Helper()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	<-s.logged
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Errorf("serve ended with %v:\n%s", err, s.log)
+	}
+}
+
+func (s *running) post(path, body string) (status int, answer string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.address+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.token != "" {
+		req.Header.Set("Authorization", "ApiKey "+s.token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+func (s *running) get(path string) string {
+	s.t.Helper()
+	res, err := http.Get(s.address + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return string(text)
+}
+
+// seedBody is the seed's example with a stamp that is minutes old.
+func seedBody(actionID string, ago time.Duration) string {
+	return fmt.Sprintf("{\ncustomerId: \"123456789\",\napiName: \"application-accepted\",\nuserDomain: \"salesforce\",\nuserId: \"72349876\",\nactionId: %q,\nactionTimestamp: %d,\nvalue: 149.99\n}",
+		actionID, time.Now().Add(-ago).UnixMilli())
+}
+
+func viewBody(ago time.Duration) string {
+	now := time.Now()
+	at := now.Add(-ago).UnixMilli()
+	return fmt.Sprintf(`{"customerId":"123456789","visitorId":"v1","sentAt":%d,"events":[{"type":"view","optimizationId":"hero","variationId":"b","occurredAt":%d},{"type":"identify","userDomain":"salesforce","userId":"72349876","occurredAt":%d}]}`, now.UnixMilli(), at, at)
+}
+
+func configure(t *testing.T, dataDir string) (token string) {
+	t.Helper()
+	token = must(t, dataDir, "token", "add", "123456789", "main")
+	must(t, dataDir, "event", "add", "123456789", "application-accepted", "--id", "e1", "--from", "2020-01-01T00:00:00Z")
+	return token
+}
+
+// TestWholeProgram goes from a token to the attributed result, over HTTP.
+func TestWholeProgram(t *testing.T) {
+	dir := t.TempDir()
+	s := serve(t, dir)
+	s.token = configure(t, dir) // beside the running service
+	must(t, dir, "optimization", "add", "123456789", "hero", "--name", "Hero", "--variation", "a=Base", "--variation", "b")
+	must(t, dir, "goal", "add", "123456789", "hero", "e1", "--primary")
+
+	if status, answer := s.post("/collect", viewBody(10*time.Minute)); status != 204 {
+		t.Fatalf("collect: %d %s", status, answer)
+	}
+	if status, answer := s.post("/event", seedBody("1", 5*time.Minute)); status != 200 || !json.Valid([]byte(answer)) {
+		t.Fatalf("event: %d %s", status, answer)
+	}
+	if status, answer := s.post("/event", strings.Repeat(" ", 2<<20)); status != 413 || !strings.Contains(answer, "too_large") {
+		t.Errorf("2 MB: %d %s", status, answer)
+	}
+	if got := must(t, dir, "explain", "123456789", "application-accepted", "1"); !strings.Contains(got, "pending: not decided yet: the run at") {
+		t.Errorf("explain before the run: %s", got)
+	}
+	must(t, dir, "run", "--cutoff", "now")
+	if got := must(t, dir, "sql", "select variation_id, visitor_id, value from attributions", "--format", "TSV"); got != "b\tv1\t149.99" {
+		t.Errorf("attributions: %q", got)
+	}
+	if got := must(t, dir, "sql", "select variation_id, visitors, conversions, converters, value from variation_daily order by variation_id, day settings max_threads = 1", "--format", "JSONCompactEachRow"); !strings.Contains(got, `["a", 0, 0, 0, 0]`) || !strings.Contains(got, `["b", 1, 1, 1, 149.99]`) {
+		t.Errorf("variation_daily: %s", got)
+	}
+	if got := must(t, dir, "explain", "123456789", "application-accepted", "1"); !strings.Contains(got, "attributed to variation b of optimization hero") {
+		t.Errorf("explain: %s", got)
+	}
+	if got := must(t, dir, "status"); !strings.Contains(got, "done") || !strings.Contains(got, "spool: empty") {
+		t.Errorf("status: %s", got)
+	}
+	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ready", "/metrics": `tieback_events_accepted_total{kind="conversion"} 1`} {
+		if got := s.get(path); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	// A revoked token is refused within a second, a new one works at once.
+	old := s.token
+	s.token = must(t, dir, "token", "add", "123456789", "second")
+	if status, answer := s.post("/event", seedBody("2", 0)); status != 200 {
+		t.Errorf("with a new token: %d %s", status, answer)
+	}
+	must(t, dir, "token", "revoke", "123456789", "main")
+	s.token = old
+	deadline := time.Now().Add(time.Second)
+	for status, _ := s.post("/event?validateOnly=true", seedBody("3", 0)); status != 401; status, _ = s.post("/event?validateOnly=true", seedBody("3", 0)) {
+		if time.Now().After(deadline) {
+			t.Fatalf("a revoked token still gets %d after a second", status)
+		}
+	}
+	s.stop()
+	if strings.Contains(s.log.String(), old) {
+		t.Error("the log holds a token")
+	}
+	engineIsGone(t, dir)
+}
+
+// engineIsGone fails if a process still holds the engine's lock.
+func engineIsGone(t *testing.T, dir string) {
+	t.Helper()
+	file, err := os.Open(filepath.Join(dir, "engine.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Error("an engine was left behind")
+	}
+}
+
+// enginePID reads who hosts the engine.
+func enginePID(t *testing.T, dir string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "engine.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(text), &pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// TestKilledBetweenAnswerAndInsert freezes the engine, so that nothing can be
+// inserted, and kills the service after its 200.
+func TestKilledBetweenAnswerAndInsert(t *testing.T) {
+	dir := t.TempDir()
+	s := serve(t, dir)
+	token := configure(t, dir)
+	s.token = token
+	if status, _ := s.post("/event?validateOnly=true", seedBody("0", 0)); status != 200 {
+		t.Fatal("the token is not known yet")
+	}
+	engine := enginePID(t, dir)
+	if err := syscall.Kill(engine, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for id := range 5 {
+		if status, answer := s.post("/event", seedBody(fmt.Sprint(id), time.Minute)); status != 200 {
+			t.Errorf("with a frozen engine: %d %s", status, answer)
+		}
+	}
+	s.kill()
+	if err := syscall.Kill(engine, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s = serve(t, dir)
+	must(t, dir, "run", "--cutoff", "now")
+	if got := must(t, dir, "sql", "select count(), uniqExact(ingest_id), uniqExact(action_id) from conversions", "--format", "TSV"); got != "5\t5\t5" {
+		t.Errorf("conversions, ids, actions: %q", got)
+	}
+	if got := must(t, dir, "sql", "select count(), countIf(outcome = 'no_identity') from conversion_outcomes", "--format", "TSV"); got != "5\t5" {
+		t.Errorf("outcomes: %q", got)
+	}
+	s.stop()
+	engineIsGone(t, dir)
+}
+
+// TestRunWithoutServiceTakesTheSpool shows that a run by hand does not overlook what
+// a killed service left.
+func TestRunWithoutServiceTakesTheSpool(t *testing.T) {
+	dir := t.TempDir()
+	s := serve(t, dir)
+	s.token = configure(t, dir)
+	if status, _ := s.post("/event?validateOnly=true", seedBody("0", 0)); status != 200 {
+		t.Fatal("the token is not known yet")
+	}
+	engine := enginePID(t, dir)
+	_ = syscall.Kill(engine, syscall.SIGSTOP)
+	s.post("/event", seedBody("1", time.Minute))
+	s.kill()
+	_ = syscall.Kill(engine, syscall.SIGKILL)
+	must(t, dir, "run", "--cutoff", "now")
+	if got := must(t, dir, "sql", "select count() from conversion_outcomes", "--format", "TSV"); got != "1" {
+		t.Errorf("%s outcomes", got)
+	}
+	engineIsGone(t, dir)
+}
+
+// TestEngineThatDiesIsReplaced kills the engine under a service.
+func TestEngineThatDiesIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	s := serve(t, dir)
+	s.token = configure(t, dir)
+	if status, _ := s.post("/event?validateOnly=true", seedBody("0", 0)); status != 200 {
+		t.Fatal("the token is not known yet")
+	}
+	first := enginePID(t, dir)
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := s.post("/event", seedBody("1", time.Minute)); status != 200 {
+		t.Errorf("while the engine is dead: %d %s", status, answer)
+	}
+	must(t, dir, "run", "--cutoff", "now")
+	if got := must(t, dir, "sql", "select count() from conversions", "--format", "TSV"); got != "1" {
+		t.Errorf("%s conversions", got)
+	}
+	if enginePID(t, dir) == first {
+		t.Error("the engine was not started anew")
+	}
+	s.stop()
+	engineIsGone(t, dir)
+}
+
+func TestImport(t *testing.T) {
+	dir := t.TempDir()
+	lines := `{"type":"event","customerId":"c1","eventId":"e1","apiName":"application-accepted","from":1790000000000,"to":null}
+{"type":"optimization","customerId":"c1","optimizationId":"o1","name":"Hero","variations":[{"id":"a","name":"Base","baseline":true,"weight":1},{"id":"b","name":"New","weight":1}],"goals":[{"eventId":"e1","primary":true}]}
+{"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"b","occurredAt":1790000300000,"receivedAt":1790000300200}
+{"type":"identify","customerId":"c1","visitorId":"v1","userDomain":"salesforce","userId":"72349876","occurredAt":1790000310000,"receivedAt":1790000310100}
+
+{"type":"conversion","customerId":"c1","apiName":"application-accepted","userDomain":"salesforce","userId":"72349876","actionId":"1","actionTimestamp":1790000400000,"value":149.99}
+{"value":149.990,"actionId":"1","type":"conversion","customerId":"c1","apiName":"application-accepted","userDomain":"salesforce","userId":"72349876","actionTimestamp":1790000400000,"receivedAt":1790000400000,"more":1}
+`
+	stdout, stderr, code := tieback(t, dir, lines, "import", "-")
+	if code != 0 || !strings.Contains(stdout, "imported 6 lines: 2 client events, 2 conversions, 2 events and optimizations; 0 bad") {
+		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	bad := []string{
+		`{"type":"nope"}`, `not json`, `{"type":"view","customerId":"c1","visitorId":"","optimizationId":"o","occurredAt":1790000300}`,
+		`{"type":"event","customerId":"c1","eventId":"e2","apiName":"application-accepted","from":1790000500000}`,
+		`{"type":"conversion","customerId":"c1","customerId":"c1"}`, `{"type":"activity","customerId":"c1","visitorId":"v1","occurredAt":"1790000300000"}`,
+	}
+	rejects := filepath.Join(t.TempDir(), "rejects")
+	good := `{"type":"activity","customerId":"c1","visitorId":"v1","occurredAt":1790000320000}`
+	stdout, stderr, code = tieback(t, dir, strings.Join(bad, "\n")+"\n"+good, "import", "-", "--rejects", rejects)
+	if code != 1 || !strings.Contains(stdout, "1 client events") || !strings.Contains(stdout, "6 bad") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	for _, want := range []string{
+		`standard input line 1: type "nope" is none of`, "line 2: not readable", "line 3: visitorId is empty; variationId is missing; occurredAt is 1790000300, which is not Unix milliseconds from 2000 to 2100",
+		`line 4: conflict: the name "application-accepted" belongs to event e1`, "line 5: not readable", "line 6: not readable",
+	} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("nothing says %q:\n%s", want, stderr)
+		}
+	}
+	written, err := os.ReadFile(rejects)
+	if err != nil || len(strings.Split(strings.TrimSpace(string(written)), "\n")) != len(bad) {
+		t.Errorf("rejects: %s (%v)", written, err)
+	}
+	must(t, dir, "run", "--cutoff", "2026-09-22T00:00:00Z")
+	for query, want := range map[string]string{
+		"select count() from conversion_outcomes":                 "1", // the second line is the first, written otherwise
+		"select sum(events) from sessions":                        "3",
+		"select variation_id from attributions":                   "b",
+		"select name from variations order by position":           "Base\nNew",
+		"select count() from accounts":                            "1",
+		"select api_name, valid_to is null from event_names":      "application-accepted\t1",
+		"select event_id, is_primary from goals":                  "e1\t1",
+		"select state, days, rows, cutoff from runs order by all": "done\t1\t4\t2026-09-22 00:00:00.000",
+	} {
+		if got := must(t, dir, "sql", query, "--format", "TSV"); got != want {
+			t.Errorf("%s: %q, expected %q", query, got, want)
+		}
+	}
+}
+
+// TestWordsAndExitCodes has one case a mistake: what is said, and the exit code of
+// spec 5.
+func TestWordsAndExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	must(t, dir, "event", "add", "c1", "bought", "--id", "e1")
+	must(t, dir, "token", "add", "c1", "main")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"nonsense", 2, "unexpected argument nonsense"},
+		{"run --nonsense", 2, "unknown flag --nonsense"},
+		{"serve --listen nonsense --max-age=-1s", 2, "--max-age is -1s, it must be positive\n--listen nonsense: address nonsense: missing port"},
+		{"run --cutoff yesterday", 2, `"yesterday" is no time`},
+		{"run --cutoff 2099-01-01T00:00:00Z", 2, "the cutoff lies in the future"},
+		{"run --from 2026-09-21", 2, "--from and --to go together"},
+		{"run --from 2026-09-21 --to 2026-09-20", 2, "lies before"},
+		{"run --from 21.9.2026 --to 2026-09-22", 2, "is no day"},
+		{"run --from 2026-09-20 --to 2026-09-21 --cutoff now", 2, "can't be given with a range"},
+		{"run --from 2026-09-20 --to 2026-09-21", 1, "nothing has been published yet"},
+		{"event add c1 bought", 1, `the name "bought" belongs to event e1`},
+		{"event add c1 other --id e1", 1, "has an event e1 already"},
+		{"event rename c1 e1 bought", 1, "bears the name"},
+		{"event rename c1 e9 x", 1, "has no event e9"},
+		{"event archive c1 e9", 1, "has no event e9"},
+		{"token add c1 main", 1, `has a token named "main"`},
+		{"token revoke c1 other", 1, "no live token"},
+		{"goal add c1 o9 e1", 1, "has no optimization o9"},
+		{"goal remove c1 o9 e1", 1, "is no goal"},
+		{"optimization add c1 o1 --name x", 2, "missing flags: --variation"},
+		{"optimization add c1 o1 --name x --variation a --baseline z", 2, "none of the variations"},
+		{"optimization add c1 o1 --name x --variation a --variation a", 1, "given twice"},
+		{"account add c1 --origin www.example.com/path", 1, "is no origin"},
+		{"explain c1 bought nothing", 1, "no conversion bought nothing"},
+		{"import /nonexistent", 1, "no such file"},
+		{"sql selec", 1, "Syntax error"},
+		{"sql select+nope", 1, "ClickHouse:"},
+		{"status --data " + file, 1, "data folder"},
+		{"status --clickhouse nonsense", 1, "--clickhouse nonsense"},
+		{"status --clickhouse http://127.0.0.1:1", 1, "check --clickhouse and that the server runs"},
+		{"demo --folder " + dir, 2, "is not empty"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			stdout, stderr, code := tieback(t, dir, "", strings.Fields(c.args)...)
+			if code != c.code || !strings.Contains(stderr, c.says) {
+				t.Errorf("exit %d, expected %d\n%s%s", code, c.code, stdout, stderr)
+			}
+			if strings.Contains(stderr, "panic") || strings.Contains(stderr, "goroutine ") {
+				t.Errorf("a panic: %s", stderr)
+			}
+		})
+	}
+	if got := must(t, dir, "--help"); !strings.Contains(got, "optimization add") || strings.Contains(got, "\n  engine") {
+		t.Errorf("help: %s", got)
+	}
+	engineIsGone(t, dir)
+}
+
+func TestTakenFolderAndPort(t *testing.T) {
+	dir := t.TempDir()
+	s := serve(t, dir)
+	address := strings.TrimPrefix(s.address, "http://")
+	if _, stderr, code := tieback(t, t.TempDir(), "", "serve", "--listen", address); code != 1 || !strings.Contains(stderr, "another program has the port") {
+		t.Errorf("a port that is taken: exit %d\n%s", code, stderr)
+	}
+	if _, stderr, code := tieback(t, dir, "", "serve", "--listen", "127.0.0.1:0"); code != 1 || !strings.Contains(stderr, "another `tieback serve` runs on the data folder") {
+		t.Errorf("a folder that is taken: exit %d\n%s", code, stderr)
+	}
+	if got := s.get("/livez"); got != "ok\n" {
+		t.Errorf("the first one was disturbed: %q", got)
+	}
+	s.stop()
+}
+
+func TestNoEngineLibrary(t *testing.T) {
+	cmd := command(t.TempDir(), "status")
+	cmd.Env = append(cmd.Env, "TIEBACK_CHDB_LIB=/nonexistent/libchdb.so")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "TIEBACK_CHDB_LIB=/nonexistent/libchdb.so: no such file") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestRenameAndArchiveTakeEffectNow(t *testing.T) {
+	dir := t.TempDir()
+	must(t, dir, "event", "add", "c1", "bought", "--id", "e1", "--from", "2026-01-01T00:00:00Z")
+	must(t, dir, "event", "rename", "c1", "e1", "sold")
+	must(t, dir, "event", "add", "c1", "bought", "--id", "e2")
+	must(t, dir, "event", "archive", "c1", "e1")
+	got := must(t, dir, "sql", "select event_id, api_name, valid_from < now64(3), valid_to is not null, valid_to <= now64(3) from event_names order by event_id, valid_from", "--format", "TSV")
+	if want := "e1\tbought\t1\t1\t1\ne1\tsold\t1\t1\t1\ne2\tbought\t1\t0\t\\N"; got != want {
+		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+	if list := must(t, dir, "event", "list", "c1"); strings.Count(list, "e1") != 2 || !strings.Contains(list, "sold") {
+		t.Errorf("list: %s", list)
+	}
+}
+
+// TestDemo holds the demo to its promise: exit 0, and a last line that says where
+// the data is.
+func TestDemo(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "demo")
+	stdout, stderr, code := tieback(t, t.TempDir(), "", "demo", "--folder", folder)
+	if code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if last := lines[len(lines)-1]; last != "data: "+folder {
+		t.Errorf("the last line is %q", last)
+	}
+	if got := must(t, folder, "sql", "select count() from attributions where variation_id = 'b'", "--format", "TSV"); got != "2" {
+		t.Errorf("%s attributions", got)
+	}
+	engineIsGone(t, folder)
+}
