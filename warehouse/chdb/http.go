@@ -59,6 +59,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st.sql = joinQuery(st.sql, body)
+	st.format = formatOf(st.sql, st.format)
 	revision, _ := strconv.ParseUint(values.Get("client_protocol_version"), 10, 64)
 	h.answer(w, r, st, revision)
 }
@@ -162,12 +163,31 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, st *statement, 
 	}
 }
 
+// formatPattern finds the FORMAT clause at the end of a statement.
+var formatPattern = regexp.MustCompile(`(?is)\bformat\s+(\w+)(?:\s+settings\s[^;]*)?\s*;?\s*$`)
+
+// formatOf is the format of the result: the statement's own, or the default.
+func formatOf(sql, otherwise string) string {
+	if m := formatPattern.FindStringSubmatch(sql); m != nil {
+		return m[1]
+	}
+	return otherwise
+}
+
+// streamable are the formats (in lower case) of which a result is the sequence of
+// its chunks: no head, no tail. The library writes head and tail for each chunk.
+var streamable = map[string]bool{
+	"native": true, "rowbinary": true, "csv": true, "tabseparated": true, "tsv": true,
+	"tabseparatedraw": true, "tsvraw": true, "jsoneachrow": true, "jsoncompacteachrow": true,
+}
+
 // execute streams a SELECT, so that its size does not matter, and runs anything
 // else whole.
 func (h *handler) execute(s *session, st *statement, emit func([]byte) error) error {
-	err := s.stream(st, emit)
-	if !errors.Is(err, errNotStreamed) {
-		return err
+	if streamable[strings.ToLower(st.format)] {
+		if err := s.stream(st, emit); !errors.Is(err, errNotStreamed) {
+			return err
+		}
 	}
 	result, err := s.query(st)
 	if err != nil || len(result) == 0 {
