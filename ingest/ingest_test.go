@@ -436,6 +436,78 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+func TestBatches(t *testing.T) {
+	e := newEdge(t, seedTime)
+	good, bad, foreign := event(), event("userId", ""), event("customerId", `"other"`)
+	twice := strings.Replace(good, "{", `{"userId":"x",`, 1)
+	want := `{"accepted":2,"rejected":3,"results":[{"index":0,"status":"accepted"},{"index":1,"status":"rejected","error":{"code":"invalid_event"`
+	for name, body := range map[string]string{
+		"array":           "[" + strings.Join([]string{good, bad, foreign, twice, good}, ",") + "]",
+		"lines":           strings.Join([]string{good, "", bad, foreign + "\r", twice, good, ""}, "\n"),
+		"unquoted":        "[" + strings.ReplaceAll(strings.Join([]string{good, bad, foreign, `"x"`, good}, ","), `"userId"`, "userId") + "]",
+		"a nonsense line": strings.Join([]string{good, bad, foreign, "nonsense", good}, "\n"),
+	} {
+		got := e.post("/events", body)
+		if got.status != 200 || !strings.HasPrefix(got.body, want) || !strings.Contains(got.body, `"index":2,"status":"rejected","error":{"code":"wrong_account"`) ||
+			!strings.Contains(got.body, `"index":3,"status":"rejected","error":{"code":"invalid_json"`) || !strings.HasSuffix(got.body, `{"index":4,"status":"accepted"}]}`) {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+		if conversions, _ := e.stored(); len(conversions) != 2 || conversions[0].IngestID.String() >= conversions[1].IngestID.String() {
+			t.Errorf("%s: stored %v", name, conversions)
+		}
+	}
+	for name, c := range map[string]struct {
+		got    answer
+		status int
+		says   string
+	}{
+		"empty":             {e.post("/events", ""), 200, `{"accepted":0,"rejected":0,"results":[]}`},
+		"empty array":       {e.post("/events", "[]"), 200, `{"accepted":0,"rejected":0,"results":[]}`},
+		"cut off":           {e.post("/events", "["+good), 400, "invalid_json"},
+		"1,001":             {e.post("/events", strings.Repeat("{}\n", 1001)), 413, "too_many_events"},
+		"gzip":              {e.post("/events", gzipped(strings.Repeat(good+"\n", 1000)), "Content-Encoding", "gzip"), 200, `"accepted":1000`},
+		"a bomb":            {e.post("/events", gzipped(strings.Repeat(" ", maxInflatedBytes+1)), "Content-Encoding", "gzip"), 413, "too_large"},
+		"no token":          {e.post("/events", good, "Authorization", ""), 401, "invalid_token"},
+		"only to validate":  {e.post("/events?validateOnly=true", good), 200, `"accepted":1`},
+		"all of them wrong": {e.post("/events", bad), 200, `"accepted":0,"rejected":1`},
+	} {
+		if c.got.status != c.status || !strings.Contains(c.got.body, c.says) {
+			t.Errorf("%s: %d %s", name, c.got.status, c.got.body)
+		}
+	}
+	if conversions, _ := e.stored(); len(conversions) != 1000 {
+		t.Errorf("%d stored, expected those of the gzip", len(conversions))
+	}
+}
+
+func TestRateLimits(t *testing.T) {
+	e := newEdge(t, seedTime)
+	e.byToken, e.byAddress = newLimiter(2), newLimiter(5)
+	statuses := func(n int, body string) (list []int) {
+		for range n {
+			list = append(list, e.post("/event", body).status)
+		}
+		return list
+	}
+	if got := fmt.Sprint(statuses(6, event())); got != "[200 200 200 200 429 429]" {
+		t.Errorf("per token: %s", got)
+	}
+	got := e.post("/event", "{", "Authorization", "ApiKey x")
+	if got.status != 401 {
+		t.Errorf("another token is limited too: %d", got.status)
+	}
+	for range 4 {
+		got = e.post("/collect", "{")
+	}
+	if got.status != 429 || got.code != "too_many_requests" || got.header.Get("Retry-After") != "1" {
+		t.Errorf("per address: %d %s", got.status, got.body)
+	}
+	e.now = e.now.Add(time.Second)
+	if got := fmt.Sprint(statuses(3, event())); got != "[200 200 429]" {
+		t.Errorf("a second later: %s", got)
+	}
+}
+
 func FuzzJSON5(f *testing.F) {
 	for _, body := range []string{"{a:1}", `{'a':"\u00e9",b:[1,.5,],/*c*/}`, "{a:0x1}", "{a:+1e5,b:null}", "[", "{\"\\ud83d\\ude00\":1}"} {
 		f.Add([]byte(body))

@@ -33,6 +33,8 @@ type Config struct {
 	Catalog  Catalog
 	Spool    Spool
 	Limits   Limits
+	Rates    RateLimits
+	Explain  Explainer            // answers GET /conversions; not found when nil
 	Ready    func() error         // why the service is not ready; always ready when nil
 	Now      func() time.Time     // time.Now when nil
 	Log      *slog.Logger         // slog.Default() when nil
@@ -44,9 +46,17 @@ type Server struct {
 	cfg     Config
 	app     *fiber.App
 	metrics *metrics
+
+	byToken, byAddress *limiter
 }
 
-const maxEventBytes = 1 << 20
+const (
+	maxEventBytes = 1 << 20
+
+	// readBytes is what is read of a body that is too large all the same: a client
+	// that is cut off while it sends sees a broken connection and not the 413.
+	readBytes = 16 << 20
+)
 
 // NewServer returns a server that does not listen yet.
 func NewServer(cfg Config) *Server {
@@ -60,17 +70,22 @@ func NewServer(cfg Config) *Server {
 	if cfg.Registry == nil {
 		cfg.Registry = prometheus.NewRegistry()
 	}
-	s := &Server{cfg: cfg, metrics: newMetrics(cfg.Registry)}
+	s := &Server{
+		cfg: cfg, metrics: newMetrics(cfg.Registry),
+		byToken: newLimiter(cfg.Rates.PerToken), byAddress: newLimiter(cfg.Rates.PerAddress),
+	}
 	s.app = fiber.New(fiber.Config{
 		AppName: "tieback", DisableStartupMessage: true, ErrorHandler: s.handleError,
-		BodyLimit: maxEventBytes, ReadBufferSize: 16 << 10, // bounds the headers
+		BodyLimit: readBytes, ReadBufferSize: 16 << 10, // bounds the headers
 		ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	})
 	s.app.Use(recover.New())
-	s.app.Post("/event", s.postEvent)
-	s.app.Post("/customer/:customerId/event", s.postEvent)
+	s.app.Post("/event", s.limitAddress, s.postEvent)
+	s.app.Post("/customer/:customerId/event", s.limitAddress, s.postEvent)
+	s.app.Post("/events", s.limitAddress, s.postEvents)
+	s.app.Get("/conversions/:apiName/:actionId", s.limitAddress, s.getConversion)
 	s.app.Options("/collect", s.preflight)
-	s.app.Post("/collect", s.postCollect)
+	s.app.Post("/collect", s.limitAddress, s.postCollect)
 	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	s.app.Get("/readyz", s.readyz)
 	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})))
@@ -117,19 +132,18 @@ func (s *Server) foreignError(c *fiber.Ctx, err error) *apiError {
 // postEvent accepts one conversion (spec 3.1).
 func (s *Server) postEvent(c *fiber.Ctx) error {
 	receivedAt := s.now()
-	tokenAccount, apiErr := authenticate(c.Context(), s.cfg.Catalog, c.Get(fiber.HeaderAuthorization))
+	tokenAccount, apiErr := s.authorize(c)
 	if apiErr != nil {
 		return apiErr
 	}
-	pathAccount, err := url.PathUnescape(c.Params("customerId"))
-	if err != nil {
-		return &apiError{Status: fiber.StatusBadRequest, Code: "bad_request", Message: "the account in the path is not escaped as it should be"}
+	pathAccount, apiErr := pathParam(c, "customerId")
+	if apiErr != nil {
+		return apiErr
 	}
-	pathAccount = strings.Clone(pathAccount)
 	if pathAccount != "" && pathAccount != tokenAccount {
 		return errWrongAccount
 	}
-	raw, apiErr := requestBody(c, maxEventBytes)
+	raw, apiErr := requestBody(c, maxEventBytes, maxEventBytes)
 	if apiErr != nil {
 		return apiErr
 	}
@@ -143,25 +157,39 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	}
 	if c.Query("validateOnly") != "true" {
 		if err := s.cfg.Spool.Append(c.Context(), encodeConversion(row)); err != nil {
-			s.cfg.Log.Error("a conversion could not be made durable", "err", err)
-			return errNotDurable()
+			return s.notDurable(err)
 		}
 		s.metrics.accepted.WithLabelValues("conversion").Inc()
 	}
 	return c.JSON(answerOf(row))
 }
 
-// requestBody returns the body, inflated if it is gzip, of at most limit bytes.
-func requestBody(c *fiber.Ctx, limit int) ([]byte, *apiError) {
+// pathParam returns a part of the path, unescaped; a copy, unlike what Fiber gives.
+func pathParam(c *fiber.Ctx, name string) (string, *apiError) {
+	text, err := url.PathUnescape(c.Params(name))
+	if err != nil {
+		return "", &apiError{Status: fiber.StatusBadRequest, Code: "bad_request", Message: name + " in the path is not escaped as it should be"}
+	}
+	return strings.Clone(text), nil
+}
+
+func (s *Server) notDurable(err error) *apiError {
+	s.cfg.Log.Error("events could not be made durable", "err", err)
+	return errNotDurable()
+}
+
+// requestBody returns the body, of at most limit bytes, inflated if it is gzip to at
+// most inflatedLimit.
+func requestBody(c *fiber.Ctx, limit, inflatedLimit int) ([]byte, *apiError) {
 	raw := c.Request().Body() // c.Body() would inflate without a limit
+	if len(raw) > limit {
+		return nil, errTooLarge(limit)
+	}
 	switch strings.ToLower(strings.TrimSpace(c.Get(fiber.HeaderContentEncoding))) {
 	case "", "identity":
-		if len(raw) > limit {
-			return nil, errTooLarge(limit)
-		}
 		return raw, nil
 	case "gzip":
-		return inflate(raw, limit)
+		return inflate(raw, inflatedLimit)
 	default:
 		return nil, errEncoding
 	}
@@ -202,7 +230,7 @@ func allowOrigin(c *fiber.Ctx) {
 // postCollect accepts what a browser reports (spec 3.2).
 func (s *Server) postCollect(c *fiber.Ctx) error {
 	receivedAt := s.now()
-	raw, apiErr := requestBody(c, maxCollectBytes)
+	raw, apiErr := requestBody(c, maxCollectBytes, maxCollectBytes)
 	if apiErr != nil {
 		return apiErr
 	}
@@ -221,8 +249,7 @@ func (s *Server) postCollect(c *fiber.Ctx) error {
 	rows, dropped := batch.rows(receivedAt)
 	s.metrics.dropped.Add(float64(dropped))
 	if err := s.store(c.Context(), rows); err != nil {
-		s.cfg.Log.Error("client events could not be made durable", "events", len(rows), "err", err)
-		return errNotDurable()
+		return s.notDurable(err)
 	}
 	return c.SendStatus(fiber.StatusNoContent)
 }

@@ -31,8 +31,28 @@ type Copy struct {
 	ReceivedAt      int64         `json:"receivedAt"`
 	Outcome         string        `json:"outcome"`             // spec R6, or pending
 	DecidedBy       *int64        `json:"decidedBy,omitempty"` // of a pending one: when the run that decides begins
-	Reason          string        `json:"reason"`
+	Reason          string        `json:"reason"`              // in words
+	Facts           Facts         `json:"facts"`               // in figures
 	Attributions    []Attribution `json:"attributions"`
+}
+
+// Facts decided the outcome of a conversion that was not attributed; those that
+// played no part are left out. Times are Unix milliseconds.
+type Facts struct {
+	CountedIngestID    string       `json:"countedIngestId,omitempty"`    // of a duplicate: the copy that counts
+	IdentityReceivedAt *int64       `json:"identityReceivedAt,omitempty"` // of the first identify of the user
+	IdentityLateByMS   *int64       `json:"identityLateByMs,omitempty"`
+	NearestView        *NearestView `json:"nearestView,omitempty"`
+}
+
+// NearestView is the last view before the conversion by a visitor linked in time.
+type NearestView struct {
+	VisitorID        string `json:"visitorId"`
+	ViewedAt         int64  `json:"viewedAt"`
+	SessionExpiredAt *int64 `json:"sessionExpiredAt,omitempty"`
+	// MissedByMS is how much earlier the conversion would have had to happen: before
+	// the session expired, or within 7 days of the view.
+	MissedByMS int64 `json:"missedByMs"`
 }
 
 // Attribution is a row of attributions.
@@ -136,6 +156,7 @@ func (e *Explanation) reason(ctx context.Context, db *warehouse.DB, c *Copy, fir
 		c.DecidedBy = &at
 		return "not decided yet: the run at " + stamp(next) + " will", nil
 	case "duplicate":
+		c.Facts.CountedIngestID = first.IngestID
 		return fmt.Sprintf("another copy with the same apiName and actionId was received first, at %s (%s)", stamp(first.ReceivedAt), first.IngestID), nil
 	case "event_not_defined":
 		return e.nameReason(ctx, db, time.UnixMilli(c.ActionTimestamp))
@@ -185,6 +206,10 @@ func (e *Explanation) visitorReason(ctx context.Context, db *warehouse.DB, c *Co
 		return "", err
 	}
 	user := fmt.Sprintf("(%s, %s)", c.UserDomain, c.UserID)
+	if len(visitors) > 0 {
+		linkedAt := visitors[0].LinkedAt.UnixMilli()
+		c.Facts.IdentityReceivedAt = &linkedAt
+	}
 	switch c.Outcome {
 	case "no_identity":
 		return "no browser has called setUserId with " + user, nil
@@ -193,6 +218,8 @@ func (e *Explanation) visitorReason(ctx context.Context, db *warehouse.DB, c *Co
 			return "setUserId with " + user + " was received after the conversion", nil
 		}
 		late := visitors[0].LinkedAt.Sub(time.UnixMilli(c.ReceivedAt))
+		lateMS := late.Milliseconds()
+		c.Facts.IdentityLateByMS = &lateMS
 		return fmt.Sprintf("setUserId with %s was first received at %s, %s after the conversion", user, stamp(visitors[0].LinkedAt), late), nil
 	case "no_view_before":
 		return noViewReason(c, visitors), nil
@@ -201,13 +228,20 @@ func (e *Explanation) visitorReason(ctx context.Context, db *warehouse.DB, c *Co
 	}
 }
 
+// viewLookback is how far back a view may lie (spec R6).
+const viewLookback = 7 * 24 * time.Hour
+
 func noViewReason(c *Copy, visitors []visitorRow) string {
 	nearest, found := nearestView(c, visitors)
 	if !found {
 		return "no visitor known to be this user saw any variation before the conversion"
 	}
+	earlier := time.UnixMilli(c.ActionTimestamp).Sub(nearest.ViewedAt)
+	c.Facts.NearestView = &NearestView{
+		VisitorID: nearest.VisitorID, ViewedAt: nearest.ViewedAt.UnixMilli(), MissedByMS: (earlier - viewLookback).Milliseconds(),
+	}
 	return fmt.Sprintf("the last view before it, at %s by visitor %s, was %s earlier, more than 7 days",
-		stamp(nearest.ViewedAt), nearest.VisitorID, time.UnixMilli(c.ActionTimestamp).Sub(nearest.ViewedAt))
+		stamp(nearest.ViewedAt), nearest.VisitorID, earlier)
 }
 
 func expiredReason(c *Copy, visitors []visitorRow) string {
@@ -216,10 +250,13 @@ func expiredReason(c *Copy, visitors []visitorRow) string {
 		return "no view lies in a session that was open at the conversion"
 	}
 	at := time.UnixMilli(c.ActionTimestamp)
+	c.Facts.NearestView = &NearestView{VisitorID: nearest.VisitorID, ViewedAt: nearest.ViewedAt.UnixMilli()}
 	if nearest.HasSession == 0 || at.Before(nearest.SessionExpiresAt) {
 		return fmt.Sprintf("the last view, at %s by visitor %s, lies in an earlier session than the one that was open at the conversion",
 			stamp(nearest.ViewedAt), nearest.VisitorID)
 	}
+	expiredAt := nearest.SessionExpiresAt.UnixMilli()
+	c.Facts.NearestView.SessionExpiredAt, c.Facts.NearestView.MissedByMS = &expiredAt, at.Sub(nearest.SessionExpiresAt).Milliseconds()+1
 	return fmt.Sprintf("the last view, at %s by visitor %s, lies in a session that expired at %s, %s before the conversion",
 		stamp(nearest.ViewedAt), nearest.VisitorID, stamp(nearest.SessionExpiresAt), at.Sub(nearest.SessionExpiresAt))
 }

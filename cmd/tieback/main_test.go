@@ -147,6 +147,22 @@ func (s *running) get(path string) string {
 	return string(text)
 }
 
+func (s *running) getWithToken(path string) string {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.address+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "ApiKey "+s.token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return string(text)
+}
+
 // seedBody is the seed's example with a stamp that is minutes old.
 func seedBody(actionID string, ago time.Duration) string {
 	return fmt.Sprintf("{\ncustomerId: \"123456789\",\napiName: \"application-accepted\",\nuserDomain: \"salesforce\",\nuserId: \"72349876\",\nactionId: %q,\nactionTimestamp: %d,\nvalue: 149.99\n}",
@@ -195,6 +211,15 @@ func TestWholeProgram(t *testing.T) {
 	}
 	if got := must(t, dir, "explain", "123456789", "application-accepted", "1"); !strings.Contains(got, "attributed to variation b of optimization hero") {
 		t.Errorf("explain: %s", got)
+	}
+	if got := s.getWithToken("/conversions/application-accepted/1"); !strings.Contains(got, `"outcome":"attributed"`) || !strings.Contains(got, `"variationId":"b"`) {
+		t.Errorf("GET /conversions: %s", got)
+	}
+	if status, answer := s.post("/events", "["+seedBody("7", 0)+","+seedBody("", 0)+"]"); status != 200 || !strings.HasPrefix(answer, `{"accepted":1,"rejected":1,"results":[{"index":0,"status":"accepted"},{"index":1,"status":"rejected","error":{"code":"invalid_event"`) {
+		t.Errorf("events: %d %s", status, answer)
+	}
+	if got := s.getWithToken("/conversions/application-accepted/7"); !strings.Contains(got, `"outcome":"pending"`) || !strings.Contains(got, `"decidedBy":`) {
+		t.Errorf("a conversion just posted: %s", got)
 	}
 	if got := must(t, dir, "status"); !strings.Contains(got, "done") || !strings.Contains(got, "spool: empty") {
 		t.Errorf("status: %s", got)

@@ -15,6 +15,7 @@ import (
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -22,6 +23,9 @@ type serveCmd struct {
 	Listen    string        `default:":8080" env:"TIEBACK_LISTEN" help:"Address to listen on."`
 	MaxFuture time.Duration `default:"5s" env:"TIEBACK_MAX_FUTURE" help:"How far after its receipt a conversion may claim to have happened."`
 	MaxAge    time.Duration `default:"168h" env:"TIEBACK_MAX_AGE" help:"How far before its receipt a conversion may have happened."`
+
+	RateToken   float64 `default:"0" env:"TIEBACK_RATE_TOKEN" help:"Requests a second that a token may make; 0 for any."`
+	RateAddress float64 `default:"0" env:"TIEBACK_RATE_ADDRESS" help:"Requests a second that an address may make; 0 for any."`
 }
 
 func (s *serveCmd) Run(ctx context.Context, p *program) error {
@@ -98,7 +102,9 @@ func (s *service) start(ctx context.Context) error {
 	}
 	s.server = ingest.NewServer(ingest.Config{
 		Catalog: s.live, Spool: s.spool, Now: s.now, Log: s.log, Ready: s.ready,
-		Limits: ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
+		Limits:  ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
+		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
+		Explain: s.explain,
 	})
 	s.writer = ingest.NewWriter(s.spool, s.db, s.server)
 
@@ -123,6 +129,21 @@ func (s *service) start(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// explain waits a moment for what was accepted before it to become visible, so that
+// a conversion just posted is pending and not unknown.
+func (s *service) explain(ctx context.Context, customerID, apiName, actionID string) (any, bool, error) {
+	settled, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := s.spool.WaitDrained(settled); err != nil && ctx.Err() != nil {
+		return nil, false, err
+	}
+	e, err := reports.Explain(ctx, s.db, customerID, apiName, actionID, s.now())
+	if err != nil {
+		return nil, false, err
+	}
+	return e, len(e.Copies) > 0, nil
 }
 
 // ready is nil while events get where they should.

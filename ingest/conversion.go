@@ -1,0 +1,51 @@
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Explainer tells what became of a conversion: a value to send as JSON, and false
+// when none was received.
+type Explainer func(ctx context.Context, customerID, apiName, actionID string) (explanation any, found bool, err error)
+
+// explainTimeout bounds a look-up.
+const explainTimeout = 10 * time.Second
+
+// getConversion answers why a conversion was or was not attributed (spec 3.1).
+func (s *Server) getConversion(c *fiber.Ctx) error {
+	customerID, apiErr := s.authorize(c)
+	if apiErr != nil {
+		return apiErr
+	}
+	apiName, apiErr := pathParam(c, "apiName")
+	if apiErr != nil {
+		return apiErr
+	}
+	actionID, apiErr := pathParam(c, "actionId")
+	if apiErr != nil {
+		return apiErr
+	}
+	if s.cfg.Explain == nil {
+		return fiber.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), explainTimeout)
+	defer cancel()
+	explanation, found, err := s.cfg.Explain(ctx, customerID, apiName, actionID)
+	if err != nil {
+		s.cfg.Log.Error("look up a conversion", "err", err)
+		return &apiError{
+			Status: fiber.StatusServiceUnavailable, Code: "unavailable", RetryAfter: 5,
+			Message: "ClickHouse does not answer now; ask again",
+		}
+	}
+	if !found {
+		return &apiError{
+			Status: fiber.StatusNotFound, Code: "not_found",
+			Message: "no conversion with this apiName and actionId was received for the account",
+		}
+	}
+	return c.JSON(explanation)
+}

@@ -1,0 +1,93 @@
+package ingest
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"golang.org/x/time/rate"
+)
+
+// RateLimits bound requests a second; 0 is no limit. A burst may be as large as what
+// is allowed in two seconds.
+type RateLimits struct {
+	PerToken   float64
+	PerAddress float64
+}
+
+// limiter holds a bucket for each key that was seen lately.
+type limiter struct {
+	perSecond float64
+
+	mu      sync.Mutex
+	buckets map[string]*bucket
+	swept   time.Time
+}
+
+type bucket struct {
+	*rate.Limiter
+	used time.Time
+}
+
+// forgetAfter is how long an unused bucket is kept; by then it is full again.
+const forgetAfter = time.Minute
+
+func newLimiter(perSecond float64) *limiter {
+	return &limiter{perSecond: perSecond, buckets: map[string]*bucket{}}
+}
+
+// allow reports whether one more request of key may pass, and if not after how many
+// seconds to try again.
+func (l *limiter) allow(key string, now time.Time) (retryAfter int, ok bool) {
+	if l.perSecond <= 0 {
+		return 0, true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.swept) > forgetAfter {
+		for name, b := range l.buckets {
+			if now.Sub(b.used) > forgetAfter {
+				delete(l.buckets, name)
+			}
+		}
+		l.swept = now
+	}
+	b := l.buckets[key]
+	if b == nil {
+		b = &bucket{Limiter: rate.NewLimiter(rate.Limit(l.perSecond), max(1, int(2*l.perSecond)))}
+		l.buckets[string([]byte(key))] = b // Fiber's strings must not be kept
+	}
+	b.used = now
+	if b.AllowN(now, 1) {
+		return 0, true
+	}
+	return max(1, int(1/l.perSecond)), false
+}
+
+func errTooManyRequests(retryAfter int) *apiError {
+	return &apiError{
+		Status: fiber.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: retryAfter,
+		Message: "too many requests; wait as Retry-After says",
+	}
+}
+
+// limitAddress refuses addresses that ask too often, before anything is read.
+func (s *Server) limitAddress(c *fiber.Ctx) error {
+	if retryAfter, ok := s.byAddress.allow(c.IP(), s.cfg.Now()); !ok {
+		return errTooManyRequests(retryAfter)
+	}
+	return c.Next()
+}
+
+// authorize returns the account of the request's token, which must not ask too often.
+func (s *Server) authorize(c *fiber.Ctx) (customerID string, apiErr *apiError) {
+	header := c.Get(fiber.HeaderAuthorization)
+	customerID, apiErr = authenticate(c.Context(), s.cfg.Catalog, header)
+	if apiErr != nil {
+		return "", apiErr
+	}
+	if retryAfter, ok := s.byToken.allow(header, s.cfg.Now()); !ok {
+		return "", errTooManyRequests(retryAfter)
+	}
+	return customerID, nil
+}
