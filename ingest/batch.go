@@ -48,7 +48,7 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	}
 	answer, records := s.checkBatch(items, tokenAccount, receivedAt)
 	if len(records) > 0 && c.Query("validateOnly") != "true" {
-		if err := s.cfg.Spool.Append(c.Context(), records...); err != nil {
+		if err := s.append(c.Context(), records...); err != nil {
 			return s.notDurable(err)
 		}
 		s.metrics.accepted.WithLabelValues("conversion").Add(float64(len(records)))

@@ -5,11 +5,14 @@ import "github.com/prometheus/client_golang/prometheus"
 // metrics are what /metrics shows of the edge and the writer. Labels hold no value
 // that a client chooses.
 type metrics struct {
-	accepted     *prometheus.CounterVec // kind
-	rejected     *prometheus.CounterVec // code
-	dropped      prometheus.Counter
-	insertedRows *prometheus.CounterVec // table
-	retries      prometheus.Counter
+	accepted      *prometheus.CounterVec // kind
+	rejected      *prometheus.CounterVec // code
+	dropped       prometheus.Counter
+	insertedRows  *prometheus.CounterVec // table
+	insertBatches *prometheus.CounterVec // table
+	retries       prometheus.Counter
+	deadLetters   prometheus.Counter
+	latency       prometheus.Histogram
 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
@@ -29,7 +32,17 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tieback_insert_retries_total", Help: "Inserts into ClickHouse that failed and were tried again.",
 		}),
+		insertBatches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tieback_insert_batches_total", Help: "Batches inserted into ClickHouse, by table.",
+		}, []string{"table"}),
+		deadLetters: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tieback_dead_letters_total", Help: "Rows put aside because they cannot be inserted.",
+		}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tieback_durable_seconds", Help: "Time until accepted events were on disk.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5},
+		}),
 	}
-	registry.MustRegister(m.accepted, m.rejected, m.dropped, m.insertedRows, m.retries)
+	registry.MustRegister(m.accepted, m.rejected, m.dropped, m.insertedRows, m.insertBatches, m.retries, m.deadLetters, m.latency)
 	return m
 }

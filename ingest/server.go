@@ -156,7 +156,7 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		return apiErr
 	}
 	if c.Query("validateOnly") != "true" {
-		if err := s.cfg.Spool.Append(c.Context(), encodeConversion(row)); err != nil {
+		if err := s.append(c.Context(), encodeConversion(row)); err != nil {
 			return s.notDurable(err)
 		}
 		s.metrics.accepted.WithLabelValues("conversion").Inc()
@@ -171,6 +171,14 @@ func pathParam(c *fiber.Ctx, name string) (string, *apiError) {
 		return "", &apiError{Status: fiber.StatusBadRequest, Code: "bad_request", Message: name + " in the path is not escaped as it should be"}
 	}
 	return strings.Clone(text), nil
+}
+
+// append makes records durable and notes how long it took.
+func (s *Server) append(ctx context.Context, records ...[]byte) error {
+	started := time.Now()
+	err := s.cfg.Spool.Append(ctx, records...)
+	s.metrics.latency.Observe(time.Since(started).Seconds())
+	return err
 }
 
 func (s *Server) notDurable(err error) *apiError {
@@ -262,7 +270,7 @@ func (s *Server) store(ctx context.Context, rows []*warehouse.ClientEvent) error
 	for i, row := range rows {
 		records[i] = encodeClientEvent(row)
 	}
-	if err := s.cfg.Spool.Append(ctx, records...); err != nil {
+	if err := s.append(ctx, records...); err != nil {
 		return err
 	}
 	s.metrics.accepted.WithLabelValues("client_event").Add(float64(len(rows)))

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -34,97 +36,160 @@ const (
 
 // Writer drains the spool into ClickHouse, for as long as it takes.
 type Writer struct {
-	spool   *spool.Spool
-	into    Inserter
-	log     *slog.Logger
-	metrics *metrics
-	failing atomic.Pointer[error]
+	spool       *spool.Spool
+	into        Inserter
+	deadLetters *DeadLetters
+	log         *slog.Logger
+	metrics     *metrics
+	failing     atomic.Pointer[error]
 }
 
 // NewWriter returns the writer whose figures show on the server's /metrics.
-func NewWriter(from *spool.Spool, into Inserter, server *Server) *Writer {
-	return &Writer{spool: from, into: into, log: server.cfg.Log, metrics: server.metrics}
+func NewWriter(from *spool.Spool, into Inserter, deadLetters *DeadLetters, server *Server) *Writer {
+	server.cfg.Registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tieback_spool_bytes", Help: "Bytes of accepted events that wait to be inserted.",
+		}, func() float64 { bytes, _ := from.Backlog(); return float64(bytes) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tieback_spool_oldest_seconds", Help: "For how long the spool has not been empty; its oldest event is not older.",
+		}, func() float64 { _, age := from.Backlog(); return age.Seconds() }),
+	)
+	return &Writer{spool: from, into: into, deadLetters: deadLetters, log: server.cfg.Log, metrics: server.metrics}
 }
 
 // Failing returns why the last insert failed, nil while all is well.
 func (w *Writer) Failing() error {
 	if err := w.failing.Load(); err != nil {
-		return fmt.Errorf("events wait in the spool, ClickHouse does not take them: %w", *err)
+		return fmt.Errorf("events wait in the spool: %w", *err)
 	}
 	return nil
 }
 
 // Run drains until ctx ends. What is not in ClickHouse by then stays in the spool.
-func (w *Writer) Run(ctx context.Context) error {
+// A spool that cannot be read or written now is tried again, from the cursor on.
+func (w *Writer) Run(ctx context.Context) {
+	for limit := 100 * time.Millisecond; ctx.Err() == nil; limit = min(2*limit, maxRetryWait) {
+		err := w.drain(ctx)
+		if ctx.Err() == nil {
+			w.fails(fmt.Errorf("drain the spool: %w", err))
+			wait(ctx, rand.N(limit))
+		}
+	}
+}
+
+// drain returns at the first error of the spool, or when ctx ends.
+func (w *Writer) drain(ctx context.Context) error {
 	reader := w.spool.NewReader()
 	defer reader.Close()
 	for {
 		batch, err := reader.Next(ctx, maxBatchRows)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("drain the spool: %w", err)
+			return err
 		}
-		if err := w.insertAll(ctx, batch); err != nil {
-			return nil // only the end of ctx stops it
+		if err := w.insertBatch(ctx, batch); err != nil {
+			return err
 		}
 		if err := reader.Commit(batch.End); err != nil {
-			return fmt.Errorf("drain the spool: %w", err)
+			return err
 		}
+		w.works()
 		if len(batch.Records) < maxBatchRows {
 			wait(ctx, gatherFor)
 		}
 	}
 }
 
-// insertAll inserts a batch, again and again with the same token until it is in.
-func (w *Writer) insertAll(ctx context.Context, batch spool.Batch) error {
-	var conversions []warehouse.Conversion
-	var clientEvents []warehouse.ClientEvent
+// insertBatch inserts a batch, again and again with the same token until it is in.
+func (w *Writer) insertBatch(ctx context.Context, batch spool.Batch) error {
+	conversions, clientEvents, err := w.decode(batch)
+	if err != nil {
+		return err
+	}
+	token := fmt.Sprintf("%s-%d-%d-%d-%d", w.spool.ID(), batch.Start.Segment, batch.Start.Offset, batch.End.Segment, batch.End.Offset)
+	if err := insertRows(ctx, w, "client_events", token, clientEvents, w.into.InsertClientEvents); err != nil {
+		return err
+	}
+	return insertRows(ctx, w, "conversions", token, conversions, w.into.InsertConversions)
+}
+
+// decode reads the records of a batch. One that cannot be read is a dead letter.
+func (w *Writer) decode(batch spool.Batch) (conversions []warehouse.Conversion, clientEvents []warehouse.ClientEvent, err error) {
 	for _, record := range batch.Records {
 		conversion, clientEvent, err := decodeRecord(record)
 		switch {
 		case err != nil:
-			w.log.Error("a record of the spool cannot be read and is left out", "segment", batch.Start.Segment, "err", err)
+			if err := w.bury("record", record, err); err != nil {
+				return nil, nil, err
+			}
 		case conversion != nil:
 			conversions = append(conversions, *conversion)
 		default:
 			clientEvents = append(clientEvents, *clientEvent)
 		}
 	}
-	token := fmt.Sprintf("%s-%d-%d-%d-%d", w.spool.ID(), batch.Start.Segment, batch.Start.Offset, batch.End.Segment, batch.End.Offset)
-	if err := w.retry(ctx, func(ctx context.Context) error { return w.into.InsertClientEvents(ctx, token, clientEvents) }); err != nil {
+	return conversions, clientEvents, nil
+}
+
+// insertRows inserts rows until they are in. Rows that ClickHouse refuses for what
+// they hold are found by halving; the rest goes in.
+func insertRows[R any](ctx context.Context, w *Writer, table, token string, rows []R, insert func(context.Context, string, []R) error) error {
+	err := w.retry(ctx, func(ctx context.Context) error { return insert(ctx, token, rows) })
+	switch {
+	case err == nil:
+		w.metrics.insertedRows.WithLabelValues(table).Add(float64(len(rows)))
+		w.metrics.insertBatches.WithLabelValues(table).Inc()
+		return nil
+	case !errors.Is(err, warehouse.ErrBadRow):
+		return err
+	case len(rows) == 1:
+		return w.bury(table, rows[0], err)
+	}
+	half := len(rows) / 2
+	if err := insertRows(ctx, w, table, token+"a", rows[:half], insert); err != nil {
 		return err
 	}
-	w.metrics.insertedRows.WithLabelValues("client_events").Add(float64(len(clientEvents)))
-	if err := w.retry(ctx, func(ctx context.Context) error { return w.into.InsertConversions(ctx, token, conversions) }); err != nil {
-		return err
+	return insertRows(ctx, w, table, token+"b", rows[half:], insert)
+}
+
+// bury puts what can't be inserted in the dead letters.
+func (w *Writer) bury(table string, row any, reason error) error {
+	w.metrics.deadLetters.Inc()
+	w.log.Error("a row can't be inserted and is put aside; `tieback deadletter list` shows it", "table", table, "err", reason)
+	if err := w.deadLetters.Add(table, row, reason); err != nil {
+		return fmt.Errorf("put a row aside: %w", err)
 	}
-	w.metrics.insertedRows.WithLabelValues("conversions").Add(float64(len(conversions)))
 	return nil
 }
 
-// retry tries until it works or ctx ends, with full jitter in between.
+// retry tries until it works, ctx ends or a row is to blame, with full jitter in
+// between.
 func (w *Writer) retry(ctx context.Context, insert func(context.Context) error) error {
 	for limit := 100 * time.Millisecond; ; limit = min(2*limit, maxRetryWait) {
 		bounded, cancel := context.WithTimeout(ctx, insertTimeout)
 		err := insert(bounded)
 		cancel()
-		if err == nil {
-			if w.failing.Swap(nil) != nil {
-				w.log.Info("ClickHouse takes events again")
-			}
-			return nil
+		if err == nil || errors.Is(err, warehouse.ErrBadRow) {
+			return err
 		}
 		if ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
-		if w.failing.Swap(&err) == nil {
-			w.log.Error("ClickHouse does not take events, they wait in the spool", "err", err)
-		}
+		w.fails(err)
 		w.metrics.retries.Inc()
 		wait(ctx, rand.N(limit))
+	}
+}
+
+// fails notes that events wait, and says so once.
+func (w *Writer) fails(err error) {
+	if w.failing.Swap(&err) == nil {
+		w.log.Error("events wait in the spool", "err", err)
+	}
+}
+
+func (w *Writer) works() {
+	if w.failing.Swap(nil) != nil {
+		w.log.Info("events leave the spool again")
 	}
 }
 

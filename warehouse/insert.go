@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -118,13 +119,28 @@ func (db *DB) insert(ctx context.Context, table, token string, rows int, columns
 	defer batch.Close()
 	for i, c := range columns {
 		if err := batch.Column(i).Append(c.values); err != nil {
-			return fmt.Errorf("insert into %s: column %s: %w", table, c.name, err)
+			return fmt.Errorf("insert into %s: column %s: %w: %w", table, c.name, ErrBadRow, err)
 		}
 	}
 	if err := batch.Send(); err != nil {
-		return fmt.Errorf("insert into %s: %w", table, explain(err))
+		err = explain(err)
+		var told *Error
+		if errors.As(err, &told) && badRowCodes[told.Code] {
+			err = fmt.Errorf("%w: %w", ErrBadRow, err)
+		}
+		return fmt.Errorf("insert into %s: %w", table, err)
 	}
 	return nil
+}
+
+// ErrBadRow says that an insert failed for what a row holds: it will fail again, and
+// without that row it may not.
+var ErrBadRow = errors.New("a row is refused")
+
+// badRowCodes are ClickHouse's errors about values. All others may pass by themselves.
+var badRowCodes = map[int]bool{
+	6: true, 26: true, 27: true, 38: true, 41: true, 53: true, 69: true, 70: true, 72: true, 117: true,
+	131: true, 349: true, 376: true, 395: true, 407: true, 469: true,
 }
 
 // InsertStructs inserts rows, structs whose `ch` tags name the table's columns, as

@@ -60,6 +60,7 @@ type cli struct {
 	Goal         goalCmd         `cmd:"" help:"Which events count for which optimization."`
 	Explain      explainCmd      `cmd:"" help:"Tell what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
+	DeadLetter   deadLetterCmd   `cmd:"" name:"deadletter" help:"Rows that ClickHouse refused."`
 	Migrate      migrateCmd      `cmd:"" help:"Bring the schema up to date."`
 	Demo         demoCmd         `cmd:"" help:"Show the whole of it on a fresh folder."`
 	Engine       engineCmd       `cmd:"" hidden:"" help:"Host the embedded engine (other commands start it)."`

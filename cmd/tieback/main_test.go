@@ -224,7 +224,7 @@ func TestWholeProgram(t *testing.T) {
 	if got := must(t, dir, "status"); !strings.Contains(got, "done") || !strings.Contains(got, "spool: empty") {
 		t.Errorf("status: %s", got)
 	}
-	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ready", "/metrics": `tieback_events_accepted_total{kind="conversion"} 1`} {
+	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ready", "/metrics": `tieback_events_accepted_total{kind="conversion"} 2`} {
 		if got := s.get(path); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", path, got)
 		}

@@ -127,11 +127,15 @@ func waitForService(ctx context.Context, dir string, end spool.Position) error {
 
 func (p *program) drainSpool(ctx context.Context, own *spool.Spool, db *warehouse.DB) error {
 	server := ingest.NewServer(ingest.Config{Spool: own, Log: p.log}) // for its metrics only
-	writer := ingest.NewWriter(own, db, server)
+	writer := ingest.NewWriter(own, db, ingest.NewDeadLetters(p.dataDir), server)
 	writing, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- writer.Run(writing) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		writer.Run(writing)
+	}()
 	err := own.WaitDrained(ctx)
 	stop()
-	return errors.Join(err, <-done, own.Close())
+	<-done
+	return errors.Join(err, own.Close())
 }

@@ -106,18 +106,14 @@ func (s *service) start(ctx context.Context) error {
 		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
 		Explain: s.explain,
 	})
-	s.writer = ingest.NewWriter(s.spool, s.db, s.server)
+	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.server)
 
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.background.Go(func() {
 		s.live.Follow(background, catalogInterval, func(err error) { s.log.Warn("read the catalog", "err", err) })
 	})
-	s.background.Go(func() {
-		if err := s.writer.Run(background); err != nil {
-			s.failed <- err
-		}
-	})
+	s.background.Go(func() { s.writer.Run(background) })
 	runner := jobs.NewRunner(s.db, s.now, s.log)
 	if s.scheduler, err = jobs.NewScheduler(runner, s.spool.WaitDrained, clockwork.NewRealClock(), s.log); err != nil {
 		return err

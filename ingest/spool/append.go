@@ -23,6 +23,9 @@ func (s *Spool) Append(ctx context.Context, records ...[]byte) error {
 	if req.bytes > maxFrameBytes {
 		return fmt.Errorf("append %d bytes to the spool: at most %d at once", req.bytes, maxFrameBytes)
 	}
+	if err := s.room.check(); err != nil {
+		return err
+	}
 	select {
 	case s.requests <- req:
 	case <-s.stopped:

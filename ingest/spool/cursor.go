@@ -10,36 +10,44 @@ import (
 
 const cursorName = "cursor"
 
-// readCursor returns the zero Position where there is no cursor yet.
-func readCursor(dir string) (Position, error) {
+// progress is what the cursor file holds: everything before cursor was committed,
+// and the batch from there on, if one was begun, ends at plan. A batch that a crash
+// interrupts is read again with the same bounds, so that ClickHouse can tell that it
+// has it.
+type progress struct {
+	cursor, plan Position // plan is the cursor where no batch was begun
+}
+
+// readProgress returns the zero Position where there is no cursor yet.
+func readProgress(dir string) (progress, error) {
 	text, err := os.ReadFile(filepath.Join(dir, cursorName))
 	if errors.Is(err, os.ErrNotExist) {
-		return Position{}, nil
+		return progress{}, nil
 	}
 	if err != nil {
-		return Position{}, fmt.Errorf("read the cursor: %w", err)
+		return progress{}, fmt.Errorf("read the cursor: %w", err)
 	}
-	var p Position
+	var p progress
 	var sum uint32
-	if _, err := fmt.Sscanf(string(text), "%d %d %08x", &p.Segment, &p.Offset, &sum); err != nil {
-		return Position{}, fmt.Errorf("read the cursor: %w", err)
+	if _, err := fmt.Sscanf(string(text), "%d %d %d %d %08x", &p.cursor.Segment, &p.cursor.Offset, &p.plan.Segment, &p.plan.Offset, &sum); err != nil {
+		return progress{}, fmt.Errorf("read the cursor: %w", err)
 	}
-	if sum != cursorSum(p) {
-		return Position{}, errors.New("read the cursor: its checksum is wrong")
+	if sum != crc32.Checksum([]byte(p.String()), castagnoli) {
+		return progress{}, errors.New("read the cursor: its checksum is wrong")
 	}
 	return p, nil
 }
 
-func writeCursor(dir string, p Position) error {
-	text := fmt.Sprintf("%d %d %08x\n", p.Segment, p.Offset, cursorSum(p))
+func (p progress) String() string {
+	return fmt.Sprintf("%d %d %d %d", p.cursor.Segment, p.cursor.Offset, p.plan.Segment, p.plan.Offset)
+}
+
+func writeProgress(dir string, p progress) error {
+	text := fmt.Sprintf("%s %08x\n", p, crc32.Checksum([]byte(p.String()), castagnoli))
 	if err := writeDurably(filepath.Join(dir, cursorName), []byte(text)); err != nil {
 		return fmt.Errorf("write the cursor: %w", err)
 	}
 	return nil
-}
-
-func cursorSum(p Position) uint32 {
-	return crc32.Checksum(fmt.Appendf(nil, "%d %d", p.Segment, p.Offset), castagnoli)
 }
 
 // writeDurably replaces path by data; after a crash it holds the old or the new.
@@ -85,9 +93,11 @@ func Extent(dir string) (cursor, end Position, err error) {
 		return cursor, end, err
 	}
 	// After the list: what is committed meanwhile only brings the cursor nearer.
-	if cursor, err = readCursor(dir); err != nil {
+	done, err := readProgress(dir)
+	if err != nil {
 		return cursor, end, err
 	}
+	cursor = done.cursor
 	for _, segment := range segments {
 		info, err := os.Stat(filepath.Join(dir, fmt.Sprintf("%016d%s", segment, segmentSuffix)))
 		if errors.Is(err, os.ErrNotExist) {

@@ -40,14 +40,16 @@ func (r *Reader) Close() {
 
 // Next returns at least one record, waiting for it, and then as many as are there,
 // up to maxRecords or the frame that passes it. The batch before must have been
-// committed.
+// committed. The batch's bounds are durable when it returns: after a crash it comes
+// again as it was.
 func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
 	for {
 		r.spool.mu.Lock()
-		end, grown := r.spool.written, r.spool.grown
+		end, grown, plan := r.spool.written, r.spool.grown, r.spool.plan
 		r.spool.mu.Unlock()
 		batch := Batch{Start: r.at, End: r.at}
-		for len(batch.Records) < maxRecords && r.at.Before(end) {
+		interrupted := r.at.Before(plan)
+		for r.at.Before(end) && (len(batch.Records) < maxRecords || interrupted) && (!interrupted || r.at.Before(plan)) {
 			records, err := r.frame(end)
 			if err != nil {
 				return batch, err
@@ -56,7 +58,7 @@ func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
 			batch.End = r.at
 		}
 		if len(batch.Records) > 0 {
-			return batch, nil
+			return batch, r.begin(batch)
 		}
 		if r.at != batch.Start { // an empty or a damaged stretch: nobody waits for it
 			if err := r.Commit(r.at); err != nil {
@@ -70,6 +72,18 @@ func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
 		case <-grown:
 		}
 	}
+}
+
+// begin makes the batch's bounds durable.
+func (r *Reader) begin(batch Batch) error {
+	s := r.spool
+	if err := writeProgress(s.dir, progress{cursor: batch.Start, plan: batch.End}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.plan = batch.End
+	s.mu.Unlock()
+	return nil
 }
 
 // frame reads the frame at r.at and moves behind it. It returns no records at the
@@ -180,7 +194,7 @@ func nextFrame(data []byte) int {
 // durable, then the segments behind it are deleted.
 func (r *Reader) Commit(end Position) error {
 	s := r.spool
-	if err := writeCursor(s.dir, end); err != nil {
+	if err := writeProgress(s.dir, progress{cursor: end, plan: end}); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -19,6 +20,7 @@ import (
 // Options of a spool; the zero value has the documented defaults.
 type Options struct {
 	SegmentBytes int64        // a segment is closed at this size, 64 MiB when 0
+	MinFreeBytes int64        // Append refuses below this much room on the disk; when 0, a twentieth of it, at most 256 MiB
 	Log          *slog.Logger // slog.Default() when nil
 }
 
@@ -49,10 +51,19 @@ type Spool struct {
 	written Position      // end of the last durable frame
 	grown   chan struct{} // closed and replaced when written moves
 	cursor  Position      // everything before it was committed by the reader
+	plan    Position      // end of the batch that a crash interrupted, else the cursor
+
+	// behindSince is when the cursor was last at the end, zero while it is.
+	behindSince time.Time
+
+	room room
 }
 
 // ErrClosed says that the spool is being closed.
 var ErrClosed = errors.New("the spool is closed")
+
+// ErrFull says that the disk has too little room to accept more.
+var ErrFull = errors.New("the disk of the data folder is nearly full")
 
 // ErrInUse says that another process holds the spool.
 var ErrInUse = errors.New("the spool is in use by another process")
@@ -69,7 +80,8 @@ func Open(dir string, opts Options) (*Spool, error) {
 		return nil, fmt.Errorf("create the spool: %w", err)
 	}
 	s := &Spool{
-		dir: dir, opts: opts, requests: make(chan *appendRequest), grown: make(chan struct{}),
+		room: room{dir: dir, least: opts.MinFreeBytes},
+		dir:  dir, opts: opts, requests: make(chan *appendRequest), grown: make(chan struct{}),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := s.recover(); err != nil {
@@ -93,7 +105,8 @@ func (s *Spool) recover() error {
 	if s.id, err = spoolID(filepath.Join(s.dir, "id")); err != nil {
 		return err
 	}
-	cursor, err := readCursor(s.dir)
+	done, err := readProgress(s.dir)
+	cursor := done.cursor
 	if err != nil {
 		s.opts.Log.Error("the spool's cursor cannot be read, everything in the spool is sent again (it counts once)", "err", err)
 	}
@@ -110,8 +123,14 @@ func (s *Spool) recover() error {
 	} else {
 		cursor = Position{Segment: next}
 	}
-	s.cursor = cursor
+	s.cursor, s.plan = cursor, cursor
+	if done.cursor == cursor && cursor.Before(done.plan) {
+		s.plan = done.plan
+	}
 	s.written = Position{Segment: next}
+	if s.cursor.Before(s.written) {
+		s.behindSince = time.Now()
+	}
 	return nil
 }
 
@@ -151,6 +170,31 @@ func (s *Spool) Pending() (cursor, end Position) {
 	return s.cursor, s.written
 }
 
+// Backlog returns how many bytes wait, and for how long the spool has not been empty:
+// an upper bound for the age of its oldest record.
+func (s *Spool) Backlog() (bytes int64, age time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.behindSince.IsZero() {
+		age = time.Since(s.behindSince)
+	}
+	for segment := s.cursor.Segment; segment <= s.written.Segment; segment++ {
+		size := s.written.Offset
+		if segment < s.written.Segment {
+			info, err := os.Stat(s.segmentPath(segment))
+			if err != nil {
+				continue // never made, or deleted just now
+			}
+			size = info.Size()
+		}
+		if segment == s.cursor.Segment {
+			size -= s.cursor.Offset
+		}
+		bytes += max(size, 0)
+	}
+	return bytes, age
+}
+
 // Close makes what is under way durable and closes the spool.
 func (s *Spool) Close() error {
 	s.closing.Do(func() { close(s.stopped) })
@@ -179,6 +223,12 @@ func (s *Spool) WaitDrained(ctx context.Context) error {
 
 // changed wakes up everyone who waits for written or cursor to move; s.mu is held.
 func (s *Spool) changed() {
+	switch {
+	case !s.cursor.Before(s.written):
+		s.behindSince = time.Time{}
+	case s.behindSince.IsZero():
+		s.behindSince = time.Now()
+	}
 	close(s.grown)
 	s.grown = make(chan struct{})
 }

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -115,6 +116,52 @@ func TestWhatWasNotCommittedIsThereAfterARestart(t *testing.T) {
 	}
 }
 
+// TestInterruptedBatchKeepsItsBounds matters for deduplication: what ClickHouse was
+// sent before a crash must be sent again as the same batch.
+func TestInterruptedBatchKeepsItsBounds(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	put(t, s, "a", "b", "c")
+	r := s.NewReader()
+	before, err := r.Next(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	s.Close()
+	s = open(t, dir, Options{})
+	put(t, s, "d")
+	r = s.NewReader()
+	defer r.Close()
+	again, err := r.Next(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Start != before.Start || again.End != before.End || len(again.Records) != 2 {
+		t.Errorf("the batch was %v to %v, came again as %v to %v", before.Start, before.End, again.Start, again.End)
+	}
+	if err := r.Commit(again.End); err != nil {
+		t.Fatal(err)
+	}
+	if next, err := r.Next(t.Context(), 100); err != nil || len(next.Records) != 2 {
+		t.Errorf("the next batch has %d records (%v)", len(next.Records), err)
+	}
+}
+
+func TestFullDiskRefusesAndRecovers(t *testing.T) {
+	s := open(t, t.TempDir(), Options{MinFreeBytes: 1 << 60})
+	if err := s.Append(t.Context(), []byte("x")); !errors.Is(err, ErrFull) {
+		t.Errorf("with too little room: %v", err)
+	}
+	s.room.mu.Lock()
+	s.room.least, s.room.checked = 1, time.Time{}
+	s.room.mu.Unlock()
+	put(t, s, "y")
+	if got := rest(t, s); got != "y" {
+		t.Errorf("read %q", got)
+	}
+}
+
 func TestManyWritersShareFrames(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
@@ -199,7 +246,7 @@ func TestMissingAndStale(t *testing.T) {
 		t.Errorf("with a missing segment: %q", got)
 	}
 	s.Close()
-	for _, cursor := range []string{"", "garbage", "1 0 00000000\n"} {
+	for _, cursor := range []string{"", "garbage", "1 0 1 0 00000000\n"} {
 		if err := os.WriteFile(filepath.Join(dir, cursorName), []byte(cursor), 0o600); err != nil {
 			t.Fatal(err)
 		}

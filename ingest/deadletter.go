@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tieback/tieback/warehouse"
+)
+
+// DeadLetters is a file of rows that ClickHouse refused, one JSON object a line.
+type DeadLetters struct {
+	path string
+	mu   sync.Mutex
+}
+
+// DeadLetter is one of them.
+type DeadLetter struct {
+	At     time.Time          `json:"at"`
+	Table  string             `json:"table"` // client_events, conversions, or record for one that can't be decoded
+	Reason string             `json:"reason"`
+	Row    stdjson.RawMessage `json:"row"`
+}
+
+// NewDeadLetters returns the dead letters of a data folder.
+func NewDeadLetters(dataDir string) *DeadLetters {
+	return &DeadLetters{path: filepath.Join(dataDir, "deadletter.ndjson")}
+}
+
+// Add appends a row; it is on disk when Add returns.
+func (d *DeadLetters) Add(table string, row any, reason error) error {
+	text, err := stdjson.Marshal(row)
+	if err != nil {
+		return err
+	}
+	return d.append([]DeadLetter{{At: time.Now().UTC(), Table: table, Reason: reason.Error(), Row: text}}, os.O_APPEND)
+}
+
+func (d *DeadLetters) append(letters []DeadLetter, flag int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	file, err := os.OpenFile(d.path, os.O_WRONLY|os.O_CREATE|flag, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	encoder := stdjson.NewEncoder(file)
+	for _, letter := range letters {
+		if err := encoder.Encode(letter); err != nil {
+			return err
+		}
+	}
+	return file.Sync()
+}
+
+// List returns all of them.
+func (d *DeadLetters) List() ([]DeadLetter, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text, err := os.ReadFile(d.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var letters []DeadLetter
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, maxInflatedBytes)
+	for lines.Scan() {
+		var letter DeadLetter
+		if err := stdjson.Unmarshal(lines.Bytes(), &letter); err != nil {
+			return nil, fmt.Errorf("read %s: %w", d.path, err)
+		}
+		letters = append(letters, letter)
+	}
+	return letters, lines.Err()
+}
+
+// Retry inserts each again, and keeps those that are refused again. It must not run
+// beside a service, which may add to the file meanwhile.
+func (d *DeadLetters) Retry(ctx context.Context, into Inserter) (inserted, kept int, err error) {
+	letters, err := d.List()
+	if err != nil {
+		return 0, 0, err
+	}
+	var left []DeadLetter
+	for _, letter := range letters {
+		if err := letter.insert(ctx, into); err != nil {
+			letter.Reason = err.Error()
+			left = append(left, letter)
+			continue
+		}
+		inserted++
+	}
+	return inserted, len(left), d.append(left, os.O_TRUNC)
+}
+
+func (l *DeadLetter) insert(ctx context.Context, into Inserter) error {
+	switch l.Table {
+	case "client_events":
+		var row warehouse.ClientEvent
+		if err := stdjson.Unmarshal(l.Row, &row); err != nil {
+			return err
+		}
+		return into.InsertClientEvents(ctx, "", []warehouse.ClientEvent{row})
+	case "conversions":
+		var row warehouse.Conversion
+		if err := stdjson.Unmarshal(l.Row, &row); err != nil {
+			return err
+		}
+		return into.InsertConversions(ctx, "", []warehouse.Conversion{row})
+	default:
+		return errors.New(l.Reason)
+	}
+}
