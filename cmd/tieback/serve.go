@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +25,9 @@ type serveCmd struct {
 	MaxFuture time.Duration `default:"5s" env:"TIEBACK_MAX_FUTURE" help:"How far after its receipt a conversion may claim to have happened."`
 	MaxAge    time.Duration `default:"168h" env:"TIEBACK_MAX_AGE" help:"How far before its receipt a conversion may have happened."`
 
+	TLSCert string `name:"tls-cert" env:"TIEBACK_TLS_CERT" placeholder:"FILE" help:"Certificate, PEM; with --tls-key it makes the service speak HTTPS. Read again when it changes."`
+	TLSKey  string `name:"tls-key" env:"TIEBACK_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
+
 	RateToken   float64 `default:"0" env:"TIEBACK_RATE_TOKEN" help:"Requests a second that a token may make; 0 for any."`
 	RateAddress float64 `default:"0" env:"TIEBACK_RATE_ADDRESS" help:"Requests a second that an address may make; 0 for any."`
 }
@@ -35,6 +39,12 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 	}
 	if s.MaxAge <= 0 {
 		faults = append(faults, usagef("--max-age is %s, it must be positive", s.MaxAge))
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		faults = append(faults, usagef("--tls-cert and --tls-key go together"))
+	}
+	if s.RateToken < 0 || s.RateAddress < 0 {
+		faults = append(faults, usagef("--rate-token and --rate-address must not be negative"))
 	}
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		faults = append(faults, usagef("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err))
@@ -87,6 +97,13 @@ func (s *service) start(ctx context.Context) error {
 	var err error
 	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
 		return fmt.Errorf("listen on %s: %w; another program has the port, or choose one with --listen", s.settings.Listen, err)
+	}
+	if s.settings.TLSCert != "" {
+		certificate, err := ingest.LoadCertificate(s.settings.TLSCert, s.settings.TLSKey, s.log)
+		if err != nil {
+			return err
+		}
+		s.listener = tls.NewListener(s.listener, certificate.Config())
 	}
 	if s.db, err = s.open(ctx); err != nil {
 		return err
