@@ -7,10 +7,10 @@ GO     := CGO_ENABLED=0 go
 RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint engine build stories clean
+.PHONY: help demo test lint engine build stories bench-ingest clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: engine build ## Show the whole of it: service, events, nightly run, results
 	@bin/tieback demo
@@ -36,6 +36,10 @@ $(ENGINE): package.json package-lock.json
 
 build: ## Build bin/tieback
 	$(GO) build -trimpath -o bin/tieback ./cmd/tieback
+
+bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 4 minutes
+	$(GO) build -o bin/bench-ingest ./bench/ingest
+	bin/bench-ingest bin/tieback
 
 stories: engine ## Write what the stories of sql/testdata give into their files
 	$(GO) test ./jobs -run TestStories -update

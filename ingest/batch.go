@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/tieback/tieback/warehouse"
 )
 
 // Limits of POST /events (spec 3.1).
@@ -42,7 +44,7 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	if apiErr != nil {
 		return apiErr
 	}
-	items, apiErr := splitBatch(raw)
+	items, apiErr := readBatch(raw)
 	if apiErr != nil {
 		return apiErr
 	}
@@ -56,10 +58,18 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	return c.JSON(answer)
 }
 
-func (s *Server) checkBatch(items [][]byte, tokenAccount string, receivedAt time.Time) (answer batchAnswer, records [][]byte) {
+// item is an event of a batch as it was read, or why it can't be.
+type item struct {
+	body eventBody
+	err  *apiError
+}
+
+func (s *Server) checkBatch(items []item, tokenAccount string, receivedAt time.Time) (answer batchAnswer, records [][]byte) {
 	answer.Results = make([]itemResult, len(items))
-	for i, item := range items {
-		record, apiErr := s.checkItem(item, tokenAccount, receivedAt)
+	records = make([][]byte, 0, len(items))
+	buf := make([]byte, 0, 128*len(items)) // all records, one behind the other
+	for i := range items {
+		row, apiErr := items[i].check(tokenAccount, receivedAt, s.cfg.Limits)
 		if apiErr != nil {
 			s.metrics.rejected.WithLabelValues(apiErr.Code).Inc()
 			answer.Rejected++
@@ -68,21 +78,61 @@ func (s *Server) checkBatch(items [][]byte, tokenAccount string, receivedAt time
 		}
 		answer.Accepted++
 		answer.Results[i] = itemResult{Index: i, Status: "accepted"}
-		records = append(records, record)
+		start := len(buf)
+		buf = EncodeConversion(buf, row)
+		records = append(records, buf[start:])
 	}
 	return answer, records
 }
 
-func (s *Server) checkItem(item []byte, tokenAccount string, receivedAt time.Time) ([]byte, *apiError) {
-	var body eventBody
-	if apiErr := decodeObject(item, &body); apiErr != nil {
-		return nil, apiErr
+func (it *item) check(tokenAccount string, receivedAt time.Time, limits Limits) (*warehouse.Conversion, *apiError) {
+	if it.err != nil {
+		return nil, it.err
 	}
-	row, apiErr := body.conversion("", tokenAccount, receivedAt, s.cfg.Limits)
+	return it.body.conversion("", tokenAccount, receivedAt, limits)
+}
+
+// readBatch reads the events of a body: the elements of an array, or else its lines.
+func readBatch(raw []byte) ([]item, *apiError) {
+	if items, ok := readCleanArray(raw); ok {
+		return items, nil
+	}
+	texts, apiErr := splitBatch(raw)
 	if apiErr != nil {
 		return nil, apiErr
 	}
-	return encodeConversion(row), nil
+	items := make([]item, len(texts))
+	for i, text := range texts {
+		items[i].body, items[i].err = decodeEvent(text)
+	}
+	return items, nil
+}
+
+// readCleanArray reads an array of objects in one pass; false when anything in it is
+// not as it should be, for readBatch to find out what.
+func readCleanArray(raw []byte) (items []item, ok bool) {
+	decoder := jsontext.NewDecoder(bytes.NewReader(raw))
+	if decoder.PeekKind() != '[' {
+		return nil, false
+	}
+	if _, err := decoder.ReadToken(); err != nil {
+		return nil, false
+	}
+	for decoder.PeekKind() == '{' && len(items) <= maxBatchEvents {
+		var it item
+		if it.body.read(decoder, raw) != nil {
+			return nil, false
+		}
+		items = append(items, it)
+	}
+	if len(items) > maxBatchEvents || decoder.PeekKind() != ']' {
+		return nil, false
+	}
+	if _, err := decoder.ReadToken(); err != nil {
+		return nil, false
+	}
+	_, err := decoder.ReadToken()
+	return items, errors.Is(err, io.EOF)
 }
 
 // splitBatch cuts a body into its items: the elements of an array, or else the lines

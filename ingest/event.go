@@ -1,7 +1,10 @@
 package ingest
 
 import (
+	"bytes"
 	stdjson "encoding/json"
+	"errors"
+	"io"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,6 +40,79 @@ type eventBody struct {
 	ActionID        jsontext.Value `json:"actionId"`
 	ActionTimestamp jsontext.Value `json:"actionTimestamp"`
 	Value           jsontext.Value `json:"value"`
+}
+
+// field returns where the value of a key belongs; nil for one that is ignored.
+func (body *eventBody) field(key []byte) *jsontext.Value {
+	switch string(key) {
+	case `"customerId"`:
+		return &body.CustomerID
+	case `"apiName"`:
+		return &body.APIName
+	case `"eventName"`:
+		return &body.EventName
+	case `"userDomain"`:
+		return &body.UserDomain
+	case `"userId"`:
+		return &body.UserID
+	case `"actionId"`:
+		return &body.ActionID
+	case `"actionTimestamp"`:
+		return &body.ActionTimestamp
+	case `"value"`:
+		return &body.Value
+	default:
+		return nil
+	}
+}
+
+// errEscapedKey sends a body to the decoder that unescapes keys.
+var errEscapedKey = errors.New("a key has an escape")
+
+// read takes the next value of decoder, which must be an object. The fields are
+// views into raw, what decoder reads from. It is decodeObject without reflection,
+// for bodies that nothing is wrong with; those it refuses are decoded again, for the
+// reason.
+func (body *eventBody) read(decoder *jsontext.Decoder, raw []byte) error {
+	if decoder.PeekKind() != '{' {
+		return errors.New("no object")
+	}
+	if _, err := decoder.ReadToken(); err != nil {
+		return err
+	}
+	for decoder.PeekKind() != '}' {
+		key, err := decoder.ReadValue()
+		if err != nil {
+			return err
+		}
+		if bytes.IndexByte(key, '\\') >= 0 {
+			return errEscapedKey
+		}
+		field := body.field(key)
+		value, err := decoder.ReadValue()
+		if err != nil {
+			return err
+		}
+		if field != nil {
+			end := decoder.InputOffset()
+			*field = raw[end-int64(len(value)) : end]
+		}
+	}
+	_, err := decoder.ReadToken()
+	return err
+}
+
+// decodeEvent reads a body that is one conversion.
+func decodeEvent(raw []byte) (body eventBody, apiErr *apiError) {
+	decoder := jsontext.NewDecoder(bytes.NewReader(raw))
+	if body.read(decoder, raw) == nil {
+		if _, err := decoder.ReadToken(); errors.Is(err, io.EOF) {
+			return body, nil
+		}
+	}
+	body = eventBody{}
+	apiErr = decodeObject(raw, &body)
+	return body, apiErr
 }
 
 // acceptedEvent is the answer to an accepted conversion: canonical names, strict

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	stdjson "encoding/json"
 	"fmt"
 	"math"
@@ -66,8 +67,8 @@ func (f *faults) id(field string, raw jsontext.Value) string {
 		f.add(field, "wrong_type", raw, "%s must be a string", field)
 		return ""
 	}
-	var text string
-	if err := json.Unmarshal(raw, &text); err != nil {
+	text, err := unquote(raw)
+	if err != nil {
 		f.add(field, "wrong_type", raw, "%s must be a string", field)
 		return ""
 	}
@@ -78,6 +79,15 @@ func (f *faults) id(field string, raw jsontext.Value) string {
 		f.add(field, "too_long", nil, "%s has %d bytes, at most %d are allowed", field, len(text), maxIDBytes)
 	}
 	return text
+}
+
+// unquote returns what a JSON string means, a copy.
+func unquote(raw jsontext.Value) (text string, err error) {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	err = json.Unmarshal(raw, &text)
+	return text, err
 }
 
 // integer reads a whole number, or a string of digits. Numbers beyond int64 are
@@ -164,10 +174,34 @@ func (f *faults) value(field string, raw jsontext.Value) decimal.NullDecimal {
 	return decimal.NewNullDecimal(amount)
 }
 
+// plainAmount reads what most amounts look like, up to 14 digits with up to 4 places,
+// as ten-thousandths.
+func plainAmount(text string) (scaled int64, ok bool) {
+	whole, fraction, _ := strings.Cut(text, ".")
+	if whole == "" || len(whole) > 14 || len(fraction) > 4 || strings.HasSuffix(text, ".") {
+		return 0, false
+	}
+	for _, digits := range [...]string{whole, fraction} {
+		for i := range len(digits) {
+			if digits[i] < '0' || digits[i] > '9' {
+				return 0, false
+			}
+			scaled = scaled*10 + int64(digits[i]-'0')
+		}
+	}
+	for range 4 - len(fraction) {
+		scaled *= 10
+	}
+	return scaled, true
+}
+
 // ParseValue reads the text of a JSON number as an amount of money, rounded to 4
 // places, half away from zero (spec 3.1). code is empty, value_negative or
 // value_out_of_range.
 func ParseValue(text string) (amount decimal.Decimal, code string) {
+	if scaled, ok := plainAmount(text); ok {
+		return decimal.New(scaled, -4), ""
+	}
 	approx, _ := strconv.ParseFloat(text, 64) // beyond float64 it is ±Inf or 0, which tells enough
 	amount, ok := boundedDecimal(text)
 	if !ok {

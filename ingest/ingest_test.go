@@ -415,7 +415,7 @@ func TestRecordsSurviveTheSpool(t *testing.T) {
 		t.Errorf("%+v", conversions)
 	}
 	for _, cut := range []int{0, 1, 10, 30, 60} {
-		record := encodeConversion(&conversions[0])
+		record := EncodeConversion(nil, &conversions[0])
 		if _, _, err := decodeRecord(record[:min(cut, len(record)-1)]); err == nil {
 			t.Errorf("a record cut at %d is read", cut)
 		}

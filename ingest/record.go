@@ -20,16 +20,25 @@ const (
 
 var errRecord = errors.New("the record is cut off")
 
-func encodeConversion(c *warehouse.Conversion) []byte {
-	buf := make([]byte, 0, 128)
+// EncodeConversion appends a row to buf as a record of the spool. A value must be
+// rounded to 4 places and below 10^14, so that its digits fit an int64.
+func EncodeConversion(buf []byte, c *warehouse.Conversion) []byte {
+	if buf == nil {
+		buf = make([]byte, 0, 128)
+	}
 	buf = append(buf, kindConversion)
 	buf = append(buf, c.IngestID[:]...)
 	buf = binary.AppendVarint(buf, c.ReceivedAtMS)
 	buf = binary.AppendVarint(buf, c.ActionAtMS)
-	for _, text := range []string{c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID, valueText(c.Value)} {
+	for _, text := range [...]string{c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID} {
 		buf = appendText(buf, text)
 	}
-	return buf
+	if !c.Value.Valid {
+		return append(buf, 0)
+	}
+	buf = append(buf, 1)
+	buf = binary.AppendVarint(buf, c.Value.Decimal.CoefficientInt64())
+	return binary.AppendVarint(buf, int64(c.Value.Decimal.Exponent()))
 }
 
 func valueText(value decimal.NullDecimal) string {
@@ -66,12 +75,9 @@ func decodeRecord(data []byte) (*warehouse.Conversion, *warehouse.ClientEvent, e
 	case kindConversion:
 		c := &warehouse.Conversion{IngestID: r.id(), ReceivedAtMS: r.number(), ActionAtMS: r.number()}
 		c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID = r.text(), r.text(), r.text(), r.text(), r.text()
-		if value := r.text(); value != "" {
-			amount, err := decimal.NewFromString(value)
-			if err != nil {
-				return nil, nil, fmt.Errorf("read the value %q: %w", value, err)
-			}
-			c.Value = decimal.NewNullDecimal(amount)
+		if r.flag() {
+			coefficient, exponent := r.number(), r.number()
+			c.Value = decimal.NewNullDecimal(decimal.New(coefficient, int32(exponent)))
 		}
 		return c, nil, r.err
 	case kindClientEvent:
@@ -108,6 +114,16 @@ func (r *recordReader) number() int64 {
 	}
 	r.data = r.data[size:]
 	return n
+}
+
+func (r *recordReader) flag() bool {
+	if len(r.data) == 0 {
+		r.fail()
+		return false
+	}
+	set := r.data[0] != 0
+	r.data = r.data[1:]
+	return set
 }
 
 func (r *recordReader) text() string {

@@ -147,8 +147,8 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if apiErr != nil {
 		return apiErr
 	}
-	var body eventBody
-	if apiErr := decodeObject(raw, &body); apiErr != nil {
+	body, apiErr := decodeEvent(raw)
+	if apiErr != nil {
 		return apiErr
 	}
 	row, apiErr := body.conversion(pathAccount, tokenAccount, receivedAt, s.cfg.Limits)
@@ -156,7 +156,7 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		return apiErr
 	}
 	if c.Query("validateOnly") != "true" {
-		if err := s.append(c.Context(), encodeConversion(row)); err != nil {
+		if err := s.append(c.Context(), EncodeConversion(nil, row)); err != nil {
 			return s.notDurable(err)
 		}
 		s.metrics.accepted.WithLabelValues("conversion").Inc()

@@ -59,7 +59,7 @@ func drainInto(t *testing.T, table *fakeTable, n int) *Writer {
 	}
 	var records [][]byte
 	for i := range n {
-		records = append(records, encodeConversion(&warehouse.Conversion{ActionID: fmt.Sprint(i)}))
+		records = append(records, EncodeConversion(nil, &warehouse.Conversion{ActionID: fmt.Sprint(i)}))
 	}
 	if err := s.Append(t.Context(), records...); err != nil {
 		t.Fatal(err)

@@ -24,6 +24,9 @@ const (
 	leasePath   = "/tieback/lease"
 	leaseHeader = "X-Tieback-Lease"
 
+	// engineNiceness lets the ingest service have the processor when both want it.
+	engineNiceness = 10
+
 	// firstLease is how long an engine waits for the one who started it.
 	firstLease = 30 * time.Second
 	// lockPatience is how long a new engine waits for an ending one.
@@ -42,6 +45,9 @@ func Serve(ctx context.Context, dataDir string) error {
 		return err
 	}
 	defer lock.Close()
+
+	// Accepting events goes before inserting them: the spool holds what waits.
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, engineNiceness)
 
 	bound, err := load(lib)
 	if err != nil {
