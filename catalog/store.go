@@ -194,8 +194,9 @@ type Live struct {
 	store *Store
 	snap  atomic.Pointer[Snapshot]
 
-	mu        sync.Mutex
-	refreshed time.Time
+	mu     sync.Mutex
+	began  time.Time // when the last read that Refresh made began
+	failed error     // and what came of it
 }
 
 // NewLive loads the catalog once.
@@ -232,18 +233,26 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, failed func(erro
 // missInterval bounds how often something unknown makes Refresh read the catalog.
 const missInterval = 50 * time.Millisecond
 
-// Refresh reads the catalog now, for a caller who did not find what was just made.
-// Calls soon after each other read it once.
-func (l *Live) Refresh(ctx context.Context) {
+// Refresh makes sure that what was in the catalog when it was called is in the
+// snapshot, for a caller who did not find something that may be new. Callers at the
+// same time share one read.
+func (l *Live) Refresh(ctx context.Context) error {
+	arrived := time.Now()
 	l.mu.Lock()
-	recent := time.Since(l.refreshed) < missInterval
-	if !recent {
-		l.refreshed = time.Now()
+	defer l.mu.Unlock()
+	if l.began.After(arrived) {
+		return l.failed
 	}
-	l.mu.Unlock()
-	if !recent {
-		_ = l.refresh(ctx) // Follow tells of a ClickHouse that does not answer
+	if wait := missInterval - time.Since(l.began); wait > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
 	}
+	l.began = time.Now()
+	l.failed = l.refresh(ctx)
+	return l.failed
 }
 
 func (l *Live) refresh(ctx context.Context) error {

@@ -12,7 +12,7 @@ type Catalog interface {
 	// Snapshot returns the newest catalog that was read.
 	Snapshot() *catalog.Snapshot
 	// Refresh reads it now, when something was not found that may be new.
-	Refresh(ctx context.Context)
+	Refresh(ctx context.Context) error
 }
 
 // authenticate returns the account of the token in an Authorization header. The
@@ -26,7 +26,9 @@ func authenticate(ctx context.Context, cat Catalog, header string) (customerID s
 	}
 	customerID, err := cat.Snapshot().Authenticate(token)
 	if err != nil {
-		cat.Refresh(ctx)
+		if err := cat.Refresh(ctx); err != nil {
+			return "", errUnavailable()
+		}
 		customerID, err = cat.Snapshot().Authenticate(token)
 	}
 	if err != nil {
@@ -39,7 +41,9 @@ func authenticate(ctx context.Context, cat Catalog, header string) (customerID s
 func account(ctx context.Context, cat Catalog, customerID string) (catalog.Account, *apiError) {
 	found, ok := cat.Snapshot().Accounts[customerID]
 	if !ok {
-		cat.Refresh(ctx)
+		if err := cat.Refresh(ctx); err != nil {
+			return catalog.Account{}, errUnavailable()
+		}
 		found, ok = cat.Snapshot().Accounts[customerID]
 	}
 	if !ok {

@@ -49,7 +49,11 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 		return apiErr
 	}
 	answer, records := s.checkBatch(items, tokenAccount, receivedAt)
-	if len(records) > 0 && c.Query("validateOnly") != "true" {
+	validateOnly, apiErr := validateOnly(c)
+	if apiErr != nil {
+		return apiErr
+	}
+	if len(records) > 0 && !validateOnly {
 		if err := s.append(c.Context(), records...); err != nil {
 			return s.notDurable(err)
 		}

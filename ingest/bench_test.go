@@ -42,7 +42,7 @@ func BenchmarkEvent(b *testing.B) {
 	defer sp.Close()
 	secret, token := catalog.NewToken("123456789", "main", time.Now())
 	snap := &catalog.Snapshot{Tokens: map[string]catalog.Token{token.Prefix: token}}
-	s := NewServer(Config{Catalog: fixedCatalog{snap}, Spool: sp})
+	s := NewServer(Config{Catalog: fixedCatalog{snap: snap}, Spool: sp})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

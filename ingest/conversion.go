@@ -36,10 +36,7 @@ func (s *Server) getConversion(c *fiber.Ctx) error {
 	explanation, found, err := s.cfg.Explain(ctx, customerID, apiName, actionID)
 	if err != nil {
 		s.cfg.Log.Error("look up a conversion", "err", err)
-		return &apiError{
-			Status: fiber.StatusServiceUnavailable, Code: "unavailable", RetryAfter: 5,
-			Message: "ClickHouse does not answer now; ask again",
-		}
+		return errUnavailable()
 	}
 	if !found {
 		return &apiError{

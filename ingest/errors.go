@@ -67,6 +67,14 @@ func errNotDurable() *apiError {
 	}
 }
 
+// errUnavailable answers where ClickHouse is needed and does not answer.
+func errUnavailable() *apiError {
+	return &apiError{
+		Status: fiber.StatusServiceUnavailable, Code: "unavailable", RetryAfter: 5,
+		Message: "ClickHouse does not answer now; ask again",
+	}
+}
+
 var (
 	errInvalidToken = &apiError{
 		Status: fiber.StatusUnauthorized, Code: "invalid_token",

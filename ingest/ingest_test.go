@@ -32,9 +32,10 @@ func TestMain(m *testing.M) {
 // edge is a server with a catalog in memory and a spool that only remembers.
 type edge struct {
 	*Server
-	t     *testing.T
-	now   time.Time
-	token string
+	t        *testing.T
+	now      time.Time
+	token    string
+	contract *contract // every answer is held against it
 
 	mu      sync.Mutex
 	records [][]byte
@@ -69,14 +70,18 @@ func (e *edge) stored() (conversions []warehouse.Conversion, clientEvents []ware
 }
 
 // fixedCatalog is a catalog that does not change.
-type fixedCatalog struct{ snap *catalog.Snapshot }
+type fixedCatalog struct {
+	snap *catalog.Snapshot
+	fail error // of Refresh
+}
 
-func (c fixedCatalog) Snapshot() *catalog.Snapshot { return c.snap }
-func (fixedCatalog) Refresh(context.Context)       {}
+func (c fixedCatalog) Snapshot() *catalog.Snapshot   { return c.snap }
+func (c fixedCatalog) Refresh(context.Context) error { return c.fail }
 
 func newEdge(t *testing.T, now time.Time) *edge {
 	t.Helper()
-	e := &edge{t: t, now: now}
+	_, contract := loadContract(t)
+	e := &edge{t: t, now: now, contract: contract}
 	secret, token := catalog.NewToken("123456789", "main", now)
 	_, other := catalog.NewToken("other", "main", now)
 	revokedSecret, revoked := catalog.NewToken("123456789", "old", now)
@@ -90,7 +95,7 @@ func newEdge(t *testing.T, now time.Time) *edge {
 		Tokens: map[string]catalog.Token{token.Prefix: token, other.Prefix: other, revoked.Prefix: revoked},
 	}
 	t.Setenv("REVOKED", revokedSecret.Reveal())
-	e.Server = NewServer(Config{Catalog: fixedCatalog{snap}, Spool: e, Now: func() time.Time { return e.now }, Log: slog.New(slog.DiscardHandler)})
+	e.Server = NewServer(Config{Catalog: fixedCatalog{snap: snap}, Spool: e, Now: func() time.Time { return e.now }, Log: slog.New(slog.DiscardHandler)})
 	return e
 }
 
@@ -123,6 +128,7 @@ func (e *edge) request(method, path, body string, headers ...string) answer {
 		e.t.Fatal(err)
 	}
 	defer res.Body.Close()
+	e.contract.hold(e.t, req, res)
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		e.t.Fatal(err)
@@ -292,6 +298,8 @@ func TestErrorCodes(t *testing.T) {
 		{"hexadecimal", e.post("/event", "{value:0x10}"), 400, "invalid_json", "hexadecimal"},
 		{"two bodies", e.post("/event", good+good), 400, "invalid_json", "after the end"},
 		{"deep", e.post("/event", strings.Repeat("[", 100_000)), 400, "invalid_json", "deeper"},
+		{"invalid UTF-8 in a comment", e.post("/event", "{/* \xff */a:1}"), 400, "invalid_json", "UTF-8 (at byte 4)"},
+		{"validateOnly of neither", e.post("/event?validateOnly=maybe", good), 400, "bad_request", "validateOnly"},
 		{"unknown encoding", e.post("/event", good, "Content-Encoding", "br"), 415, "unsupported_encoding", ""},
 		{"gzip bomb", e.post("/event", gzipped(strings.Repeat(" ", 50<<20)), "Content-Encoding", "gzip"), 413, "too_large", ""},
 		{"no gzip", e.post("/event", good, "Content-Encoding", "gzip"), 400, "invalid_json", "gzip"},
@@ -309,6 +317,15 @@ func TestErrorCodes(t *testing.T) {
 	}
 	if len(e.records) > 0 {
 		t.Errorf("%d refused events were stored", len(e.records))
+	}
+	for _, answer := range strings.Fields("postEvent_400 postEvent_401 postEvent_403 postEvent_413 postEvent_415 postCustomerEvent_403 postCollect_400 postCollect_403 postCollect_404 postCollect_413") {
+		if !e.contract.answers[strings.ReplaceAll(answer, "_", " ")] {
+			t.Errorf("no request showed %s", answer)
+		}
+	}
+	e.cfg.Catalog = fixedCatalog{snap: e.cfg.Catalog.Snapshot(), fail: errors.New("down")}
+	if got := e.post("/event", good, "Authorization", "ApiKey tb_0000000000_x"); got.status != 503 || got.code != "unavailable" {
+		t.Errorf("an unknown token while the catalog can't be read: %d %s", got.status, got.body)
 	}
 	e.fail = errors.New("disk full")
 	for _, got := range []answer{
@@ -419,6 +436,37 @@ func TestRecordsSurviveTheSpool(t *testing.T) {
 		if _, _, err := decodeRecord(record[:min(cut, len(record)-1)]); err == nil {
 			t.Errorf("a record cut at %d is read", cut)
 		}
+	}
+}
+
+func TestGetConversion(t *testing.T) {
+	e := newEdge(t, seedTime)
+	if got := e.request(http.MethodGet, "/conversions/bought/1", ""); got.status != 404 {
+		t.Errorf("without an explainer: %d %s", got.status, got.body)
+	}
+	var asked string
+	e.cfg.Explain = func(_ context.Context, customerID, apiName, actionID string) (any, bool, error) {
+		asked = customerID + " " + apiName + " " + actionID
+		switch actionID {
+		case "none":
+			return nil, false, nil
+		case "down":
+			return nil, false, errors.New("down")
+		}
+		return map[string]any{"customerId": customerID, "apiName": apiName, "actionId": actionID, "copies": []any{map[string]any{
+			"ingestId": "x", "userDomain": "d", "userId": "u", "actionTimestamp": 1, "receivedAt": 1, "outcome": "pending", "reason": "", "facts": map[string]any{}, "attributions": []any{},
+		}}}, true, nil
+	}
+	if got := e.request(http.MethodGet, "/conversions/a%2Fb/x%20y", ""); got.status != 200 || asked != "123456789 a/b x y" {
+		t.Errorf("asked for %q: %d %s", asked, got.status, got.body)
+	}
+	for action, status := range map[string]int{"none": 404, "down": 503} {
+		if got := e.request(http.MethodGet, "/conversions/bought/"+action, ""); got.status != status {
+			t.Errorf("%s: %d %s", action, got.status, got.body)
+		}
+	}
+	if got := e.request(http.MethodGet, "/conversions/bought/1", "", "Authorization", ""); got.status != 401 {
+		t.Errorf("without a token: %d", got.status)
 	}
 }
 

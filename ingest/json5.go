@@ -16,6 +16,13 @@ import (
 // json5ToJSON rewrites a JSON5 text as JSON.
 func json5ToJSON(text []byte) ([]byte, *apiError) {
 	t := &json5{in: text, out: make([]byte, 0, len(text)+16)}
+	if !utf8.Valid(text) {
+		for t.err == nil {
+			_, size := t.rune()
+			t.at += size
+		}
+		return nil, t.err
+	}
 	t.space()
 	t.value(0)
 	t.space()

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -155,7 +156,11 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if apiErr != nil {
 		return apiErr
 	}
-	if c.Query("validateOnly") != "true" {
+	validateOnly, apiErr := validateOnly(c)
+	if apiErr != nil {
+		return apiErr
+	}
+	if !validateOnly {
 		if err := s.append(c.Context(), EncodeConversion(nil, row)); err != nil {
 			return s.notDurable(err)
 		}
@@ -184,6 +189,20 @@ func (s *Server) append(ctx context.Context, records ...[]byte) error {
 func (s *Server) notDurable(err error) *apiError {
 	s.cfg.Log.Error("events could not be made durable", "err", err)
 	return errNotDurable()
+}
+
+// validateOnly reports whether the request is a dry run. A value that is neither yes
+// nor no is refused: it must not store what was meant to be tried.
+func validateOnly(c *fiber.Ctx) (bool, *apiError) {
+	text := c.Query("validateOnly")
+	if text == "" {
+		return false, nil
+	}
+	yes, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, &apiError{Status: fiber.StatusBadRequest, Code: "bad_request", Message: "validateOnly must be true or false"}
+	}
+	return yes, nil
 }
 
 // requestBody returns the body, of at most limit bytes, inflated if it is gzip to at
@@ -238,6 +257,7 @@ func allowOrigin(c *fiber.Ctx) {
 // postCollect accepts what a browser reports (spec 3.2).
 func (s *Server) postCollect(c *fiber.Ctx) error {
 	receivedAt := s.now()
+	allowOrigin(c) // also where it is refused, or the page can't read why
 	raw, apiErr := requestBody(c, maxCollectBytes, maxCollectBytes)
 	if apiErr != nil {
 		return apiErr
@@ -253,7 +273,6 @@ func (s *Server) postCollect(c *fiber.Ctx) error {
 	if !owner.AllowsOrigin(c.Get(fiber.HeaderOrigin)) {
 		return errWrongOrigin
 	}
-	allowOrigin(c)
 	rows, dropped := batch.rows(receivedAt)
 	s.metrics.dropped.Add(float64(dropped))
 	if err := s.store(c.Context(), rows); err != nil {

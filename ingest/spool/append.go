@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 )
 
 // appendRequest is a group of records that one caller wants durable.
@@ -57,6 +58,7 @@ func (s *Spool) commitGroups() {
 			open.file.Close()
 		}
 	}()
+	var pace pace
 	for {
 		first := leftover
 		leftover = nil
@@ -67,8 +69,10 @@ func (s *Spool) commitGroups() {
 				return
 			}
 		}
+		pace.wait()
 		var group []*appendRequest
 		group, leftover = s.gather(first)
+		pace.committing(len(group))
 		buf = appendFrame(buf[:0], flatten(group))
 		var err error
 		open, err = s.commit(open, buf)
@@ -77,6 +81,30 @@ func (s *Spool) commitGroups() {
 		}
 	}
 }
+
+// pace keeps fsyncs apart while many callers append: one that comes a moment later
+// carries more of them, and an fsync costs the processor as much as several requests.
+// A caller who is alone is not held up.
+type pace struct {
+	last  time.Time
+	group int
+}
+
+const (
+	crowd         = 4 // requests in a group, from which on the next one waits
+	fsyncInterval = time.Millisecond
+)
+
+func (p *pace) wait() {
+	if p.group < crowd {
+		return
+	}
+	if early := fsyncInterval - time.Since(p.last); early > 0 {
+		time.Sleep(early)
+	}
+}
+
+func (p *pace) committing(group int) { p.last, p.group = time.Now(), group }
 
 // gather takes every request that waits now, up to the size of a frame; the one
 // that no longer fits is handed back.

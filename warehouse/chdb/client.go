@@ -39,6 +39,10 @@ type Client struct {
 // Open makes sure that an engine serves dataDir, starting one with command when
 // none does, and keeps one there until Close: an engine that dies is started anew.
 func Open(ctx context.Context, dataDir string, command []string, log *slog.Logger) (*Client, error) {
+	dataDir, err := filepath.Abs(dataDir) // one that begins with a dash is no flag
+	if err != nil {
+		return nil, fmt.Errorf("find the data folder: %w", err)
+	}
 	c := &Client{dataDir: dataDir, command: command, log: log, done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	lease, err := c.ensure(ctx)
@@ -77,9 +81,9 @@ func (c *Client) Close() error {
 	if !ending {
 		return nil
 	}
-	for deadline := time.Now().Add(10 * time.Second); !engineGone(c.dataDir); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !engineGone(c.dataDir); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return errors.New("the embedded engine did not end within 10 s; it ends by itself when its last statement does")
+			return errors.New("the embedded engine did not end within 20 s; it ends by itself when its last statement does")
 		}
 	}
 	return nil

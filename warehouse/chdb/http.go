@@ -74,7 +74,7 @@ func parseStatement(values url.Values) (*statement, error) {
 		switch {
 		case isParam:
 			st.params[param] = values.Get(name)
-		case reserved[name] || name == "log_comment":
+		case reserved[name]:
 		case name == "compress" || name == "decompress":
 			if v := values.Get(name); v != "0" && v != "" {
 				return nil, &engineError{code: 36, text: "Code: 36. DB::Exception: the embedded engine does not compress: connect without compression. (BAD_ARGUMENTS)"}
@@ -104,7 +104,7 @@ func (h *handler) insert(ctx context.Context, st *statement, body io.Reader) err
 	if err != nil {
 		return err
 	}
-	defer h.engine.release(s, st)
+	defer h.engine.release(s)
 	defer h.killOnCancel(ctx, st.id)()
 	buf := make([]byte, 1<<20)
 	return s.insert(st, func() ([]byte, error) {
@@ -135,7 +135,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, st *statement, 
 		writeError(w, err)
 		return
 	}
-	defer h.engine.release(s, st)
+	defer h.engine.release(s)
 	defer h.killOnCancel(r.Context(), st.id)()
 
 	tag := newQueryID()[:16]
@@ -166,8 +166,13 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, st *statement, 
 // formatPattern finds the FORMAT clause at the end of a statement.
 var formatPattern = regexp.MustCompile(`(?is)\bformat\s+(\w+)(?:\s+settings\s[^;]*)?\s*;?\s*$`)
 
+// commentPattern finds comments; one in a string is found too, which does no harm to
+// what is looked for at the end.
+var commentPattern = regexp.MustCompile(`(?s)--[^\n]*|/\*.*?\*/`)
+
 // formatOf is the format of the result: the statement's own, or the default.
 func formatOf(sql, otherwise string) string {
+	sql = commentPattern.ReplaceAllString(sql, " ")
 	if m := formatPattern.FindStringSubmatch(sql); m != nil {
 		return m[1]
 	}
@@ -184,7 +189,9 @@ var streamable = map[string]bool{
 // execute streams a SELECT, so that its size does not matter, and runs anything
 // else whole.
 func (h *handler) execute(s *session, st *statement, emit func([]byte) error) error {
-	if streamable[strings.ToLower(st.format)] {
+	_, framed := st.settings["output_format_json_array_of_rows"]
+	framed = framed || strings.Contains(st.sql, "output_format_json_array_of_rows")
+	if streamable[strings.ToLower(st.format)] && !framed {
 		if err := s.stream(st, emit); !errors.Is(err, errNotStreamed) {
 			return err
 		}

@@ -57,7 +57,13 @@ func Serve(ctx context.Context, dataDir string) error {
 	if err != nil {
 		return fmt.Errorf("open the engine's data in %s: %w (code 76 above: another program uses that folder)", filepath.Join(dataDir, engineDir), err)
 	}
-	defer eng.close()
+	defer func() {
+		if !eng.close() {
+			// Statements that do not end can't be waited for, and the library would
+			// abort; what is on disk is whole at any moment.
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+	}()
 
 	listener, err := listenUnix(dataDir)
 	if err != nil {

@@ -3,19 +3,19 @@ package chdb
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 	"unsafe"
 )
 
 // statement is one request to the engine.
 type statement struct {
-	id       string // names it for KILL QUERY
+	id       string // by which it can be killed, may be empty
 	sql      string
 	format   string // of the result, unless the SQL names one; of the data of an insert
 	database string
@@ -23,39 +23,35 @@ type statement struct {
 	settings map[string]string
 }
 
-// session is one connection to the engine. It runs one statement at a time, and
-// its current database and settings live as long as it does.
+// session is one connection to the engine, for one statement: what a statement does
+// to its session (SET, USE, temporary tables) ends with it, as over HTTP it does.
 type session struct {
-	lib      *library
-	pointer  uintptr // chdb_connection *
-	handle   uintptr // chdb_connection
-	database string
+	lib     *library
+	pointer uintptr // chdb_connection *
+	handle  uintptr // chdb_connection
 }
 
-// engine is a pool of sessions on one data path.
+// engine opens sessions on one data path; opening one takes a third of a millisecond.
 type engine struct {
 	lib   *library
 	path  string
-	slots chan struct{} // one token a session that may be in use
-
-	mu   sync.Mutex
-	idle []*session
-
-	killing sync.Mutex
-	killer  *session // for KILL QUERY, so that it never waits for a slot
+	first *session      // keeps the engine open
+	slots chan struct{} // one token a session that is in use
 }
 
-// maxSessions bounds the statements that run at once; further ones wait.
-const maxSessions = 32
+const (
+	// maxSessions bounds the statements that run at once; further ones wait.
+	maxSessions = 32
+
+	// closePatience is how long the end waits for statements that were told to end.
+	closePatience = 8 * time.Second
+)
 
 func newEngine(lib *library, path string) (*engine, error) {
 	e := &engine{lib: lib, path: path, slots: make(chan struct{}, maxSessions)}
-	killer, err := e.open()
-	if err != nil {
-		return nil, err
-	}
-	e.killer = killer
-	return e, nil
+	first, err := e.open()
+	e.first = first
+	return e, err
 }
 
 func (e *engine) open() (*session, error) {
@@ -64,109 +60,82 @@ func (e *engine) open() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	handle := **(**uintptr)(unsafe.Pointer(&pointer))
-	return &session{lib: e.lib, pointer: pointer, handle: handle, database: "default"}, nil
+	return &session{lib: e.lib, pointer: pointer, handle: **(**uintptr)(unsafe.Pointer(&pointer))}, nil
 }
 
-// acquire waits for a free session and prepares it for st.
+// acquire waits for a slot and opens a session that is prepared for st.
 func (e *engine) acquire(ctx context.Context, st *statement) (*session, error) {
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	s, err := e.take()
+	s, err := e.open()
 	if err != nil {
 		<-e.slots
 		return nil, err
 	}
 	if err := s.prepare(st); err != nil {
-		e.release(s, st)
+		e.release(s)
 		return nil, err
 	}
 	return s, nil
 }
 
-func (e *engine) take() (*session, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if n := len(e.idle); n > 0 {
-		s := e.idle[n-1]
-		e.idle = e.idle[:n-1]
-		return s, nil
-	}
-	return e.open()
+func (e *engine) release(s *session) {
+	e.lib.closeConn(s.pointer)
+	<-e.slots
 }
 
-// release gives the session back with its settings reset; one that cannot be
-// reset is closed.
-func (e *engine) release(s *session, st *statement) {
-	defer func() { <-e.slots }()
-	if err := s.reset(st); err != nil {
-		e.lib.closeConn(s.pointer)
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.idle = append(e.idle, s)
-}
-
-// kill ends the statement with that id, wherever it runs.
+// kill ends the statement with that id.
 func (e *engine) kill(id string) {
-	e.killing.Lock()
-	defer e.killing.Unlock()
+	s, err := e.open()
+	if err != nil {
+		return // the engine is ending, and the statement with it
+	}
+	defer e.lib.closeConn(s.pointer)
 	// An error here means that the statement has ended by itself.
-	_, _ = e.killer.run("kill query where Settings['log_comment'] = " + quote(id) + " async")
+	_, _ = s.run("kill query where startsWith(query, " + quote(marker(id)) + ") async")
 }
 
-// close closes every idle session; without it the library aborts at exit.
-func (e *engine) close() {
+// close waits for the sessions and closes the engine; without that the library
+// aborts at exit. It reports whether all have ended in time.
+func (e *engine) close() bool {
+	patience := time.After(closePatience)
 	for range maxSessions {
-		e.slots <- struct{}{}
+		select {
+		case e.slots <- struct{}{}:
+		case <-patience:
+			return false
+		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, s := range append(e.idle, e.killer) {
-		e.lib.closeConn(s.pointer)
-	}
-	e.idle = nil
+	e.lib.closeConn(e.first.pointer)
+	return true
 }
+
+// marker is a comment before a statement by which kill finds it. (Its own settings
+// could overwrite log_comment, and the library gives out no query ids.)
+func marker(id string) string { return "/* " + id + " */ " }
 
 func (s *session) prepare(st *statement) error {
-	if st.database != "" && st.database != s.database {
+	if st.database != "" {
 		if _, err := s.run("use " + quoteIdentifier(st.database)); err != nil {
 			return err
 		}
-		s.database = st.database
 	}
-	_, err := s.run("set log_comment = " + quote(st.id) + settingsList(st.settings, quote))
-	return err
-}
-
-func (s *session) reset(st *statement) error {
 	if len(st.settings) == 0 {
 		return nil
 	}
-	list := settingsList(st.settings, func(string) string { return "default" })
-	_, err := s.run("set log_comment = ''" + list)
+	var list []string
+	for _, name := range sortedKeys(st.settings) {
+		list = append(list, name+" = "+quote(st.settings[name]))
+	}
+	_, err := s.run("set " + strings.Join(list, ", "))
 	return err
 }
 
-func settingsList(settings map[string]string, value func(string) string) string {
-	var b strings.Builder
-	for _, name := range sortedKeys(settings) {
-		fmt.Fprintf(&b, ", %s = %s", name, value(settings[name]))
-	}
-	return b.String()
-}
-
 func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+	return slices.Sorted(maps.Keys(m))
 }
 
 // run executes sql whole and returns its result.
@@ -256,12 +225,16 @@ type boundCall func(conn uintptr, sql unsafe.Pointer, n uint64, format unsafe.Po
 func (s *session) call(fn boundCall, st *statement) uintptr {
 	var pin runtime.Pinner
 	defer pin.Unpin()
+	sql := st.sql
+	if st.id != "" {
+		sql = marker(st.id) + sql
+	}
 	var names, values textArray
 	for _, name := range sortedKeys(st.params) {
 		names.add(&pin, name)
 		values.add(&pin, st.params[name])
 	}
-	return fn(s.handle, textPointer(&pin, st.sql), uint64(len(st.sql)), textPointer(&pin, st.format), uint64(len(st.format)),
+	return fn(s.handle, textPointer(&pin, sql), uint64(len(sql)), textPointer(&pin, st.format), uint64(len(st.format)),
 		names.pointers(&pin), names.lengths(&pin), values.pointers(&pin), values.lengths(&pin), uint64(len(names.texts)))
 }
 
@@ -317,7 +290,17 @@ func (e *engineError) Error() string { return e.text }
 
 var codePattern = regexp.MustCompile(`Code: (\d+)\.`)
 
+// positionPattern finds the place of a syntax error, which counts the marker.
+var positionPattern = regexp.MustCompile(`failed at position (\d+)`)
+
 func newEngineError(text string) *engineError {
+	text = positionPattern.ReplaceAllStringFunc(text, func(found string) string {
+		at, err := strconv.Atoi(found[len("failed at position "):])
+		if length := len(marker(newQueryID())); err == nil && at > length {
+			at -= length
+		}
+		return "failed at position " + strconv.Itoa(at)
+	})
 	e := &engineError{code: 1002, text: text} // UNKNOWN_EXCEPTION
 	if m := codePattern.FindStringSubmatch(text); m != nil {
 		if code, err := strconv.Atoi(m[1]); err == nil {
