@@ -79,6 +79,7 @@ var (
 	ErrInvalidToken = errors.New("no such token")
 	ErrNotFound     = errors.New("not found")
 	ErrConflict     = errors.New("conflict")
+	ErrInvalid      = errors.New("invalid") // what was given can't be right, whatever is there
 )
 
 // MaxIDBytes bounds every id and name, as spec 3.1 has it for events.
@@ -87,9 +88,9 @@ const MaxIDBytes = 256
 func checkID(what, id string) error {
 	switch {
 	case id == "":
-		return fmt.Errorf("%s must not be empty", what)
+		return fmt.Errorf("%w: %s must not be empty", ErrInvalid, what)
 	case len(id) > MaxIDBytes:
-		return fmt.Errorf("%s has %d bytes, at most %d are allowed", what, len(id), MaxIDBytes)
+		return fmt.Errorf("%w: %s has %d bytes, at most %d are allowed", ErrInvalid, what, len(id), MaxIDBytes)
 	}
 	return nil
 }

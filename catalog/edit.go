@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,10 +46,13 @@ func (e *Edit) PutAccount(customerID string, origins []string) error {
 	if err := checkID("the account's id", customerID); err != nil {
 		return err
 	}
-	for _, origin := range origins {
-		if err := checkOrigin(origin); err != nil {
+	origins = slices.Clone(origins)
+	for i := range origins {
+		normal, err := normalOrigin(origins[i])
+		if err != nil {
 			return err
 		}
+		origins[i] = normal
 	}
 	account, exists := e.Accounts[customerID]
 	if exists && (len(origins) == 0 || slices.Equal(origins, account.Origins)) {
@@ -66,12 +70,21 @@ func (e *Edit) PutAccount(customerID string, origins []string) error {
 	return nil
 }
 
-func checkOrigin(origin string) error {
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, "/") != u.Scheme+"://"+u.Host || strings.HasSuffix(origin, "/") {
-		return fmt.Errorf("%q is no origin; give scheme and host, as https://www.example.com", origin)
+// normalOrigin returns an origin as browsers send it: lower case, without the
+// scheme's own port.
+func normalOrigin(origin string) (string, error) {
+	u, err := url.Parse(strings.ToLower(origin))
+	ports := map[string]string{"http": "80", "https": "443"}
+	wrong := err != nil || ports[u.Scheme] == "" || u.Hostname() == "" || strings.Contains(u.Host, "*") ||
+		u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != ""
+	if !wrong && u.Port() != "" {
+		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		wrong = err != nil || port == 0
 	}
-	return nil
+	if wrong {
+		return "", fmt.Errorf("%w: %q is no origin; give scheme and host, as https://www.example.com", ErrInvalid, origin)
+	}
+	return u.Scheme + "://" + strings.TrimSuffix(u.Host, ":"+ports[u.Scheme]), nil
 }
 
 // AddToken makes a token. Its name must not be that of a live one.
@@ -139,11 +152,11 @@ func (e *Edit) RenameEvent(customerID, eventID, newName string) error {
 	if name.APIName == newName {
 		return fmt.Errorf("%w: event %s bears the name %q already", ErrConflict, eventID, newName)
 	}
-	next := EventName{CustomerID: customerID, EventID: eventID, APIName: newName, From: e.now}
+	next := EventName{CustomerID: customerID, EventID: eventID, APIName: newName, From: e.endOf(name)}
 	if by, taken := takenBy(e.Names[customerID], next); taken {
 		return nameTakenError(next, by)
 	}
-	name.To = &e.now
+	name.To = &next.From
 	if err := e.PutName(name); err != nil {
 		return err
 	}
@@ -156,7 +169,8 @@ func (e *Edit) ArchiveEvent(customerID, eventID string) error {
 	if err != nil {
 		return err
 	}
-	name.To = &e.now
+	end := e.endOf(name)
+	name.To = &end
 	return e.PutName(name)
 }
 
@@ -169,10 +183,16 @@ func (e *Edit) currentName(customerID, eventID string) (EventName, error) {
 		}
 		return EventName{}, fmt.Errorf("%w: account %s has no event %s; `tieback event list %s` shows them", ErrNotFound, customerID, eventID, customerID)
 	}
-	if name.From.After(e.now) {
-		return EventName{}, fmt.Errorf("%w: event %s bears its name from %s on only", ErrConflict, eventID, name.From.Format(time.RFC3339Nano))
-	}
 	return name, nil
+}
+
+// endOf is the moment at which a name ends that is given up now: one that has not
+// begun yet never begins.
+func (e *Edit) endOf(name EventName) time.Time {
+	if name.From.After(e.now) {
+		return name.From
+	}
+	return e.now
 }
 
 // PutName adds an interval or replaces the one of the same event, name and From.
@@ -208,8 +228,11 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	if err := checkID("the optimization's id", o.OptimizationID); err != nil {
 		return err
 	}
+	if err := checkID("the optimization's name", o.Name); err != nil {
+		return err
+	}
 	if len(variations) == 0 {
-		return fmt.Errorf("optimization %s needs at least one variation", o.OptimizationID)
+		return fmt.Errorf("%w: optimization %s needs at least one variation", ErrInvalid, o.OptimizationID)
 	}
 	variations, err := completeVariations(o, variations)
 	if err != nil {
@@ -255,7 +278,7 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 			return nil, err
 		}
 		if seen[v.VariationID] {
-			return nil, fmt.Errorf("variation %q is given twice", v.VariationID)
+			return nil, fmt.Errorf("%w: variation %q is given twice", ErrInvalid, v.VariationID)
 		}
 		seen[v.VariationID] = true
 		if v.Weight < 0 {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -105,6 +106,18 @@ func (db *DB) openServer(address string) error {
 		return fmt.Errorf("--clickhouse %s: %w; give clickhouse://USER:PASSWORD@HOST:9000 or http://HOST:8123", redacted(address), err)
 	}
 	db.options = options
+	return nil
+}
+
+// CheckURL says what is wrong with the address of a server, without connecting.
+func CheckURL(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "":
+		return fmt.Errorf("--clickhouse %s is no address; give clickhouse://USER:PASSWORD@HOST:9000 or http://HOST:8123", redacted(address))
+	case u.Scheme != "clickhouse" && u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("--clickhouse %s: the scheme must be clickhouse, http or https", redacted(address))
+	}
 	return nil
 }
 
@@ -227,9 +240,16 @@ func (db *DB) Table(ctx context.Context, sql string, params Params) (columns []s
 	return columns, rows, explain(result.Err())
 }
 
+// formatClause finds a FORMAT at the end of a statement.
+var formatClause = regexp.MustCompile(`(?is)\sformat\s+(\w+)\s*;?\s*$`)
+
 // Format runs any statement and returns its result in one of ClickHouse's formats,
 // unless the statement names one itself. It needs the HTTP interface.
 func (db *DB) Format(ctx context.Context, format, sql string) (io.ReadCloser, error) {
+	// clickhouse-go takes the format as an argument only.
+	if m := formatClause.FindStringSubmatchIndex(sql); m != nil {
+		format, sql = sql[m[2]:m[3]], sql[:m[0]]
+	}
 	result, err := db.conn.QueryFormat(ctx, format, sql)
 	if errors.Is(err, clickhouse.ErrFormatNativeUnsupported) {
 		return nil, errors.New("results in a format need ClickHouse's HTTP interface: give --clickhouse http://HOST:8123 for this command")

@@ -27,6 +27,14 @@ type importCmd struct {
 var errBadLines = errors.New("")
 
 func (i *importCmd) Run(ctx context.Context, p *program) error {
+	for _, file := range i.Files { // before anything is loaded
+		if file == "-" {
+			continue
+		}
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("nothing was imported: %w", err)
+		}
+	}
 	return p.withDB(ctx, func(db *warehouse.DB) (err error) {
 		rejects, err := openRejects(i.Rejects)
 		if err != nil {
@@ -40,25 +48,32 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 			},
 			Tell: p.importProgress(),
 		}
-		for _, file := range i.Files {
-			if err := p.importFile(ctx, importer, file); err != nil {
-				return err
-			}
-		}
-		summary, err := importer.Finish(ctx)
-		if err != nil {
-			return err
-		}
-		if err := rejects.Flush(); err != nil {
-			return fmt.Errorf("write the rejects: %w", err)
-		}
-		fmt.Fprintf(p.stdout, "imported %d lines: %d client events, %d conversions, %d events and optimizations; %d bad\n",
-			summary.Lines, summary.ClientEvents, summary.Conversions, summary.Catalog, summary.Bad)
-		if summary.Bad > 0 {
-			return errBadLines
-		}
-		return nil
+		return i.load(ctx, p, importer, rejects)
 	})
+}
+
+// load reads the files. A file that can't be read to its end stops it; what was read
+// before is loaded and told all the same.
+func (i *importCmd) load(ctx context.Context, p *program, importer *history.Importer, rejects *bufio.Writer) error {
+	var readErr error
+	for _, file := range i.Files {
+		if readErr = p.importFile(ctx, importer, file); readErr != nil {
+			break
+		}
+	}
+	summary, err := importer.Finish(ctx)
+	if flushErr := rejects.Flush(); flushErr != nil {
+		err = errors.Join(err, fmt.Errorf("write the rejects: %w", flushErr))
+	}
+	if err != nil {
+		return errors.Join(readErr, err)
+	}
+	fmt.Fprintf(p.stdout, "imported %d lines: %d client events, %d conversions, %d events and optimizations; %d bad\n",
+		summary.Lines, summary.ClientEvents, summary.Conversions, summary.Catalog, summary.Bad)
+	if readErr == nil && summary.Bad > 0 {
+		return errBadLines
+	}
+	return readErr
 }
 
 func openRejects(path string) (*bufio.Writer, error) {

@@ -100,6 +100,16 @@ func (p *program) main(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	p.dataDir, p.clickhouseURL = c.Data, c.ClickHouse
+	faults := []error{}
+	if c.ClickHouse != "" {
+		faults = append(faults, warehouse.CheckURL(c.ClickHouse))
+	}
+	if strings.HasPrefix(parsed.Command(), "serve") {
+		faults = append(faults, c.Serve.check()...)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return p.exitCode(usageError{err})
+	}
 	p.log = newLogger(p.stderr, c.Verbose || strings.HasPrefix(parsed.Command(), "serve"))
 	return p.exitCode(parsed.Run())
 }
@@ -117,7 +127,7 @@ func (p *program) exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage):
+	case errors.As(err, &usage) || errors.Is(err, catalog.ErrInvalid):
 		fmt.Fprintln(p.stderr, "tieback:", err)
 		return exitUsage
 	case errors.Is(err, context.Canceled):
@@ -189,7 +199,18 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, usagef("%q is no time: give RFC 3339, as 2026-09-21T14:00:00Z, or now", text)
 	}
+	if err := inRange(t); err != nil {
+		return time.Time{}, err
+	}
 	return t.UTC().Truncate(time.Millisecond), nil
+}
+
+// inRange holds times to what an import takes, too (spec 6).
+func inRange(t time.Time) error {
+	if year := t.UTC().Year(); year < 2000 || year > 2100 {
+		return usagef("%s lies outside the years 2000 to 2100", t.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // parseDay reads DAY of spec 5: YYYY-MM-DD.
@@ -198,8 +219,5 @@ func parseDay(text string) (*time.Time, error) {
 	if err != nil {
 		return nil, usagef("%q is no day: give YYYY-MM-DD, as 2026-09-21", text)
 	}
-	if t.Year() < 2000 || t.Year() > 2100 {
-		return nil, usagef("the day %s lies outside the years 2000 to 2100", text)
-	}
-	return &t, nil
+	return &t, inRange(t)
 }

@@ -431,6 +431,11 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"nonsense", 2, "unexpected argument nonsense"},
 		{"run --nonsense", 2, "unknown flag --nonsense"},
 		{"serve --listen nonsense --max-age=-1s", 2, "--max-age is -1s, it must be positive\n--listen nonsense: address nonsense: missing port"},
+		{"serve --listen :99999 --clickhouse foo://x", 2, "the scheme must be clickhouse, http or https\n--listen :99999"},
+		{"event add c1 late --from 2500-01-01T00:00:00Z", 2, "lies outside the years 2000 to 2100"},
+		{"event add c1 " + strings.Repeat("x", 257), 2, "has 257 bytes, at most 256"},
+		{"account add c1 --origin https://*.example.com", 2, "is no origin"},
+		{"import " + file + " /nonexistent", 1, "nothing was imported"},
 		{"run --cutoff yesterday", 2, `"yesterday" is no time`},
 		{"run --cutoff 2099-01-01T00:00:00Z", 2, "the cutoff lies in the future"},
 		{"run --from 2026-09-21", 2, "--from and --to go together"},
@@ -449,14 +454,14 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"goal remove c1 o9 e1", 1, "is no goal"},
 		{"optimization add c1 o1 --name x", 2, "missing flags: --variation"},
 		{"optimization add c1 o1 --name x --variation a --baseline z", 2, "none of the variations"},
-		{"optimization add c1 o1 --name x --variation a --variation a", 1, "given twice"},
-		{"account add c1 --origin www.example.com/path", 1, "is no origin"},
+		{"optimization add c1 o1 --name x --variation a --variation a", 2, "given twice"},
+		{"account add c1 --origin www.example.com/path", 2, "is no origin"},
 		{"explain c1 bought nothing", 1, "no conversion bought nothing"},
 		{"import /nonexistent", 1, "no such file"},
 		{"sql selec", 1, "Syntax error"},
 		{"sql select+nope", 1, "ClickHouse:"},
 		{"status --data " + file, 1, "data folder"},
-		{"status --clickhouse nonsense", 1, "--clickhouse nonsense"},
+		{"status --clickhouse nonsense", 2, "--clickhouse nonsense"},
 		{"status --clickhouse http://127.0.0.1:1", 1, "check --clickhouse and that the server runs"},
 		{"demo --folder " + dir, 2, "is not empty"},
 	} {
@@ -470,6 +475,15 @@ func TestWordsAndExitCodes(t *testing.T) {
 			}
 		})
 	}
+	if got := must(t, dir, "sql", "select 1 as x format JSONEachRow;"); got != `{"x":1}` {
+		t.Errorf("a format of the statement's own: %q", got)
+	}
+	must(t, dir, "account", "add", "c2", "--origin", "https://Shop.Example.com:443")
+	if got := must(t, dir, "sql", "select origins from accounts where customer_id = 'c2'", "--format", "TSV"); got != "['https://shop.example.com']" {
+		t.Errorf("origins: %s", got)
+	}
+	must(t, dir, "event", "add", "c1", "future", "--id", "e5", "--from", "2099-01-01T00:00:00Z")
+	must(t, dir, "event", "archive", "c1", "e5")
 	if got := must(t, dir, "--help"); !strings.Contains(got, "optimization add") || strings.Contains(got, "\n  engine") {
 		t.Errorf("help: %s", got)
 	}

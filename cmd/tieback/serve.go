@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -32,26 +34,32 @@ type serveCmd struct {
 	RateAddress float64 `default:"0" env:"TIEBACK_RATE_ADDRESS" help:"Requests a second that an address may make; 0 for any."`
 }
 
-func (s *serveCmd) Run(ctx context.Context, p *program) error {
-	var faults []error
+// check returns everything that is wrong with the settings.
+func (s *serveCmd) check() (faults []error) {
+	wrong := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if s.MaxFuture <= 0 {
-		faults = append(faults, usagef("--max-future is %s, it must be positive", s.MaxFuture))
+		wrong("--max-future is %s, it must be positive", s.MaxFuture)
 	}
 	if s.MaxAge <= 0 {
-		faults = append(faults, usagef("--max-age is %s, it must be positive", s.MaxAge))
+		wrong("--max-age is %s, it must be positive", s.MaxAge)
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
-		faults = append(faults, usagef("--tls-cert and --tls-key go together"))
+		wrong("--tls-cert and --tls-key go together")
 	}
 	if s.RateToken < 0 || s.RateAddress < 0 {
-		faults = append(faults, usagef("--rate-token and --rate-address must not be negative"))
+		wrong("--rate-token and --rate-address must not be negative")
 	}
-	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
-		faults = append(faults, usagef("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err))
+	_, port, err := net.SplitHostPort(s.Listen)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
 	}
-	if len(faults) > 0 {
-		return errors.Join(faults...)
+	if err != nil {
+		wrong("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err)
 	}
+	return faults
+}
+
+func (s *serveCmd) Run(ctx context.Context, p *program) error {
 	srv := &service{program: p, settings: s}
 	if err := srv.start(ctx); err != nil {
 		return errors.Join(err, srv.close())
@@ -96,7 +104,10 @@ func (s *service) start(ctx context.Context) error {
 	s.failed = make(chan error, 2)
 	var err error
 	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
-		return fmt.Errorf("listen on %s: %w; another program has the port, or choose one with --listen", s.settings.Listen, err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("listen on %s: another program has the port; stop it, or choose another one with --listen", s.settings.Listen)
+		}
+		return fmt.Errorf("listen on %s: %w; choose an address of this machine with --listen", s.settings.Listen, err)
 	}
 	if s.settings.TLSCert != "" {
 		certificate, err := ingest.LoadCertificate(s.settings.TLSCert, s.settings.TLSKey, s.log)
@@ -111,7 +122,7 @@ func (s *service) start(ctx context.Context) error {
 	if s.live, err = catalog.NewLive(ctx, catalog.NewStore(s.db, s.now)); err != nil {
 		return err
 	}
-	if s.spool, err = spool.Open(spoolDir(s.dataDir), spool.Options{Log: s.log}); err != nil {
+	if s.spool, err = openSpool(ctx, spoolDir(s.dataDir), s.log); err != nil {
 		if errors.Is(err, spool.ErrInUse) {
 			return fmt.Errorf("another `tieback serve` runs on the data folder %s: stop it, or choose another folder with --data", s.dataDir)
 		}
@@ -144,6 +155,21 @@ func (s *service) start(ctx context.Context) error {
 	return nil
 }
 
+// openSpool waits while a command drains the spool, but not for another service.
+func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool.Spool, error) {
+	for {
+		s, err := spool.Open(dir, spool.Options{Log: log, Holder: "serve"})
+		if !errors.Is(err, spool.ErrInUse) || spool.HolderOf(dir) == "serve" {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // explain waits a moment for what was accepted before it to become visible, so that
 // a conversion just posted is pending and not unknown.
 func (s *service) explain(ctx context.Context, customerID, apiName, actionID string) (any, bool, error) {
@@ -169,7 +195,10 @@ func (s *service) close() error {
 	var errs []error
 	if s.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
-		errs = append(errs, s.server.Shutdown(ctx))
+		// A client that is slower than that is cut off; the stop is clean all the same.
+		if err := s.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, err)
+		}
 		cancel()
 	}
 	if s.listener != nil {

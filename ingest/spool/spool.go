@@ -21,6 +21,7 @@ import (
 type Options struct {
 	SegmentBytes int64        // a segment is closed at this size, 64 MiB when 0
 	MinFreeBytes int64        // Append refuses below this much room on the disk; when 0, a twentieth of it, at most 256 MiB
+	Holder       string       // who opens it, for HolderOf
 	Log          *slog.Logger // slog.Default() when nil
 }
 
@@ -102,6 +103,9 @@ func (s *Spool) recover() error {
 		return err
 	}
 	s.lock = lock
+	if err := lock.Truncate(0); err == nil {
+		_, _ = lock.WriteAt([]byte(s.opts.Holder), 0) // a hint for HolderOf
+	}
 	if s.id, err = spoolID(filepath.Join(s.dir, "id")); err != nil {
 		return err
 	}
@@ -144,6 +148,12 @@ func lockFile(path string) (*os.File, error) {
 		return nil, ErrInUse
 	}
 	return file, nil
+}
+
+// HolderOf returns the Holder of the one who has the spool in dir open, or had last.
+func HolderOf(dir string) string {
+	text, _ := os.ReadFile(filepath.Join(dir, "lock"))
+	return string(text)
 }
 
 // spoolID names this spool for good, so that the positions of two spools are told
