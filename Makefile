@@ -7,7 +7,7 @@ GO     := CGO_ENABLED=0 go
 RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint engine build stories bench-ingest clean
+.PHONY: help demo test lint engine build stories bench-ingest torture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ $(ENGINE): package.json package-lock.json
 
 build: ## Build bin/tieback
 	$(GO) build -trimpath -o bin/tieback ./cmd/tieback
+
+torture: engine ## Kill service and engine 200 times under load, about 4 minutes
+	$(GO) test ./cmd/tieback -run TestTorture -kills 200 -v -timeout 20m
 
 bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 4 minutes
 	$(GO) build -o bin/bench-ingest ./bench/ingest

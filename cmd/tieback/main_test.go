@@ -69,9 +69,16 @@ type running struct {
 	logged  chan struct{}
 }
 
+func serveArgs(args []string) []string {
+	if len(args) == 0 {
+		args = []string{"--listen", "127.0.0.1:0"}
+	}
+	return append([]string{"serve"}, args...)
+}
+
 func serve(t *testing.T, dataDir string, args ...string) *running {
 	t.Helper()
-	s := &running{t: t, dataDir: dataDir, cmd: command(dataDir, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...), log: &bytes.Buffer{}, logged: make(chan struct{})}
+	s := &running{t: t, dataDir: dataDir, cmd: command(dataDir, serveArgs(args)...), log: &bytes.Buffer{}, logged: make(chan struct{})}
 	pipe, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var kills = flag.Int("kills", 10, "how often TestTorture kills the service, the engine or both")
+
+// TestTorture kills the service, the engine or both at random moments while clients
+// post and retry. Every event that was acknowledged must then be in conversions, and
+// count exactly once in the results. `make torture` does it 200 times.
+func TestTorture(t *testing.T) {
+	dir := t.TempDir()
+	address := freeAddress(t)
+	s := serve(t, dir, "--listen", address)
+	token := configure(t, dir)
+
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	const clients = 8
+	acknowledged := make([][]string, clients)
+	var posting sync.WaitGroup
+	for i := range clients {
+		posting.Go(func() { acknowledged[i] = postUntil(ctx, address, token, i) })
+	}
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	for range *kills {
+		time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
+		target := random.IntN(3) // the service, the engine, both
+		if target != 0 {
+			killEngine(dir)
+		}
+		if target != 1 {
+			s.kill()
+			s = serve(t, dir, "--listen", address)
+		}
+	}
+	time.Sleep(time.Second)
+	stop()
+	posting.Wait()
+
+	must(t, dir, "run", "--cutoff", "now")
+	counted := map[string]int{}
+	for _, action := range strings.Fields(must(t, dir, "sql", "select action_id from conversion_outcomes where outcome != 'duplicate'", "--format", "TSV")) {
+		counted[action]++
+	}
+	total := 0
+	for i := range clients {
+		total += len(acknowledged[i])
+		for _, action := range acknowledged[i] {
+			if counted[action] != 1 {
+				t.Errorf("event %s was acknowledged and counts %d times", action, counted[action])
+			}
+		}
+	}
+	t.Logf("%d kills, %d events acknowledged, %d counted", *kills, total, len(counted))
+	if total < *kills {
+		t.Errorf("only %d events were acknowledged", total)
+	}
+	s.stop()
+	engineIsGone(t, dir)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// killEngine kills whoever hosts the engine now, if anyone does.
+func killEngine(dir string) {
+	text, err := os.ReadFile(filepath.Join(dir, "engine.lock"))
+	if err != nil {
+		return
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(text), &pid); err != nil {
+		return
+	}
+	// The number may be somebody else's by now.
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(line), "\x00engine\x00") {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// postUntil posts one event after the other, each until it is acknowledged, and
+// returns those that were.
+func postUntil(ctx context.Context, address, token string, client int) (acknowledged []string) {
+	sender := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for n := 0; ctx.Err() == nil; n++ {
+		action := fmt.Sprintf("%d-%d", client, n)
+		body := seedBody(action, time.Minute)
+		for ctx.Err() == nil && !posted(ctx, sender, address, token, body) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		if ctx.Err() == nil {
+			acknowledged = append(acknowledged, action)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return acknowledged
+}
+
+func posted(ctx context.Context, sender *http.Client, address, token, body string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/event", strings.NewReader(body))
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Authorization", "ApiKey "+token)
+	res, err := sender.Do(req)
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode == http.StatusOK
+}
