@@ -1,0 +1,149 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func newEdit(now time.Time) *Edit {
+	return &Edit{now: now, Snapshot: &Snapshot{
+		Accounts: map[string]Account{}, Tokens: map[string]Token{}, Names: map[string][]EventName{},
+		Optimizations: map[string]map[string]Optimization{},
+		Variations:    map[string]map[string]map[string]Variation{},
+		Goals:         map[string]map[string]map[string]Goal{},
+	}}
+}
+
+var noon = time.Date(2026, 9, 21, 12, 0, 0, 0, time.UTC)
+
+func TestSecretsCannotBePrinted(t *testing.T) {
+	secret, token := NewToken("c1", "main", noon)
+	text := secret.Reveal()
+	asJSON, err := json.Marshal(map[string]any{"a": secret, "b": token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{fmt.Sprint(secret), fmt.Sprintf("%+v %#v %s", secret, secret, secret), string(asJSON), secret.LogValue().String()} {
+		if strings.Contains(shown, text) || strings.Contains(shown, text[len(text)-20:]) {
+			t.Errorf("the secret shows in %q", shown)
+		}
+	}
+}
+
+func TestAuthenticate(t *testing.T) {
+	e := newEdit(noon)
+	first, err := e.AddToken("c1", "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := e.AddToken("c1", "next") // two live ones, for rotation
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []Secret{first, second} {
+		if customerID, err := e.Authenticate(secret.Reveal()); customerID != "c1" || err != nil {
+			t.Errorf("%q %v", customerID, err)
+		}
+	}
+	text := first.Reveal()
+	for _, wrong := range []string{"", "tb", "tb_", "tb__", text[:len(text)-1], text + "x", strings.ToUpper(text), strings.Replace(text, "tb_", "xx_", 1), "tb_" + strings.Split(text, "_")[1] + "_guess"} {
+		if _, err := e.Authenticate(wrong); !errors.Is(err, ErrInvalidToken) {
+			t.Errorf("%q gives %v", wrong, err)
+		}
+	}
+	if err := e.RevokeToken("c1", "main"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Authenticate(text); !errors.Is(err, ErrInvalidToken) {
+		t.Errorf("a revoked token gives %v", err)
+	}
+	if _, err := e.AddToken("c1", "main"); err != nil {
+		t.Errorf("the name of a revoked token can't be used again: %v", err)
+	}
+}
+
+// TestNamesBelongToOneEvent tries random changes; whatever is accepted, a name
+// belongs to at most one event at a moment, and an event bears at most one (R3).
+func TestNamesBelongToOneEvent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := newEdit(noon)
+		for range rapid.IntRange(1, 30).Draw(t, "changes") {
+			e.now = e.now.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "later")) * time.Millisecond)
+			event := rapid.SampledFrom([]string{"e1", "e2", "e3"}).Draw(t, "event")
+			name := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "name")
+			switch rapid.IntRange(0, 2).Draw(t, "change") {
+			case 0:
+				from := e.now.Add(-time.Duration(rapid.IntRange(-3, 5).Draw(t, "since")) * time.Millisecond)
+				_, _ = e.AddEvent("c1", name, event, from)
+			case 1:
+				_ = e.RenameEvent("c1", event, name)
+			case 2:
+				_ = e.ArchiveEvent("c1", event)
+			}
+		}
+		for ms := -10; ms < 80; ms++ {
+			at := noon.Add(time.Duration(ms) * time.Millisecond)
+			byName, byEvent := map[string]string{}, map[string]string{}
+			for _, n := range e.Names["c1"] {
+				if n.From.After(at) || !at.Before(n.end()) {
+					continue
+				}
+				if other, taken := byName[n.APIName]; taken && other != n.EventID {
+					t.Fatalf("at %d ms %q belongs to %s and %s: %+v", ms, n.APIName, other, n.EventID, e.Names["c1"])
+				}
+				if other, bears := byEvent[n.EventID]; bears {
+					t.Fatalf("at %d ms %s bears %q and %q: %+v", ms, n.EventID, other, n.APIName, e.Names["c1"])
+				}
+				byName[n.APIName], byEvent[n.EventID] = n.EventID, n.APIName
+			}
+		}
+	})
+}
+
+func TestOptimizations(t *testing.T) {
+	e := newEdit(noon)
+	put := func(baseline string, ids ...string) error {
+		var variations []Variation
+		for _, id := range ids {
+			variations = append(variations, Variation{VariationID: id, IsBaseline: id == baseline, Weight: 1})
+		}
+		return e.PutOptimization(Optimization{CustomerID: "c1", OptimizationID: "o1", Name: "o1"}, variations)
+	}
+	if err := put("", "a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if v := e.VariationsOf("c1", "o1"); len(v) != 2 || !v[0].IsBaseline || v[1].IsBaseline {
+		t.Errorf("without a baseline: %+v", v)
+	}
+	if err := put("c", "b", "c"); err != nil {
+		t.Fatal(err)
+	}
+	if v := e.VariationsOf("c1", "o1"); len(v) != 2 || v[0].VariationID != "b" || !v[1].IsBaseline {
+		t.Errorf("replaced: %+v", v)
+	}
+	for _, ids := range [][]string{{}, {"a", "a"}, {""}} {
+		if err := put("", ids...); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%v gives %v", ids, err)
+		}
+	}
+	for _, name := range []string{"one", "two"} {
+		if _, err := e.AddEvent("c1", name, name, noon); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.AddGoal(Goal{CustomerID: "c1", OptimizationID: "o1", EventID: name, IsPrimary: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if g := e.GoalsOf("c1", "o1"); len(g) != 2 || g[0].EventID != "two" || !g[0].IsPrimary || g[1].IsPrimary {
+		t.Errorf("goals: %+v", g)
+	}
+	if err := e.RemoveGoal("c1", "o1", "two"); err != nil || len(e.GoalsOf("c1", "o1")) != 1 {
+		t.Errorf("removed: %v %+v", err, e.GoalsOf("c1", "o1"))
+	}
+}
