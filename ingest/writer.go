@@ -26,9 +26,11 @@ const (
 	// maxBatchRows keeps an insert one atomic block.
 	maxBatchRows = 50_000
 
-	// gatherFor lets a batch grow while little arrives; a ClickHouse insert costs
-	// milliseconds whatever its size.
-	gatherFor = 200 * time.Millisecond
+	// How long a batch may gather: shortly while so little arrives that an insert does
+	// not matter, longer once a batch has busyRows.
+	gatherCalm = 200 * time.Millisecond
+	gatherBusy = 2 * time.Second
+	busyRows   = 500
 
 	insertTimeout = 2 * time.Minute
 	maxRetryWait  = 30 * time.Second
@@ -77,39 +79,91 @@ func (w *Writer) Run(ctx context.Context) {
 	}
 }
 
-// drain returns at the first error of the spool, or when ctx ends.
+// decoded is a batch of the spool as rows.
+type decoded struct {
+	spool.Batch
+	conversions  []warehouse.Conversion
+	clientEvents []warehouse.ClientEvent
+}
+
+// drain returns at the first error of the spool, or when ctx ends. While one batch
+// is inserted the next is read.
 func (w *Writer) drain(ctx context.Context) error {
 	reader := w.spool.NewReader()
 	defer reader.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	batches := make(chan decoded)
+	failed := make(chan error, 1)
+	go func() { failed <- w.read(ctx, reader, batches) }()
+	defer func() {
+		cancel()
+		<-failed // the reader is in use until then
+	}()
+	for {
+		select {
+		case err := <-failed:
+			failed <- err
+			return err
+		case batch := <-batches:
+			if err := w.insertBatch(ctx, reader, batch); err != nil {
+				return err
+			}
+			w.works()
+		}
+	}
+}
+
+// read hands on batch after batch. While little arrives it lets some gather: an
+// insert costs ClickHouse a few fsyncs whatever its size, and these hold up ours.
+func (w *Writer) read(ctx context.Context, reader *spool.Reader, batches chan<- decoded) error {
 	for {
 		batch, err := reader.Next(ctx, maxBatchRows)
 		if err != nil {
 			return err
 		}
-		if err := w.insertBatch(ctx, batch); err != nil {
+		d := decoded{Batch: batch}
+		if d.conversions, d.clientEvents, err = w.decode(batch); err != nil {
 			return err
 		}
-		if err := reader.Commit(batch.End); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case batches <- d:
 		}
-		w.works()
-		if len(batch.Records) < maxBatchRows {
-			wait(ctx, gatherFor)
+		switch n := len(batch.Records); {
+		case n >= maxBatchRows/2: // a backlog
+		case n >= busyRows:
+			w.gather(ctx, gatherBusy)
+		default:
+			w.gather(ctx, gatherCalm)
 		}
 	}
 }
 
+// gather waits, but not when somebody waits for the spool to be drained.
+func (w *Writer) gather(ctx context.Context, atMost time.Duration) {
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-w.spool.Hurry():
+	}
+}
+
 // insertBatch inserts a batch, again and again with the same token until it is in.
-func (w *Writer) insertBatch(ctx context.Context, batch spool.Batch) error {
-	conversions, clientEvents, err := w.decode(batch)
-	if err != nil {
+func (w *Writer) insertBatch(ctx context.Context, reader *spool.Reader, batch decoded) error {
+	if err := reader.Begin(batch.Batch); err != nil {
 		return err
 	}
 	token := fmt.Sprintf("%s-%d-%d-%d-%d", w.spool.ID(), batch.Start.Segment, batch.Start.Offset, batch.End.Segment, batch.End.Offset)
-	if err := insertRows(ctx, w, "client_events", token, clientEvents, w.into.InsertClientEvents); err != nil {
+	if err := insertRows(ctx, w, "client_events", token, batch.clientEvents, w.into.InsertClientEvents); err != nil {
 		return err
 	}
-	return insertRows(ctx, w, "conversions", token, conversions, w.into.InsertConversions)
+	if err := insertRows(ctx, w, "conversions", token, batch.conversions, w.into.InsertConversions); err != nil {
+		return err
+	}
+	return reader.Commit(batch.End)
 }
 
 // decode reads the records of a batch. One that cannot be read is a dead letter.
@@ -133,6 +187,9 @@ func (w *Writer) decode(batch spool.Batch) (conversions []warehouse.Conversion, 
 // insertRows inserts rows until they are in. Rows that ClickHouse refuses for what
 // they hold are found by halving; the rest goes in.
 func insertRows[R any](ctx context.Context, w *Writer, table, token string, rows []R, insert func(context.Context, string, []R) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	err := w.retry(ctx, func(ctx context.Context) error { return insert(ctx, token, rows) })
 	switch {
 	case err == nil:

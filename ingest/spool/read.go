@@ -39,16 +39,15 @@ func (r *Reader) Close() {
 }
 
 // Next returns at least one record, waiting for it, and then as many as are there,
-// up to maxRecords or the frame that passes it. The batch before must have been
-// committed. The batch's bounds are durable when it returns: after a crash it comes
-// again as it was.
+// up to maxRecords or the frame that passes it. A batch without records stands for a
+// stretch of the spool that holds none; it is to be committed like any other.
 func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
 	for {
 		r.spool.mu.Lock()
 		end, grown, plan := r.spool.written, r.spool.grown, r.spool.plan
 		r.spool.mu.Unlock()
 		batch := Batch{Start: r.at, End: r.at}
-		interrupted := r.at.Before(plan)
+		interrupted := r.at.Before(plan) // a batch that a crash cut off comes again as it was
 		for r.at.Before(end) && (len(batch.Records) < maxRecords || interrupted) && (!interrupted || r.at.Before(plan)) {
 			records, err := r.frame(end)
 			if err != nil {
@@ -57,14 +56,8 @@ func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
 			batch.Records = append(batch.Records, records...)
 			batch.End = r.at
 		}
-		if len(batch.Records) > 0 {
-			return batch, r.begin(batch)
-		}
-		if r.at != batch.Start { // an empty or a damaged stretch: nobody waits for it
-			if err := r.Commit(r.at); err != nil {
-				return batch, err
-			}
-			continue
+		if batch.End != batch.Start {
+			return batch, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -74,8 +67,9 @@ func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
 	}
 }
 
-// begin makes the batch's bounds durable.
-func (r *Reader) begin(batch Batch) error {
+// Begin makes a batch's bounds durable, before it is sent anywhere. The one before
+// must have been committed.
+func (r *Reader) Begin(batch Batch) error {
 	s := r.spool
 	if err := writeProgress(s.dir, progress{cursor: batch.Start, plan: batch.End}); err != nil {
 		return err

@@ -44,6 +44,7 @@ type Spool struct {
 	lock *os.File
 
 	requests chan *appendRequest
+	hurry    chan struct{}
 	stopped  chan struct{} // closed by Close: no more appends
 	done     chan struct{} // closed when the committer has ended
 	closing  sync.Once
@@ -82,7 +83,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 	}
 	s := &Spool{
 		room: room{dir: dir, least: opts.MinFreeBytes},
-		dir:  dir, opts: opts, requests: make(chan *appendRequest), grown: make(chan struct{}),
+		dir:  dir, opts: opts, requests: make(chan *appendRequest), hurry: make(chan struct{}, 1), grown: make(chan struct{}),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := s.recover(); err != nil {
@@ -212,9 +213,16 @@ func (s *Spool) Close() error {
 	return s.lock.Close()
 }
 
+// Hurry is sent to when somebody waits for the spool to be drained.
+func (s *Spool) Hurry() <-chan struct{} { return s.hurry }
+
 // WaitDrained returns once the reader has committed all that was durable at the
 // call.
 func (s *Spool) WaitDrained(ctx context.Context) error {
+	select {
+	case s.hurry <- struct{}{}:
+	default: // it is known already
+	}
 	_, end := s.Pending()
 	for {
 		s.mu.Lock()

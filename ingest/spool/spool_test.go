@@ -127,6 +127,9 @@ func TestInterruptedBatchKeepsItsBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := r.Begin(before); err != nil {
+		t.Fatal(err)
+	}
 	r.Close()
 	s.Close()
 	s = open(t, dir, Options{})
