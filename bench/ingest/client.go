@@ -86,6 +86,24 @@ func (s *server) stop() {
 	}
 }
 
+// drained waits until the service's spool is empty.
+func (s *server) drained(ctx context.Context) error {
+	for {
+		_, body, err := fasthttp.Get(nil, "http://"+s.address+"/metrics")
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(body, []byte("\ntieback_spool_bytes 0\n")) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // cpu is the user and system time that the process has used.
 func (s *server) cpu() time.Duration {
 	text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(s.cmd.Process.Pid), "stat"))

@@ -126,7 +126,10 @@ func bench(ctx context.Context, tieback string) error {
 	fmt.Fprint(os.Stderr, "\r\033[K")
 	fmt.Println(t.Render())
 
-	half, err := run(ctx, service, "/event", single, 64, median(measured[2].rate)/2, roundSeconds*time.Second)
+	if err := service.drained(ctx); err != nil { // of what the loads above left
+		return err
+	}
+	half, err := run(ctx, service, "/event", single, 64, median(measured[2].rate)/2, 3*roundSeconds*time.Second)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ create view if not exists variation_daily
     visitors UInt64 comment 'Distinct visitors exposed that day',
     conversions UInt64 comment 'Attribution rows of that day',
     converters UInt64 comment 'Distinct visitors exposed that day with an attribution row that day',
-    value Decimal(18, 4) comment 'Value of the conversions of that day'
+    value Decimal(18, 4) comment 'Value of the conversions of that day, at most what the type holds'
 )
 as with
     active_days as
@@ -56,7 +56,7 @@ select
     exposed.visitors as visitors,
     converted.conversions as conversions,
     converted.converters as converters,
-    toDecimal64(converted.total, 4) as value
+    toDecimal64(least(converted.total, toDecimal128('99999999999999.9999', 4)), 4) as value
 from active_days
 inner join known_variations
     on active_days.customer_id = known_variations.customer_id

@@ -8,9 +8,30 @@ insert into attributions_versions
     (customer_id, conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value,
      optimization_id, variation_id, visitor_id, session_started_at, viewed_at, ingest_id, version)
 with
+    -- A session touches two days at most; joining by day keeps a visitor with years of views from
+    -- being paired with each conversion whole.
+    candidate_days as
+    (
+        select
+            ingest_id,
+            customer_id,
+            visitor_id,
+            converted_at,
+            assumeNotNull(night_candidates.session_started_at) as open_since,
+            arrayJoin(arrayDistinct([toDate(open_since), toDate(converted_at)])) as view_day
+        from night_candidates
+        where night_candidates.session_started_at is not null
+    ),
     candidate_views as
     (
-        select customer_id, visitor_id, optimization_id, variation_id, occurred_at as viewed_at, received_at
+        select
+            customer_id,
+            visitor_id,
+            optimization_id,
+            variation_id,
+            occurred_at as viewed_at,
+            toDate(occurred_at) as view_day,
+            received_at
         from night_events
         where type = 'view'
             and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
@@ -18,24 +39,25 @@ with
     winning_views as
     (
         select
-            night_candidates.ingest_id as ingest_id,
-            night_candidates.visitor_id as visitor_id,
-            assumeNotNull(night_candidates.session_started_at) as session_started_at,
+            candidate_days.ingest_id as ingest_id,
+            candidate_days.visitor_id as visitor_id,
+            candidate_days.open_since as session_started_at,
             candidate_views.optimization_id as optimization_id,
             candidate_views.variation_id as variation_id,
             candidate_views.viewed_at as viewed_at
-        from night_candidates
+        from candidate_days
         inner join candidate_views
-            on night_candidates.customer_id = candidate_views.customer_id
-            and night_candidates.visitor_id = candidate_views.visitor_id
-        where candidate_views.viewed_at >= night_candidates.session_started_at
-            and candidate_views.viewed_at < night_candidates.converted_at
+            on candidate_days.customer_id = candidate_views.customer_id
+            and candidate_days.visitor_id = candidate_views.visitor_id
+            and candidate_days.view_day = candidate_views.view_day
+        where candidate_views.viewed_at >= candidate_days.open_since
+            and candidate_views.viewed_at < candidate_days.converted_at
         order by
             candidate_views.viewed_at desc,
             candidate_views.received_at desc,
             candidate_views.variation_id,
-            night_candidates.visitor_id
-        limit 1 by night_candidates.ingest_id, candidate_views.optimization_id
+            candidate_days.visitor_id
+        limit 1 by candidate_days.ingest_id, candidate_views.optimization_id
     )
 select
     night_conversions.customer_id,
