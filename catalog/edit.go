@@ -156,8 +156,7 @@ func (e *Edit) RenameEvent(customerID, eventID, newName string) error {
 	if by, taken := takenBy(e.Names[customerID], next); taken {
 		return nameTakenError(next, by)
 	}
-	name.To = &next.From
-	if err := e.PutName(name); err != nil {
+	if err := e.endNames(customerID, eventID, next.From); err != nil {
 		return err
 	}
 	return e.PutName(next)
@@ -169,9 +168,7 @@ func (e *Edit) ArchiveEvent(customerID, eventID string) error {
 	if err != nil {
 		return err
 	}
-	end := e.endOf(name)
-	name.To = &end
-	return e.PutName(name)
+	return e.endNames(customerID, eventID, e.endOf(name))
 }
 
 func (e *Edit) currentName(customerID, eventID string) (EventName, error) {
@@ -184,6 +181,61 @@ func (e *Edit) currentName(customerID, eventID string) (EventName, error) {
 		return EventName{}, fmt.Errorf("%w: account %s has no event %s; `tieback event list %s` shows them", ErrNotFound, customerID, eventID, customerID)
 	}
 	return name, nil
+}
+
+// endNames ends every name that the event bears: an import may have given it several.
+func (e *Edit) endNames(customerID, eventID string, at time.Time) error {
+	for _, name := range slices.Clone(e.Names[customerID]) {
+		if name.EventID == eventID && name.To == nil {
+			end := at
+			if name.From.After(at) {
+				end = name.From
+			}
+			name.To = &end
+			if err := e.PutName(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ImportNames puts intervals, of which later ones replace earlier ones with the same
+// event, name and From, whatever their order. It returns an error for each that would
+// make a name belong to two events, nil for the others.
+func (e *Edit) ImportNames(names []EventName) []error {
+	replacedBy := map[string]int{} // the last of each interval
+	for i, n := range names {
+		replacedBy[n.key()] = i
+	}
+	before := map[string]EventName{} // what is in the catalog of those intervals
+	for customerID, list := range e.Names {
+		e.Names[customerID] = slices.DeleteFunc(slices.Clone(list), func(n EventName) bool {
+			_, again := replacedBy[n.key()]
+			if again {
+				before[n.key()] = n
+			}
+			return again
+		})
+	}
+	errs := make([]error, len(names))
+	for i, n := range names {
+		if replacedBy[n.key()] != i {
+			continue
+		}
+		old, existed := before[n.key()]
+		if existed && old.end().Equal(n.end()) && (old.To == nil) == (n.To == nil) {
+			// Nothing changes, so nothing is written.
+			if _, taken := takenBy(e.Names[n.CustomerID], n); !taken {
+				e.Names[n.CustomerID] = putName(e.Names[n.CustomerID], old)
+				continue
+			}
+		}
+		if errs[i] = e.PutName(n); errs[i] != nil && existed {
+			e.Names[n.CustomerID] = putName(e.Names[n.CustomerID], old)
+		}
+	}
+	return errs
 }
 
 // endOf is the moment at which a name ends that is given up now: one that has not

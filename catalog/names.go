@@ -29,6 +29,11 @@ func (n EventName) sameInterval(o EventName) bool {
 	return n.EventID == o.EventID && n.APIName == o.APIName && n.From.Equal(o.From)
 }
 
+// key is the same for intervals that replace each other.
+func (n EventName) key() string {
+	return fmt.Sprintf("%q %q %q %d", n.CustomerID, n.EventID, n.APIName, n.From.UnixMilli())
+}
+
 // takenBy returns the other event that bears n's name at some moment of n (R3).
 func takenBy(names []EventName, n EventName) (EventName, bool) {
 	for _, other := range names {

@@ -109,7 +109,7 @@ func (f *faults) integer(field string, raw jsontext.Value) (n int64, ok bool) {
 		f.add(field, "wrong_type", raw, "%s must be a number of milliseconds", field)
 		return 0, false
 	}
-	n, ok = wholeNumber(text)
+	n, ok = WholeNumber(text)
 	if !ok {
 		f.add(field, "wrong_type", raw, "%s must be a whole number of milliseconds", field)
 	}
@@ -120,7 +120,9 @@ func isDigits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-func wholeNumber(text string) (int64, bool) {
+// WholeNumber reads the text of a JSON number that is whole, however it is written.
+// One beyond 10^17 is returned as that.
+func WholeNumber(text string) (int64, bool) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, true
 	}

@@ -90,26 +90,42 @@ func (l ledger) closeKilled(ctx context.Context, now time.Time) error {
 }
 
 // published returns the cutoff that the published tables are at: that of the last
-// run over all days that ended well. ok is false before the first one.
+// run over all days that ended well, or was killed after it had published. ok is
+// false before the first one.
 func (l ledger) published(ctx context.Context) (cutoff time.Time, ok bool, err error) {
 	var runs uint64
 	err = l.db.Row(ctx, `select count(), argMax(cutoff, version) from run_log final
-		where state = 'done' and from_day is null`, nil, &runs, &cutoff)
+		where from_day is null
+			and (state = 'done' or version > 0 and version in (select version from published_days))`, nil, &runs, &cutoff)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("read the ledger: %w", err)
 	}
 	return cutoff.UTC(), runs > 0, nil
 }
 
-// covered returns a row for every midnight between two cutoffs, both exclusive (R8).
-func covered(after, before, now time.Time) []Record {
+// covered returns a row for every midnight between two cutoffs, both exclusive, that
+// no run was at (R8).
+func (l ledger) covered(ctx context.Context, after, before, now time.Time) ([]Record, error) {
+	var known []struct {
+		Cutoff time.Time `ch:"cutoff"`
+	}
+	err := l.db.Select(ctx, &known, "select distinct cutoff from run_log final where state in ('done', 'covered')", nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	had := map[int64]bool{}
+	for _, k := range known {
+		had[k.Cutoff.UnixMilli()] = true
+	}
 	var records []Record
 	for midnight := LastMidnight(after).Add(day); midnight.Before(before); midnight = midnight.Add(day) {
-		records = append(records, Record{
-			RunID: newRunID(), Revision: 1, Cutoff: midnight, StartedAt: now, FinishedAt: &now, State: StateCovered,
-		})
+		if !had[midnight.UnixMilli()] {
+			records = append(records, Record{
+				RunID: newRunID(), Revision: 1, Cutoff: midnight, StartedAt: now, FinishedAt: &now, State: StateCovered,
+			})
+		}
 	}
-	return records
+	return records, nil
 }
 
 // Recent returns the last runs, the newest first.

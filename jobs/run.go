@@ -37,8 +37,6 @@ type Request struct {
 	// From and To are the first and the last day to compute, both inclusive, UTC. Nil
 	// for all days.
 	From, To *time.Time
-	// Nightly notes the midnights that were missed as covered (R8).
-	Nightly bool
 }
 
 // Errors about the request itself, for which the caller is to blame.
@@ -80,8 +78,8 @@ func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 	}
 	runErr := r.compute(ctx, req, &record)
 	var made []Record
-	if runErr == nil && req.Nightly && any {
-		made = covered(before, req.Cutoff, r.clock())
+	if runErr == nil && req.From == nil && any {
+		made, runErr = l.covered(ctx, before, req.Cutoff, r.clock())
 	}
 	// How it ended is noted even when ctx is what ended it.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)

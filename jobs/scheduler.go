@@ -111,7 +111,7 @@ func (s *Scheduler) run(midnight time.Time) {
 		s.log.Warn("events accepted before midnight are not all visible yet, the next night takes them", "err", err)
 	}
 	cancel()
-	record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight, Nightly: true})
+	record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight})
 	if errors.Is(err, context.Canceled) {
 		s.log.Warn("the night was interrupted, the next run repairs it", "cutoff", midnight)
 		return

@@ -148,9 +148,11 @@ func (row copyRow) copy(attributions []attributionRow) Copy {
 func (e *Explanation) reason(ctx context.Context, db *warehouse.DB, c *Copy, first copyRow, now time.Time) (string, error) {
 	switch c.Outcome {
 	case "pending":
-		next := jobs.LastMidnight(now).Add(24 * time.Hour)
-		if received := time.UnixMilli(c.ReceivedAt); received.Before(jobs.LastMidnight(now)) {
-			next = now // became visible after the run that would have taken it
+		// The first midnight after the receipt; one that became visible only after that
+		// run waits for the next.
+		next := jobs.LastMidnight(time.UnixMilli(c.ReceivedAt)).Add(24 * time.Hour)
+		if !next.After(now) {
+			next = jobs.LastMidnight(now).Add(24 * time.Hour)
 		}
 		at := next.UnixMilli()
 		c.DecidedBy = &at

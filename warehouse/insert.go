@@ -133,6 +133,19 @@ func (db *DB) insert(ctx context.Context, table, token string, rows int, columns
 	return nil
 }
 
+// DeletionEpoch changes when rows of the raw tables were deleted or altered. Tokens
+// that stand for content must hold it: ClickHouse would take rows that are gone for
+// rows that it has.
+func (db *DB) DeletionEpoch(ctx context.Context) (string, error) {
+	var epoch string
+	err := db.Row(ctx, `select hex(MD5(toString((count(), max(create_time), max(mutation_id))))) from system.mutations
+		where database = currentDatabase() and table in ('client_events', 'conversions')`, nil, &epoch)
+	if err != nil {
+		return "", fmt.Errorf("look for deletions: %w", err)
+	}
+	return epoch, nil
+}
+
 // ErrBadRow says that an insert failed for what a row holds: it will fail again, and
 // without that row it may not.
 var ErrBadRow = errors.New("a row is refused")

@@ -40,8 +40,12 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
+		epoch, err := db.DeletionEpoch(ctx)
+		if err != nil {
+			return err
+		}
 		importer := &history.Importer{
-			Into: db, Catalog: catalog.NewStore(db, p.now),
+			Into: db, Epoch: epoch, Catalog: catalog.NewStore(db, p.now),
 			Reject: func(source string, number int64, text []byte, reason error) {
 				fmt.Fprintf(p.stderr, "%s line %d: %s\n", source, number, strings.ReplaceAll(reason.Error(), "\n", "; "))
 				_, _ = rejects.Write(append(text[:len(text):len(text)], '\n')) // its error comes with Flush

@@ -393,7 +393,7 @@ func TestImport(t *testing.T) {
 	}
 	for _, want := range []string{
 		`standard input line 1: type "nope" is none of`, "line 2: not readable", "line 3: visitorId is empty; variationId is missing; occurredAt is 1790000300, which is not Unix milliseconds from 2000 to 2100",
-		`line 4: conflict: the name "application-accepted" belongs to event e1`, "line 5: not readable", "line 6: not readable",
+		`line 4: conflict: the name "application-accepted" belongs to event e1`, "line 5: not readable", `line 6: occurredAt is "1790000300000", which is not`,
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("nothing says %q:\n%s", want, stderr)
@@ -403,16 +403,40 @@ func TestImport(t *testing.T) {
 	if err != nil || len(strings.Split(strings.TrimSpace(string(written)), "\n")) != len(bad) {
 		t.Errorf("rejects: %s (%v)", written, err)
 	}
+	// The order of event lines does not matter, nor does loading them again.
+	names := []string{
+		`{"type":"event","customerId":"c9","eventId":"e1","apiName":"a","from":1790000000000,"to":null}`,
+		`{"type":"event","customerId":"c9","eventId":"e1","apiName":"a","from":1790000000000,"to":1790000000100}`,
+		`{"type":"event","customerId":"c9","eventId":"e2","apiName":"a","from":1790000000100,"to":null}`,
+	}
+	for _, order := range []string{"0 1 2", "0 1 2", "2 0 1", "0 2 1"} {
+		var lines []string
+		for _, i := range strings.Fields(order) {
+			lines = append(lines, names[i[0]-'0'])
+		}
+		if stdout, stderr, code := tieback(t, dir, strings.Join(lines, "\n"), "import", "-"); code != 0 {
+			t.Errorf("event lines in the order %s: exit %d\n%s%s", order, code, stdout, stderr)
+		}
+	}
+	// What was deleted can be loaded again.
+	again := `{"type":"activity","customerId":"c8","visitorId":"v1","occurredAt":1790000320000}`
+	tieback(t, dir, again, "import", "-")
+	must(t, dir, "sql", "delete from client_events where customer_id = 'c8'")
+	tieback(t, dir, again, "import", "-")
+	if got := must(t, dir, "sql", "select count() from client_events where customer_id = 'c8'", "--format", "TSV"); got != "1" {
+		t.Errorf("%s rows after deleting and loading again", got)
+	}
+	must(t, dir, "sql", "delete from client_events where customer_id = 'c8'")
 	must(t, dir, "run", "--cutoff", "2026-09-22T00:00:00Z")
 	for query, want := range map[string]string{
-		"select count() from conversion_outcomes":                 "1", // the second line is the first, written otherwise
-		"select sum(events) from sessions":                        "3",
-		"select variation_id from attributions":                   "b",
-		"select name from variations order by position":           "Base\nNew",
-		"select count() from accounts":                            "1",
-		"select api_name, valid_to is null from event_names":      "application-accepted\t1",
-		"select event_id, is_primary from goals":                  "e1\t1",
-		"select state, days, rows, cutoff from runs order by all": "done\t1\t4\t2026-09-22 00:00:00.000",
+		"select count() from conversion_outcomes":                         "1", // the second line is the first, written otherwise
+		"select sum(events) from sessions":                                "3",
+		"select variation_id from attributions":                           "b",
+		"select name from variations order by position":                   "Base\nNew",
+		"select count() from accounts":                                    "3",
+		"select api_name, valid_to is null from event_names order by all": "a\t0\na\t1\napplication-accepted\t1",
+		"select event_id, is_primary from goals":                          "e1\t1",
+		"select state, days, rows, cutoff from runs order by all":         "done\t1\t4\t2026-09-22 00:00:00.000",
 	} {
 		if got := must(t, dir, "sql", query, "--format", "TSV"); got != want {
 			t.Errorf("%s: %q, expected %q", query, got, want)

@@ -23,20 +23,20 @@ func (b *batch) reset() {
 
 // insert names each batch by its rows, so that the same file imported again is not
 // inserted again. A help only: rows with one ingest_id count once anyway (R5).
-func (b *batch) insert(ctx context.Context, into ingest.Inserter) error {
-	token := contentToken(b.clientEvents, func(e *warehouse.ClientEvent) uuid.UUID { return e.IngestID })
+func (b *batch) insert(ctx context.Context, into ingest.Inserter, epoch string) error {
+	token := contentToken(epoch, b.clientEvents, func(e *warehouse.ClientEvent) uuid.UUID { return e.IngestID })
 	if err := into.InsertClientEvents(ctx, token, b.clientEvents); err != nil {
 		return err
 	}
-	token = contentToken(b.conversions, func(c *warehouse.Conversion) uuid.UUID { return c.IngestID })
+	token = contentToken(epoch, b.conversions, func(c *warehouse.Conversion) uuid.UUID { return c.IngestID })
 	return into.InsertConversions(ctx, token, b.conversions)
 }
 
-func contentToken[R any](rows []R, id func(*R) uuid.UUID) string {
+func contentToken[R any](epoch string, rows []R, id func(*R) uuid.UUID) string {
 	hash := sha256.New()
 	for i := range rows {
 		rowID := id(&rows[i])
 		hash.Write(rowID[:])
 	}
-	return "import-" + hex.EncodeToString(hash.Sum(nil))
+	return "import-" + epoch + "-" + hex.EncodeToString(hash.Sum(nil))
 }

@@ -69,10 +69,10 @@ func TestBadLinesAreToldAndStopNothing(t *testing.T) {
 	for line, reason := range map[string]string{
 		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":946684799999}`:                                 "2000 to 2100",
 		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":4133980800000}`:                                "2000 to 2100",
-		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000.5}`:                              "not readable",
+		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000.5}`:                              "2000 to 2100",
 		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000,"receivedAt":1}`:                 "receivedAt is 1",
 		`{"type":"activity","customerId":"c","visitorId":"` + strings.Repeat("x", 257) + `","occurredAt":1790000000000}`: "257 bytes",
-		`{"type":"activity","customerId":5,"visitorId":"v","occurredAt":1790000000000}`:                                  "not readable",
+		`{"type":"activity","customerId":5,"visitorId":"v","occurredAt":1790000000000}`:                                  "customerId is no string",
 		`{` + conversion + `,"actionTimestamp":1790000000000,"value":-0.00001}`:                                          "negative",
 		`{` + conversion + `,"actionTimestamp":1790000000000,"value":1e400}`:                                             "below 10^14",
 		`{` + conversion + `,"actionTimestamp":1790000000000,"value":"1"}`:                                               "no number",
@@ -85,6 +85,16 @@ func TestBadLinesAreToldAndStopNothing(t *testing.T) {
 		if len(bad) != 1 || !strings.HasPrefix(bad[0], "2: ") || !strings.Contains(bad[0], reason) || len(m.clientEvents) != 2 {
 			t.Errorf("%.80s: %.200v, %d loaded", line, bad, len(m.clientEvents))
 		}
+	}
+}
+
+func TestFieldsOfOtherTypesDoNotMatter(t *testing.T) {
+	m, bad := read(t, "\uFEFF"+strings.Join([]string{
+		`{"type":"view","customerId":"c","visitorId":"v","optimizationId":"o","variationId":"b","occurredAt":1790000000000,"from":"google","name":5,"actionTimestamp":"x"}`,
+		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000,"goals":"x","eventId":7}`,
+	}, "\r\n"))
+	if len(bad) > 0 || len(m.clientEvents) != 2 {
+		t.Errorf("%v, %d loaded", bad, len(m.clientEvents))
 	}
 }
 

@@ -25,6 +25,7 @@ type Summary struct {
 type Importer struct {
 	Into    ingest.Inserter
 	Catalog *catalog.Store
+	Epoch   string                                                       // changes when rows were deleted, so that they can be loaded again
 	Reject  func(source string, number int64, text []byte, reason error) // told of each bad line
 	Tell    func(Summary)                                                // told after each batch, may be nil
 
@@ -63,9 +64,12 @@ func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error 
 	for number := int64(1); ; number++ {
 		text, err := reader.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			im.reject(source, number, text, fmt.Errorf("longer than %d bytes", maxLineBytes))
-			err = skipLine(reader)
+			text, err = restOfLine(reader, text)
+			im.reject(source, number, bytes.TrimRight(text, "\r\n"), fmt.Errorf("longer than %d bytes", maxLineBytes))
 			text = nil
+		}
+		if number == 1 {
+			text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("read line %d of %s: %w", number, source, err)
@@ -84,10 +88,14 @@ func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error 
 	}
 }
 
-func skipLine(reader *bufio.Reader) error {
+// restOfLine reads a long line to its end, for the file of rejects.
+func restOfLine(reader *bufio.Reader, start []byte) (line []byte, err error) {
+	line = bytes.Clone(start)
 	for {
-		if _, err := reader.ReadSlice('\n'); !errors.Is(err, bufio.ErrBufferFull) {
-			return err
+		more, err := reader.ReadSlice('\n')
+		line = append(line, more...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
 		}
 	}
 }
@@ -127,8 +135,8 @@ func (im *Importer) Finish(ctx context.Context) (Summary, error) {
 				return err
 			}
 		}
-		for _, l := range im.pending {
-			if err := apply(e, l.row); err != nil {
+		for i, err := range im.apply(e) {
+			if l := im.pending[i]; err != nil {
 				im.reject(l.source, l.number, l.text, err)
 				continue
 			}
@@ -139,16 +147,28 @@ func (im *Importer) Finish(ctx context.Context) (Summary, error) {
 	return im.summary, err
 }
 
-func apply(e *catalog.Edit, r row) error {
-	if r.eventName != nil {
-		return e.PutName(*r.eventName)
+// apply makes the changes of the pending lines and returns what is wrong with each.
+func (im *Importer) apply(e *catalog.Edit) []error {
+	errs := make([]error, len(im.pending))
+	var names []catalog.EventName
+	var lines []int // of names
+	for i, l := range im.pending {
+		if l.row.eventName != nil {
+			names, lines = append(names, *l.row.eventName), append(lines, i)
+			continue
+		}
+		o := l.row.optimization
+		errs[i] = e.ReplaceOptimization(o.head, o.variations, o.goals)
 	}
-	return e.ReplaceOptimization(r.optimization.head, r.optimization.variations, r.optimization.goals)
+	for k, err := range e.ImportNames(names) {
+		errs[lines[k]] = err
+	}
+	return errs
 }
 
 // Flush inserts what has been read and not been inserted yet.
 func (im *Importer) Flush(ctx context.Context) error {
-	if err := im.batch.insert(ctx, im.Into); err != nil {
+	if err := im.batch.insert(ctx, im.Into, im.Epoch); err != nil {
 		return err
 	}
 	im.batch.reset()

@@ -16,41 +16,42 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// line is any line of the format; its type decides which fields count.
+// line is any line of the format; its type decides which fields are looked at, so
+// what stands in the others does not matter.
 type line struct {
-	Type       string  `json:"type"`
-	CustomerID *string `json:"customerId"`
+	Type       jsontext.Value `json:"type"`
+	CustomerID jsontext.Value `json:"customerId"`
 
-	EventID *string         `json:"eventId"`
-	APIName *string         `json:"apiName"`
-	From    *int64          `json:"from"`
-	To      *int64          `json:"to"`
-	Goals   []goalLine      `json:"goals"`
-	Name    *string         `json:"name"`
-	Shown   []variationLine `json:"variations"`
+	EventID    jsontext.Value `json:"eventId"`
+	APIName    jsontext.Value `json:"apiName"`
+	From       jsontext.Value `json:"from"`
+	To         jsontext.Value `json:"to"`
+	Goals      jsontext.Value `json:"goals"`
+	Name       jsontext.Value `json:"name"`
+	Variations jsontext.Value `json:"variations"`
 
-	VisitorID      *string        `json:"visitorId"`
-	OptimizationID *string        `json:"optimizationId"`
-	VariationID    *string        `json:"variationId"`
-	UserDomain     *string        `json:"userDomain"`
-	UserID         *string        `json:"userId"`
-	ActionID       *string        `json:"actionId"`
-	ActionAt       *int64         `json:"actionTimestamp"`
-	OccurredAt     *int64         `json:"occurredAt"`
-	ReceivedAt     *int64         `json:"receivedAt"`
+	VisitorID      jsontext.Value `json:"visitorId"`
+	OptimizationID jsontext.Value `json:"optimizationId"`
+	VariationID    jsontext.Value `json:"variationId"`
+	UserDomain     jsontext.Value `json:"userDomain"`
+	UserID         jsontext.Value `json:"userId"`
+	ActionID       jsontext.Value `json:"actionId"`
+	ActionAt       jsontext.Value `json:"actionTimestamp"`
+	OccurredAt     jsontext.Value `json:"occurredAt"`
+	ReceivedAt     jsontext.Value `json:"receivedAt"`
 	Value          jsontext.Value `json:"value"`
 }
 
 type variationLine struct {
-	ID       *string  `json:"id"`
-	Name     *string  `json:"name"`
-	Baseline bool     `json:"baseline"`
-	Weight   *float64 `json:"weight"`
+	ID       jsontext.Value `json:"id"`
+	Name     *string        `json:"name"`
+	Baseline bool           `json:"baseline"`
+	Weight   *float64       `json:"weight"`
 }
 
 type goalLine struct {
-	EventID *string `json:"eventId"`
-	Primary bool    `json:"primary"`
+	EventID jsontext.Value `json:"eventId"`
+	Primary bool           `json:"primary"`
 }
 
 // row is what a line holds: one of these is set.
@@ -75,19 +76,20 @@ func parseLine(text []byte) (row, error) {
 	}
 	c := &checker{}
 	var r row
-	switch l.Type {
+	if absent(l.Type) {
+		return row{}, errors.New("type is missing")
+	}
+	switch kind := unquoted(l.Type); kind {
 	case "view", "identify", "activity":
-		r.clientEvent = l.clientEvent(c)
+		r.clientEvent = l.clientEvent(c, kind)
 	case "conversion":
 		r.conversion = l.conversion(c)
 	case "event":
 		r.eventName = l.eventName(c)
 	case "optimization":
 		r.optimization = l.optimization(c)
-	case "":
-		c.fault("type is missing")
 	default:
-		c.fault("type %q is none of event, optimization, view, identify, activity, conversion", l.Type)
+		c.fault("type %s is none of event, optimization, view, identify, activity, conversion", l.Type)
 	}
 	return r, errors.Join(c.faults...)
 }
@@ -99,17 +101,32 @@ func (c *checker) fault(format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf(format, args...))
 }
 
-func (c *checker) id(field string, value *string) string {
-	switch {
-	case value == nil:
-		c.fault("%s is missing", field)
-		return ""
-	case *value == "":
-		c.fault("%s is empty", field)
-	case len(*value) > catalog.MaxIDBytes:
-		c.fault("%s has %d bytes, at most %d are allowed", field, len(*value), catalog.MaxIDBytes)
+// absent reports whether a field is not there, or null.
+func absent(raw jsontext.Value) bool { return len(raw) == 0 || raw.Kind() == 'n' }
+
+// unquoted returns what a JSON string means, empty for anything else.
+func unquoted(raw jsontext.Value) string {
+	var text string
+	if raw.Kind() == '"' {
+		_ = json.Unmarshal(raw, &text) // the line was valid, and so is its part
 	}
-	return *value
+	return text
+}
+
+func (c *checker) id(field string, raw jsontext.Value) string {
+	switch text := unquoted(raw); {
+	case absent(raw):
+		c.fault("%s is missing", field)
+	case raw.Kind() != '"':
+		c.fault("%s is no string", field)
+	case text == "":
+		c.fault("%s is empty", field)
+	case len(text) > catalog.MaxIDBytes:
+		c.fault("%s has %d bytes, at most %d are allowed", field, len(text), catalog.MaxIDBytes)
+	default:
+		return text
+	}
+	return ""
 }
 
 // The times that an import takes: the years 2000 to 2100.
@@ -118,27 +135,41 @@ var (
 	endMS   = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 )
 
-func (c *checker) time(field string, value *int64) int64 {
-	switch {
-	case value == nil:
+func (c *checker) time(field string, raw jsontext.Value) int64 {
+	if absent(raw) {
 		c.fault("%s is missing", field)
 		return 0
-	case *value < firstMS || *value >= endMS:
-		c.fault("%s is %d, which is not Unix milliseconds from 2000 to 2100", field, *value)
 	}
-	return *value
+	ms, whole := int64(0), false
+	if raw.Kind() == '0' {
+		ms, whole = ingest.WholeNumber(string(raw))
+	}
+	if !whole || ms < firstMS || ms >= endMS {
+		c.fault("%s is %.40s, which is not Unix milliseconds from 2000 to 2100", field, raw)
+	}
+	return ms
 }
 
-func (c *checker) timeOr(field string, value *int64, otherwise int64) int64 {
-	if value == nil {
+func (c *checker) timeOr(field string, raw jsontext.Value, otherwise int64) int64 {
+	if absent(raw) {
 		return otherwise
 	}
-	return c.time(field, value)
+	return c.time(field, raw)
 }
 
-func (l *line) clientEvent(c *checker) *warehouse.ClientEvent {
-	e := &warehouse.ClientEvent{CustomerID: c.id("customerId", l.CustomerID), VisitorID: c.id("visitorId", l.VisitorID), Type: l.Type}
-	switch l.Type {
+// list reads an optional array.
+func (c *checker) list(field string, raw jsontext.Value, dest any) {
+	if absent(raw) {
+		return
+	}
+	if err := json.Unmarshal(raw, dest); err != nil {
+		c.fault("%s is not readable: %w", field, err)
+	}
+}
+
+func (l *line) clientEvent(c *checker, kind string) *warehouse.ClientEvent {
+	e := &warehouse.ClientEvent{CustomerID: c.id("customerId", l.CustomerID), VisitorID: c.id("visitorId", l.VisitorID), Type: kind}
+	switch kind {
 	case "view":
 		e.OptimizationID, e.VariationID = c.id("optimizationId", l.OptimizationID), c.id("variationId", l.VariationID)
 	case "identify":
@@ -169,7 +200,7 @@ func (l *line) conversion(c *checker) *warehouse.Conversion {
 }
 
 func (l *line) value(c *checker) decimal.NullDecimal {
-	if len(l.Value) == 0 || l.Value.Kind() == 'n' {
+	if absent(l.Value) {
 		return decimal.NullDecimal{}
 	}
 	if l.Value.Kind() != '0' {
@@ -191,7 +222,7 @@ func (l *line) eventName(c *checker) *catalog.EventName {
 		CustomerID: c.id("customerId", l.CustomerID), EventID: c.id("eventId", l.EventID), APIName: c.id("apiName", l.APIName),
 		From: time.UnixMilli(c.time("from", l.From)).UTC(),
 	}
-	if l.To != nil {
+	if !absent(l.To) {
 		to := time.UnixMilli(c.time("to", l.To)).UTC()
 		n.To = &to
 	}
@@ -203,10 +234,14 @@ func (l *line) optimization(c *checker) *optimization {
 		CustomerID: c.id("customerId", l.CustomerID), OptimizationID: c.id("optimizationId", l.OptimizationID),
 	}}
 	o.head.Name = o.head.OptimizationID
-	if l.Name != nil {
-		o.head.Name = *l.Name
+	if !absent(l.Name) {
+		o.head.Name = c.id("name", l.Name)
 	}
-	for _, shown := range l.Shown {
+	var variations []variationLine
+	var goals []goalLine
+	c.list("variations", l.Variations, &variations)
+	c.list("goals", l.Goals, &goals)
+	for _, shown := range variations {
 		v := catalog.Variation{VariationID: c.id("a variation's id", shown.ID), IsBaseline: shown.Baseline, Weight: 1}
 		v.Name = v.VariationID
 		if shown.Name != nil {
@@ -217,7 +252,7 @@ func (l *line) optimization(c *checker) *optimization {
 		}
 		o.variations = append(o.variations, v)
 	}
-	for _, goal := range l.Goals {
+	for _, goal := range goals {
 		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: goal.Primary})
 	}
 	return o
