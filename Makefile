@@ -4,7 +4,7 @@ ENGINE := .engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so
 GO     := CGO_ENABLED=0 go
 
 # The race detector needs a C compiler; without one the tests run without it.
-RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 go test -race' || echo 'CGO_ENABLED=0 go test')
+RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint engine build stories bench-ingest torture clean
