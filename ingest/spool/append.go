@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -40,8 +41,18 @@ func (s *Spool) Append(ctx context.Context, records ...[]byte) error {
 
 // segment is the file that is being appended to.
 type segment struct {
-	file *os.File
+	file segmentFile
 	end  Position
+}
+
+// segmentFile is what a segment needs of *os.File; tests put in one that fails.
+type segmentFile interface {
+	io.WriteCloser
+	Sync() error
+}
+
+func createSegment(path string) (segmentFile, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 // commitGroups writes what callers hand in: all that wait at the same time share
@@ -175,7 +186,7 @@ func (s *Spool) nextSegment(open *segment) (*segment, error) {
 		open.file.Close() // every frame in it was fsynced
 		number++
 	}
-	file, err := os.OpenFile(s.segmentPath(number), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := s.create(s.segmentPath(number))
 	if err != nil {
 		if os.IsExist(err) {
 			s.advance(Position{Segment: number + 1}) // left by an attempt that failed below

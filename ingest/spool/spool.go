@@ -43,6 +43,8 @@ type Spool struct {
 	opts Options
 	lock *os.File
 
+	create func(path string) (segmentFile, error)
+
 	requests chan *appendRequest
 	hurry    chan struct{}
 	stopped  chan struct{} // closed by Close: no more appends
@@ -82,8 +84,8 @@ func Open(dir string, opts Options) (*Spool, error) {
 		return nil, fmt.Errorf("create the spool: %w", err)
 	}
 	s := &Spool{
-		room: room{dir: dir, least: opts.MinFreeBytes},
-		dir:  dir, opts: opts, requests: make(chan *appendRequest), hurry: make(chan struct{}, 1), grown: make(chan struct{}),
+		create: createSegment, room: room{dir: dir, least: opts.MinFreeBytes},
+		dir: dir, opts: opts, requests: make(chan *appendRequest), hurry: make(chan struct{}, 1), grown: make(chan struct{}),
 		stopped: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := s.recover(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -292,6 +293,45 @@ func TestDiskThatRefusesIsToldAndRecoversByItself(t *testing.T) {
 	}
 	put(t, s, "b")
 	if got := rest(t, s); got != "a b" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// failingFile gives EIO at its second fsync.
+type failingFile struct {
+	segmentFile
+	syncs int
+}
+
+func (f *failingFile) Sync() error {
+	f.syncs++
+	if f.syncs == 2 {
+		return syscall.EIO
+	}
+	return f.segmentFile.Sync()
+}
+
+// TestFailedFsyncPoisonsItsSegment: what an fsync that failed has written is unknown,
+// and a second one on the same file would report success.
+func TestFailedFsyncPoisonsItsSegment(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	var files []*failingFile
+	s.create = func(path string) (segmentFile, error) {
+		file, err := createSegment(path)
+		f := &failingFile{segmentFile: file}
+		files = append(files, f)
+		return f, err
+	}
+	put(t, s, "a")
+	if err := s.Append(t.Context(), []byte("unknown")); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("Append with a failing fsync gives %v", err)
+	}
+	put(t, s, "b")
+	if len(files) != 2 || files[0].syncs != 2 {
+		t.Errorf("%d segments, %d fsyncs of the first", len(files), files[0].syncs)
+	}
+	if got := rest(t, s); got != "a unknown b" && got != "a b" {
 		t.Errorf("read %q", got)
 	}
 }
