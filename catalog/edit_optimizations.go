@@ -1,0 +1,164 @@
+package catalog
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// PutOptimization adds an optimization or replaces its name and variations. The
+// first variation is the baseline unless one says that it is.
+func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
+	if err := checkID("the optimization's id", o.OptimizationID); err != nil {
+		return err
+	}
+	if err := checkID("the optimization's name", o.Name); err != nil {
+		return err
+	}
+	if len(variations) == 0 {
+		return fmt.Errorf("%w: optimization %s needs at least one variation", ErrInvalid, o.OptimizationID)
+	}
+	variations, err := completeVariations(o, variations)
+	if err != nil {
+		return err
+	}
+	if err := e.PutAccount(o.CustomerID, nil); err != nil {
+		return err
+	}
+	if e.Optimizations[o.CustomerID] == nil {
+		e.Optimizations[o.CustomerID] = map[string]Optimization{}
+	}
+	e.Optimizations[o.CustomerID][o.OptimizationID] = o
+	e.optimizations = append(e.optimizations, o)
+
+	before := e.Variations[o.CustomerID][o.OptimizationID]
+	after := make(map[string]Variation, len(variations))
+	for _, v := range variations {
+		after[v.VariationID] = v
+	}
+	for id, v := range before {
+		if _, kept := after[id]; !kept && !v.IsDeleted {
+			v.IsDeleted = true
+			after[id] = v
+		}
+	}
+	if e.Variations[o.CustomerID] == nil {
+		e.Variations[o.CustomerID] = map[string]map[string]Variation{}
+	}
+	e.Variations[o.CustomerID][o.OptimizationID] = after
+	e.variations = slices.AppendSeq(e.variations, maps.Values(after))
+	e.note(o.CustomerID, "optimization %s put, %d variations", o.OptimizationID, len(variations))
+	return nil
+}
+
+func completeVariations(o Optimization, variations []Variation) ([]Variation, error) {
+	variations = slices.Clone(variations)
+	seen := map[string]bool{}
+	baselines := 0
+	for i := range variations {
+		v := &variations[i]
+		v.CustomerID, v.OptimizationID, v.Position = o.CustomerID, o.OptimizationID, uint32(i)
+		if err := checkID("a variation's id", v.VariationID); err != nil {
+			return nil, err
+		}
+		if seen[v.VariationID] {
+			return nil, fmt.Errorf("%w: variation %q is given twice", ErrInvalid, v.VariationID)
+		}
+		seen[v.VariationID] = true
+		if v.Weight < 0 {
+			return nil, fmt.Errorf("the weight of variation %q is negative", v.VariationID)
+		}
+		if v.IsBaseline {
+			baselines++
+		}
+	}
+	switch baselines {
+	case 0:
+		variations[0].IsBaseline = true
+	case 1:
+	default:
+		return nil, fmt.Errorf("optimization %s has %d baselines, one is allowed", o.OptimizationID, baselines)
+	}
+	return variations, nil
+}
+
+// AddGoal attaches an event to an optimization, both of which must exist. A primary
+// goal takes the place of the one before.
+func (e *Edit) AddGoal(g Goal) error {
+	if _, ok := e.Optimizations[g.CustomerID][g.OptimizationID]; !ok {
+		return fmt.Errorf("%w: account %s has no optimization %s; `tieback optimization list %s` shows them", ErrNotFound, g.CustomerID, g.OptimizationID, g.CustomerID)
+	}
+	if _, ok := known(e.Names[g.CustomerID], g.EventID); !ok {
+		return fmt.Errorf("%w: account %s has no event %s; `tieback event list %s` shows their ids", ErrNotFound, g.CustomerID, g.EventID, g.CustomerID)
+	}
+	if g.IsPrimary {
+		for _, other := range e.GoalsOf(g.CustomerID, g.OptimizationID) {
+			if other.IsPrimary && other.EventID != g.EventID {
+				other.IsPrimary = false
+				e.putGoal(other)
+			}
+		}
+	}
+	e.putGoal(g)
+	return nil
+}
+
+// RemoveGoal detaches an event from an optimization.
+func (e *Edit) RemoveGoal(customerID, optimizationID, eventID string) error {
+	goal, ok := e.Goals[customerID][optimizationID][eventID]
+	if !ok || goal.IsDeleted {
+		return fmt.Errorf("%w: event %s is no goal of optimization %s of account %s", ErrNotFound, eventID, optimizationID, customerID)
+	}
+	goal.IsDeleted = true
+	e.putGoal(goal)
+	return nil
+}
+
+func (e *Edit) putGoal(g Goal) {
+	if e.Goals[g.CustomerID] == nil {
+		e.Goals[g.CustomerID] = map[string]map[string]Goal{}
+	}
+	if e.Goals[g.CustomerID][g.OptimizationID] == nil {
+		e.Goals[g.CustomerID][g.OptimizationID] = map[string]Goal{}
+	}
+	e.Goals[g.CustomerID][g.OptimizationID][g.EventID] = g
+	e.goals = append(e.goals, g)
+	e.note(g.CustomerID, "goal %s of optimization %s put, primary %t, removed %t", g.EventID, g.OptimizationID, g.IsPrimary, g.IsDeleted)
+}
+
+// ReplaceOptimization sets an optimization with its variations and goals, and keeps
+// nothing of what it was before. Unlike AddGoal it takes events that are not known
+// (yet): the lines of an import come in any order.
+func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals []Goal) error {
+	primaries := 0
+	wanted := map[string]bool{}
+	for _, g := range goals {
+		if err := checkID("a goal's eventId", g.EventID); err != nil {
+			return err
+		}
+		if wanted[g.EventID] {
+			return fmt.Errorf("goal %q is given twice", g.EventID)
+		}
+		wanted[g.EventID] = true
+		if g.IsPrimary {
+			primaries++
+		}
+	}
+	if primaries > 1 {
+		return fmt.Errorf("optimization %s has %d primary goals, one is allowed", o.OptimizationID, primaries)
+	}
+	if err := e.PutOptimization(o, variations); err != nil {
+		return err
+	}
+	for _, g := range e.GoalsOf(o.CustomerID, o.OptimizationID) {
+		if !wanted[g.EventID] {
+			g.IsDeleted = true
+			e.putGoal(g)
+		}
+	}
+	for _, g := range goals {
+		g.CustomerID, g.OptimizationID = o.CustomerID, o.OptimizationID
+		e.putGoal(g)
+	}
+	return nil
+}
