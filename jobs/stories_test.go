@@ -68,8 +68,9 @@ func readStory(t *testing.T, file string) *toldStory {
 	}
 	given, then, found := strings.Cut(string(text), "\nthen\n")
 	if !found {
-		given = strings.TrimRight(string(text), "\n")
+		given = string(text)
 	}
+	given = strings.TrimRight(given, "\n")
 	s := &toldStory{name: strings.TrimSuffix(filepath.Base(file), ".txt"), file: file, given: given, then: then, cutoff: date(30, 0)}
 	_, lines, found := strings.Cut(given, "\ngiven\n")
 	if !found {
