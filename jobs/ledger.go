@@ -84,7 +84,7 @@ func (l ledger) closeKilled(ctx context.Context, now time.Time) error {
 		killed[i].Revision++
 		killed[i].FinishedAt = &now
 		killed[i].State = StateFailed
-		killed[i].Error = "killed before it ended; the run after it repaired what it left"
+		killed[i].Error = "killed before it ended; what it had published stays, the next run repairs the rest"
 	}
 	return l.write(ctx, killed...)
 }

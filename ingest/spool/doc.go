@@ -3,13 +3,14 @@
 // Records are appended to segment files, NNNNNNNNNNNNNNNN.seg. Those that arrive
 // together are written as one frame and made durable by one fsync (group commit);
 // Append returns after it. A frame is the unit of commit: it counts whole or not at
-// all, so a torn tail is cut at the last whole frame.
+// all, and a tail that a crash tore is read up to the last whole frame.
 //
 //	frame   = magic u32, length of the payload u32, CRC-32C of the payload u32, payload
 //	payload = for each record its length as uvarint, then its bytes
 //
-// One reader follows from the cursor on. Commit makes the cursor durable first and
-// deletes the segments behind it after, so a crash between the two repeats nothing
-// and loses nothing. A frame that cannot be read is put aside in quarantine/ and the
+// One reader follows from the cursor on. Begin makes the bounds of a batch durable
+// before it is sent, so that it comes again as it was after a crash. Commit makes the
+// cursor durable first and deletes the segments behind it after, so a crash between
+// the two repeats nothing and loses nothing. A frame that cannot be read is put aside in quarantine/ and the
 // next good one is searched for.
 package spool
