@@ -1,16 +1,19 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/rand"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
-
-	"github.com/tieback/tieback/warehouse"
+	"github.com/google/uuid"
 )
 
 // Limits of POST /events (spec 3.1).
@@ -18,19 +21,6 @@ const (
 	maxBatchEvents   = 1000
 	maxInflatedBytes = 10 << 20
 )
-
-// batchAnswer is the answer to POST /events.
-type batchAnswer struct {
-	Accepted int          `json:"accepted"`
-	Rejected int          `json:"rejected"`
-	Results  []itemResult `json:"results"`
-}
-
-type itemResult struct {
-	Index  int       `json:"index"`
-	Status string    `json:"status"` // accepted or rejected
-	Error  *apiError `json:"error,omitempty"`
-}
 
 // postEvents accepts many conversions, each by itself. Those that are accepted are
 // made durable together.
@@ -44,99 +34,126 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	if apiErr != nil {
 		return apiErr
 	}
-	items, apiErr := readBatch(raw)
+	batch, apiErr := s.checkBatch(raw, tokenAccount, receivedAt)
 	if apiErr != nil {
 		return apiErr
 	}
-	answer, records := s.checkBatch(items, tokenAccount, receivedAt)
 	validateOnly, apiErr := validateOnly(c)
 	if apiErr != nil {
 		return apiErr
 	}
-	if len(records) > 0 && !validateOnly {
-		if err := s.append(c.Context(), records...); err != nil {
+	for _, code := range batch.rejected {
+		s.metrics.rejected.WithLabelValues(code).Inc()
+	}
+	if len(batch.records) > 0 && !validateOnly {
+		if err := s.append(c.Context(), batch.records...); err != nil {
 			return s.notDurable(err)
 		}
-		s.metrics.accepted.WithLabelValues("conversion").Add(float64(len(records)))
+		s.metrics.accepted.WithLabelValues("conversion").Add(float64(len(batch.records)))
 	}
-	return c.JSON(answer)
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Send(batch.answer())
 }
 
-// item is an event of a batch as it was read, or why it can't be.
-type item struct {
-	body eventBody
-	err  *apiError
+// batch checks conversions one after the other, and gathers the records of those
+// that are accepted and the result of each.
+type batch struct {
+	tokenAccount string
+	receivedAt   time.Time
+	limits       Limits
+	random       *bufio.Reader // for ingest_ids, read for many at once
+
+	records  [][]byte
+	buf      []byte   // all records, one behind the other
+	rejected []string // the code of each that was rejected
+	results  []byte   // JSON, each result with a comma behind it
 }
 
-func (s *Server) checkBatch(items []item, tokenAccount string, receivedAt time.Time) (answer batchAnswer, records [][]byte) {
-	answer.Results = make([]itemResult, len(items))
-	records = make([][]byte, 0, len(items))
-	buf := make([]byte, 0, 128*len(items)) // all records, one behind the other
-	for i := range items {
-		row, apiErr := items[i].check(tokenAccount, receivedAt, s.cfg.Limits)
-		if apiErr != nil {
-			s.metrics.rejected.WithLabelValues(apiErr.Code).Inc()
-			answer.Rejected++
-			answer.Results[i] = itemResult{Index: i, Status: "rejected", Error: apiErr}
-			continue
-		}
-		answer.Accepted++
-		answer.Results[i] = itemResult{Index: i, Status: "accepted"}
-		start := len(buf)
-		buf = EncodeConversion(buf, row)
-		records = append(records, buf[start:])
+// checkBatch checks the events of a body: the elements of an array, or else its
+// lines. A clean array takes one pass; where anything in it is not as it should be,
+// its items are taken apart first.
+func (s *Server) checkBatch(raw []byte, tokenAccount string, receivedAt time.Time) (*batch, *apiError) {
+	b := &batch{tokenAccount: tokenAccount, receivedAt: receivedAt, limits: s.cfg.Limits, random: bufio.NewReader(rand.Reader)}
+	b.buf = make([]byte, 0, len(raw))
+	likely := min(maxBatchEvents, len(raw)/100)
+	b.records, b.results = make([][]byte, 0, likely), make([]byte, 0, 40*likely)
+	if b.addArray(raw) {
+		return b, nil
 	}
-	return answer, records
-}
-
-func (it *item) check(tokenAccount string, receivedAt time.Time, limits Limits) (*warehouse.Conversion, *apiError) {
-	if it.err != nil {
-		return nil, it.err
-	}
-	return it.body.conversion("", tokenAccount, receivedAt, limits)
-}
-
-// readBatch reads the events of a body: the elements of an array, or else its lines.
-func readBatch(raw []byte) ([]item, *apiError) {
-	if items, ok := readCleanArray(raw); ok {
-		return items, nil
-	}
-	texts, apiErr := splitBatch(raw)
+	b.records, b.rejected, b.results = b.records[:0], nil, b.results[:0]
+	items, apiErr := splitBatch(raw)
 	if apiErr != nil {
 		return nil, apiErr
 	}
-	items := make([]item, len(texts))
-	for i, text := range texts {
-		items[i].body, items[i].err = decodeEvent(text)
+	for _, item := range items {
+		if body, apiErr := decodeEvent(item); apiErr != nil {
+			b.reject(apiErr)
+		} else {
+			b.add(&body)
+		}
 	}
-	return items, nil
+	return b, nil
 }
 
-// readCleanArray reads an array of objects in one pass; false when anything in it is
-// not as it should be, for readBatch to find out what.
-func readCleanArray(raw []byte) (items []item, ok bool) {
-	decoder := jsontext.NewDecoder(bytes.NewReader(raw))
+// addArray adds the objects of an array; false when it is not one in strict JSON.
+func (b *batch) addArray(raw []byte) bool {
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	if decoder.PeekKind() != '[' {
-		return nil, false
+		return false
 	}
 	if _, err := decoder.ReadToken(); err != nil {
-		return nil, false
+		return false
 	}
-	for decoder.PeekKind() == '{' && len(items) <= maxBatchEvents {
-		var it item
-		if it.body.read(decoder, raw) != nil {
-			return nil, false
+	text := string(raw)
+	for decoder.PeekKind() == '{' {
+		var body eventBody
+		if body.read(decoder, text) != nil || b.count() == maxBatchEvents {
+			return false
 		}
-		items = append(items, it)
+		b.add(&body)
 	}
-	if len(items) > maxBatchEvents || decoder.PeekKind() != ']' {
-		return nil, false
+	if decoder.PeekKind() != ']' {
+		return false
 	}
 	if _, err := decoder.ReadToken(); err != nil {
-		return nil, false
+		return false
 	}
 	_, err := decoder.ReadToken()
-	return items, errors.Is(err, io.EOF)
+	return errors.Is(err, io.EOF)
+}
+
+func (b *batch) count() int { return len(b.records) + len(b.rejected) }
+
+// add checks one conversion.
+func (b *batch) add(body *eventBody) {
+	row, apiErr := body.conversion("", b.tokenAccount, b.receivedAt, b.limits)
+	if apiErr != nil {
+		b.reject(apiErr)
+		return
+	}
+	row.IngestID = uuid.Must(uuid.NewV7FromReader(b.random))
+	b.results = strconv.AppendInt(append(b.results, `{"index":`...), int64(b.count()), 10)
+	b.results = append(b.results, `,"status":"accepted"},`...)
+	start := len(b.buf)
+	b.buf = EncodeConversion(b.buf, &row)
+	b.records = append(b.records, b.buf[start:])
+}
+
+func (b *batch) reject(reason *apiError) {
+	text, err := stdjson.Marshal(reason)
+	if err != nil { // what was received is JSON and all else is text
+		panic(fmt.Sprintf("encode %v: %v", reason, err))
+	}
+	b.results = strconv.AppendInt(append(b.results, `{"index":`...), int64(b.count()), 10)
+	b.results = append(b.results, `,"status":"rejected","error":`...)
+	b.results = append(append(b.results, text...), "},"...)
+	b.rejected = append(b.rejected, reason.Code)
+}
+
+// answer is the JSON of the whole batch's result.
+func (b *batch) answer() []byte {
+	return fmt.Appendf(nil, `{"accepted":%d,"rejected":%d,"results":[%s]}`,
+		len(b.records), len(b.rejected), bytes.TrimSuffix(b.results, []byte(",")))
 }
 
 // splitBatch cuts a body into its items: the elements of an array, or else the lines

@@ -54,13 +54,13 @@ func decodeCollect(raw []byte) (collected, *apiError) {
 		return collected{}, err
 	}
 	var f faults
-	c := collected{customerID: f.id("customerId", body.CustomerID), visitorID: f.id("visitorId", body.VisitorID)}
-	c.sentAtMS, _ = f.integer("sentAt", body.SentAt)
+	c := collected{customerID: f.id("customerId", jsonText(body.CustomerID)), visitorID: f.id("visitorId", jsonText(body.VisitorID))}
+	c.sentAtMS, _ = f.integer("sentAt", jsonText(body.SentAt))
 	switch {
-	case absent(body.Events):
-		f.add("events", "missing", nil, "events is required")
+	case jsonText(body.Events).absent():
+		f.add("events", "missing", "", "events is required")
 	case body.Events.Kind() != '[' || json.Unmarshal(body.Events, &c.events) != nil:
-		f.add("events", "wrong_type", nil, "events must be an array")
+		f.add("events", "wrong_type", "", "events must be an array")
 	}
 	if len(f.list) > 0 {
 		err := errInvalidEvent(f.list)
@@ -94,18 +94,18 @@ func (c *collected) row(raw jsontext.Value, receivedAt time.Time) *warehouse.Cli
 		return nil
 	}
 	var f faults
-	row := &warehouse.ClientEvent{CustomerID: c.customerID, VisitorID: c.visitorID, Type: f.id("type", body.Type), ReceivedAtMS: receivedAt.UnixMilli()}
+	row := &warehouse.ClientEvent{CustomerID: c.customerID, VisitorID: c.visitorID, Type: f.id("type", jsonText(body.Type)), ReceivedAtMS: receivedAt.UnixMilli()}
 	switch row.Type {
 	case "view":
-		row.OptimizationID, row.VariationID = f.id("optimizationId", body.OptimizationID), f.id("variationId", body.VariationID)
+		row.OptimizationID, row.VariationID = f.id("optimizationId", jsonText(body.OptimizationID)), f.id("variationId", jsonText(body.VariationID))
 	case "identify":
-		row.UserDomain, row.UserID = f.id("userDomain", body.UserDomain), f.id("userId", body.UserID)
+		row.UserDomain, row.UserID = f.id("userDomain", jsonText(body.UserDomain)), f.id("userId", jsonText(body.UserID))
 	case "activity":
 	default:
 		return nil
 	}
-	occurredAt, _ := f.integer("occurredAt", body.OccurredAt)
-	row.IngestID = c.ingestID(&f, body.ID)
+	occurredAt, _ := f.integer("occurredAt", jsonText(body.OccurredAt))
+	row.IngestID = c.ingestID(&f, jsonText(body.ID))
 	const sane = 1 << 53 // further apart the difference means nothing, and could overflow
 	if len(f.list) > 0 || occurredAt < -sane || occurredAt > sane || c.sentAtMS < -sane || c.sentAtMS > sane {
 		return nil
@@ -119,13 +119,13 @@ func (c *collected) row(raw jsontext.Value, receivedAt time.Time) *warehouse.Cli
 
 // ingestID is derived from the event's own id, if it has one, so that a retry of
 // the browser counts once (R5).
-func (c *collected) ingestID(f *faults, raw jsontext.Value) uuid.UUID {
-	if absent(raw) {
+func (c *collected) ingestID(f *faults, raw jsonText) uuid.UUID {
+	if raw.absent() {
 		return uuid.Must(uuid.NewV7())
 	}
 	id := f.id("id", raw)
 	if len(id) > maxEventIDBytes {
-		f.add("id", "too_long", nil, "id has %d bytes, at most %d are allowed", len(id), maxEventIDBytes)
+		f.add("id", "too_long", "", "id has %d bytes, at most %d are allowed", len(id), maxEventIDBytes)
 	}
 	return DerivedID("collect", c.customerID, c.visitorID, id)
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 
 	"github.com/tieback/tieback/warehouse"
 )
@@ -32,50 +31,42 @@ func (l Limits) withDefaults() Limits {
 // eventBody is a conversion as a backend sends it; fields that are not here are
 // ignored.
 type eventBody struct {
-	CustomerID      jsontext.Value `json:"customerId"`
-	APIName         jsontext.Value `json:"apiName"`
-	EventName       jsontext.Value `json:"eventName"` // another name for apiName
-	UserDomain      jsontext.Value `json:"userDomain"`
-	UserID          jsontext.Value `json:"userId"`
-	ActionID        jsontext.Value `json:"actionId"`
-	ActionTimestamp jsontext.Value `json:"actionTimestamp"`
-	Value           jsontext.Value `json:"value"`
+	customerID, apiName, userDomain, userID, actionID, actionTimestamp, value jsonText
+
+	eventName jsonText // another name for apiName
 }
 
 // field returns where the value of a key belongs; nil for one that is ignored.
-func (body *eventBody) field(key []byte) *jsontext.Value {
+func (body *eventBody) field(key []byte) *jsonText {
 	switch string(key) {
-	case `"customerId"`:
-		return &body.CustomerID
-	case `"apiName"`:
-		return &body.APIName
-	case `"eventName"`:
-		return &body.EventName
-	case `"userDomain"`:
-		return &body.UserDomain
-	case `"userId"`:
-		return &body.UserID
-	case `"actionId"`:
-		return &body.ActionID
-	case `"actionTimestamp"`:
-		return &body.ActionTimestamp
-	case `"value"`:
-		return &body.Value
+	case "customerId":
+		return &body.customerID
+	case "apiName":
+		return &body.apiName
+	case "eventName":
+		return &body.eventName
+	case "userDomain":
+		return &body.userDomain
+	case "userId":
+		return &body.userID
+	case "actionId":
+		return &body.actionID
+	case "actionTimestamp":
+		return &body.actionTimestamp
+	case "value":
+		return &body.value
 	default:
 		return nil
 	}
 }
 
-// errEscapedKey sends a body to the decoder that unescapes keys.
-var errEscapedKey = errors.New("a key has an escape")
+var errNoObject = errors.New("the body must be an object")
 
 // read takes the next value of decoder, which must be an object. The fields are
-// views into raw, what decoder reads from. It is decodeObject without reflection,
-// for bodies that nothing is wrong with; those it refuses are decoded again, for the
-// reason.
-func (body *eventBody) read(decoder *jsontext.Decoder, raw []byte) error {
+// views into text, which is what decoder reads.
+func (body *eventBody) read(decoder *jsontext.Decoder, text string) error {
 	if decoder.PeekKind() != '{' {
-		return errors.New("no object")
+		return errNoObject
 	}
 	if _, err := decoder.ReadToken(); err != nil {
 		return err
@@ -85,34 +76,53 @@ func (body *eventBody) read(decoder *jsontext.Decoder, raw []byte) error {
 		if err != nil {
 			return err
 		}
-		if bytes.IndexByte(key, '\\') >= 0 {
-			return errEscapedKey
+		name := key[1 : len(key)-1]
+		if bytes.IndexByte(name, '\\') >= 0 {
+			if name, err = jsontext.AppendUnquote(nil, key); err != nil {
+				return err
+			}
 		}
-		field := body.field(key)
+		field := body.field(name) // before the next read, which takes key's bytes
 		value, err := decoder.ReadValue()
 		if err != nil {
 			return err
 		}
 		if field != nil {
-			end := decoder.InputOffset()
-			*field = raw[end-int64(len(value)) : end]
+			end := int(decoder.InputOffset())
+			*field = jsonText(text[end-len(value) : end])
 		}
 	}
 	_, err := decoder.ReadToken()
 	return err
 }
 
-// decodeEvent reads a body that is one conversion.
+// readAll reads raw, which must be one object in strict JSON and nothing else.
+func (body *eventBody) readAll(raw []byte) error {
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	if err := body.read(decoder, string(raw)); err != nil {
+		return err
+	}
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return errNoObject
+	}
+	return nil
+}
+
+// decodeEvent reads a body that is one conversion: strict JSON first, JSON5 only when
+// that fails.
 func decodeEvent(raw []byte) (body eventBody, apiErr *apiError) {
-	decoder := jsontext.NewDecoder(bytes.NewReader(raw))
-	if body.read(decoder, raw) == nil {
-		if _, err := decoder.ReadToken(); errors.Is(err, io.EOF) {
-			return body, nil
-		}
+	if body.readAll(raw) == nil {
+		return body, nil
+	}
+	rewritten, apiErr := json5ToJSON(raw)
+	if apiErr != nil {
+		return eventBody{}, apiErr
 	}
 	body = eventBody{}
-	apiErr = decodeObject(raw, &body)
-	return body, apiErr
+	if body.readAll(rewritten) != nil {
+		return eventBody{}, errInvalidJSON(errNoObject.Error(), 0)
+	}
+	return body, nil
 }
 
 // acceptedEvent is the answer to an accepted conversion: canonical names, strict
@@ -135,73 +145,73 @@ func answerOf(c *warehouse.Conversion) acceptedEvent {
 }
 
 // conversion checks a body and returns the row, or every fault at once. pathAccount
-// is the account of the URL, or empty. tokenAccount is whose token came along.
-func (body *eventBody) conversion(pathAccount, tokenAccount string, receivedAt time.Time, limits Limits) (*warehouse.Conversion, *apiError) {
+// is the account of the URL, or empty. tokenAccount is whose token came along. The
+// row has no ingest_id yet.
+func (body *eventBody) conversion(pathAccount, tokenAccount string, receivedAt time.Time, limits Limits) (c warehouse.Conversion, apiErr *apiError) {
 	var f faults
 	account := body.account(&f, pathAccount)
 	if account != "" && account != tokenAccount {
-		return nil, errWrongAccount
+		return c, errWrongAccount
 	}
-	c := &warehouse.Conversion{
+	c = warehouse.Conversion{
 		CustomerID:   account,
 		APIName:      body.name(&f),
-		UserDomain:   f.id("userDomain", body.UserDomain),
-		UserID:       f.id("userId", body.UserID),
-		ActionID:     f.id("actionId", body.ActionID),
+		UserDomain:   f.id("userDomain", body.userDomain),
+		UserID:       f.id("userId", body.userID),
+		ActionID:     f.id("actionId", body.actionID),
 		ActionAtMS:   body.timestamp(&f, receivedAt, limits),
-		Value:        f.value("value", body.Value),
+		Value:        f.value("value", body.value),
 		ReceivedAtMS: receivedAt.UnixMilli(),
 	}
 	if len(f.list) > 0 {
-		return nil, errInvalidEvent(f.list)
+		return c, errInvalidEvent(f.list)
 	}
-	c.IngestID = uuid.Must(uuid.NewV7())
 	return c, nil
 }
 
 func (body *eventBody) account(f *faults, pathAccount string) string {
 	if pathAccount == "" {
-		return f.id("customerId", body.CustomerID)
+		return f.id("customerId", body.customerID)
 	}
-	if !absent(body.CustomerID) {
-		if account := f.id("customerId", body.CustomerID); account != "" && account != pathAccount {
-			f.add("customerId", "conflict", body.CustomerID, "customerId differs from the account in the path, %q", pathAccount)
+	if !body.customerID.absent() {
+		if account := f.id("customerId", body.customerID); account != "" && account != pathAccount {
+			f.add("customerId", "conflict", body.customerID, "customerId differs from the account in the path, %q", pathAccount)
 		}
 	}
 	if len(pathAccount) > maxIDBytes {
-		f.add("customerId", "too_long", nil, "customerId has %d bytes, at most %d are allowed", len(pathAccount), maxIDBytes)
+		f.add("customerId", "too_long", "", "customerId has %d bytes, at most %d are allowed", len(pathAccount), maxIDBytes)
 	}
 	return pathAccount
 }
 
 func (body *eventBody) name(f *faults) string {
 	switch {
-	case absent(body.EventName):
-		return f.id("apiName", body.APIName)
-	case absent(body.APIName):
-		return f.id("eventName", body.EventName)
+	case body.eventName.absent():
+		return f.id("apiName", body.apiName)
+	case body.apiName.absent():
+		return f.id("eventName", body.eventName)
 	}
-	name, alias := f.id("apiName", body.APIName), f.id("eventName", body.EventName)
+	name, alias := f.id("apiName", body.apiName), f.id("eventName", body.eventName)
 	if name != "" && alias != "" && name != alias {
-		f.add("apiName", "conflict", body.APIName, "apiName differs from eventName, %s; they mean the same", string(body.EventName))
+		f.add("apiName", "conflict", body.apiName, "apiName differs from eventName, %s; they mean the same", body.eventName)
 	}
 	return name
 }
 
 func (body *eventBody) timestamp(f *faults, receivedAt time.Time, limits Limits) int64 {
 	const field = "actionTimestamp"
-	at, ok := f.integer(field, body.ActionTimestamp)
+	at, ok := f.integer(field, body.actionTimestamp)
 	if !ok {
 		return 0
 	}
 	received := receivedAt.UnixMilli()
 	switch {
 	case at < secondsBelow:
-		f.add(field, "timestamp_in_seconds", body.ActionTimestamp, "actionTimestamp must be in milliseconds since 1970 in UTC; this looks like seconds")
+		f.add(field, "timestamp_in_seconds", body.actionTimestamp, "actionTimestamp must be in milliseconds since 1970 in UTC; this looks like seconds")
 	case at > received+limits.MaxFuture.Milliseconds():
-		f.add(field, "timestamp_in_future", body.ActionTimestamp, "actionTimestamp lies more than %s after the receipt at %d", limits.MaxFuture, received)
+		f.add(field, "timestamp_in_future", body.actionTimestamp, "actionTimestamp lies more than %s after the receipt at %d", limits.MaxFuture, received)
 	case at < received-limits.MaxAge.Milliseconds():
-		f.add(field, "timestamp_too_old", body.ActionTimestamp, "actionTimestamp lies more than %s before the receipt at %d", limits.MaxAge, received)
+		f.add(field, "timestamp_too_old", body.actionTimestamp, "actionTimestamp lies more than %s before the receipt at %d", limits.MaxAge, received)
 	}
 	return at
 }

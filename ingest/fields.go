@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	stdjson "encoding/json"
 	"fmt"
 	"math"
@@ -44,10 +43,22 @@ func decodeObject(body []byte, dest any) *apiError {
 	return nil
 }
 
+// jsonText is a JSON value as it was sent, empty where there is none.
+type jsonText string
+
+func (t jsonText) kind() jsontext.Kind {
+	if t == "" {
+		return 0
+	}
+	return jsontext.Value(t[:1]).Kind()
+}
+
+func (t jsonText) absent() bool { return t == "" || t[0] == 'n' }
+
 // faults gathers what is wrong with an event.
 type faults struct{ list []fault }
 
-func (f *faults) add(field, code string, raw jsontext.Value, format string, args ...any) {
+func (f *faults) add(field, code string, raw jsonText, format string, args ...any) {
 	item := fault{Field: field, Code: code, Message: fmt.Sprintf(format, args...)}
 	if len(raw) > 0 && len(raw) <= 2*maxIDBytes {
 		item.Received = stdjson.RawMessage(raw)
@@ -55,15 +66,13 @@ func (f *faults) add(field, code string, raw jsontext.Value, format string, args
 	f.list = append(f.list, item)
 }
 
-func absent(raw jsontext.Value) bool { return len(raw) == 0 || raw.Kind() == 'n' }
-
 // id reads a text of 1 to 256 bytes.
-func (f *faults) id(field string, raw jsontext.Value) string {
-	if absent(raw) {
-		f.add(field, "missing", nil, "%s is required", field)
+func (f *faults) id(field string, raw jsonText) string {
+	if raw.absent() {
+		f.add(field, "missing", "", "%s is required", field)
 		return ""
 	}
-	if raw.Kind() != '"' {
+	if raw.kind() != '"' {
 		f.add(field, "wrong_type", raw, "%s must be a string", field)
 		return ""
 	}
@@ -76,32 +85,33 @@ func (f *faults) id(field string, raw jsontext.Value) string {
 	case text == "":
 		f.add(field, "empty", raw, "%s must not be empty", field)
 	case len(text) > maxIDBytes:
-		f.add(field, "too_long", nil, "%s has %d bytes, at most %d are allowed", field, len(text), maxIDBytes)
+		f.add(field, "too_long", "", "%s has %d bytes, at most %d are allowed", field, len(text), maxIDBytes)
 	}
 	return text
 }
 
-// unquote returns what a JSON string means, a copy.
-func unquote(raw jsontext.Value) (text string, err error) {
-	if bytes.IndexByte(raw, '\\') < 0 {
+// unquote returns what a JSON string means: a view into it where nothing is escaped.
+func unquote(raw jsonText) (text string, err error) {
+	if strings.IndexByte(string(raw), '\\') < 0 {
 		return string(raw[1 : len(raw)-1]), nil
 	}
-	err = json.Unmarshal(raw, &text)
-	return text, err
+	unescaped, err := jsontext.AppendUnquote(nil, raw)
+	return string(unescaped), err
 }
 
 // integer reads a whole number, or a string of digits. Numbers beyond int64 are
 // returned as the nearest one.
-func (f *faults) integer(field string, raw jsontext.Value) (n int64, ok bool) {
-	if absent(raw) {
-		f.add(field, "missing", nil, "%s is required", field)
+func (f *faults) integer(field string, raw jsonText) (n int64, ok bool) {
+	if raw.absent() {
+		f.add(field, "missing", "", "%s is required", field)
 		return 0, false
 	}
 	text := string(raw)
-	switch raw.Kind() {
+	switch raw.kind() {
 	case '0':
 	case '"':
-		if err := json.Unmarshal(raw, &text); err != nil || !isDigits(text) {
+		var err error
+		if text, err = unquote(raw); err != nil || !isDigits(text) {
 			f.add(field, "wrong_type", raw, "%s must be a number of milliseconds, or a string of its digits", field)
 			return 0, false
 		}
@@ -158,11 +168,11 @@ func boundedDecimal(text string) (decimal.Decimal, bool) {
 }
 
 // value reads an optional amount of money, rounded to 4 places, half away from zero.
-func (f *faults) value(field string, raw jsontext.Value) decimal.NullDecimal {
-	if absent(raw) {
+func (f *faults) value(field string, raw jsonText) decimal.NullDecimal {
+	if raw.absent() {
 		return decimal.NullDecimal{}
 	}
-	if raw.Kind() != '0' {
+	if raw.kind() != '0' {
 		f.add(field, "wrong_type", raw, "%s must be a number", field)
 		return decimal.NullDecimal{}
 	}

@@ -54,19 +54,14 @@ func (e *edge) Append(_ context.Context, records ...[]byte) error {
 // stored returns what the spool was given and forgets it.
 func (e *edge) stored() (conversions []warehouse.Conversion, clientEvents []warehouse.ClientEvent) {
 	e.t.Helper()
+	var found rows
 	for _, record := range e.records {
-		c, v, err := decodeRecord(record)
-		if err != nil {
+		if err := found.add(string(record)); err != nil {
 			e.t.Fatal(err)
-		}
-		if c != nil {
-			conversions = append(conversions, *c)
-		} else {
-			clientEvents = append(clientEvents, *v)
 		}
 	}
 	e.records = nil
-	return conversions, clientEvents
+	return found.conversions, found.clientEvents
 }
 
 // fixedCatalog is a catalog that does not change.
@@ -433,7 +428,7 @@ func TestRecordsSurviveTheSpool(t *testing.T) {
 	}
 	for _, cut := range []int{0, 1, 10, 30, 60} {
 		record := EncodeConversion(nil, &conversions[0])
-		if _, _, err := decodeRecord(record[:min(cut, len(record)-1)]); err == nil {
+		if err := new(rows).add(string(record[:min(cut, len(record)-1)])); err == nil {
 			t.Errorf("a record cut at %d is read", cut)
 		}
 	}

@@ -65,34 +65,52 @@ func appendText(buf []byte, text string) []byte {
 	return append(buf, text...)
 }
 
-// decodeRecord returns what a record holds: one of the two is set.
-func decodeRecord(data []byte) (*warehouse.Conversion, *warehouse.ClientEvent, error) {
-	if len(data) == 0 {
-		return nil, nil, errRecord
+// rows are what records of the spool hold.
+type rows struct {
+	expected     int // how many of one kind there may be; it sizes the slices
+	conversions  []warehouse.Conversion
+	clientEvents []warehouse.ClientEvent
+}
+
+// add decodes a record. The texts of the row are views into it.
+func (rows *rows) add(record string) error {
+	if record == "" {
+		return errRecord
 	}
-	r := &recordReader{data: data[1:]}
-	switch data[0] {
+	r := recordReader{data: record[1:]}
+	switch record[0] {
 	case kindConversion:
-		c := &warehouse.Conversion{IngestID: r.id(), ReceivedAtMS: r.number(), ActionAtMS: r.number()}
+		c := warehouse.Conversion{IngestID: r.id(), ReceivedAtMS: r.number(), ActionAtMS: r.number()}
 		c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID = r.text(), r.text(), r.text(), r.text(), r.text()
 		if r.flag() {
 			coefficient, exponent := r.number(), r.number()
 			c.Value = decimal.NewNullDecimal(decimal.New(coefficient, int32(exponent)))
 		}
-		return c, nil, r.err
+		if r.err == nil {
+			if rows.conversions == nil {
+				rows.conversions = make([]warehouse.Conversion, 0, rows.expected)
+			}
+			rows.conversions = append(rows.conversions, c)
+		}
 	case kindClientEvent:
-		e := &warehouse.ClientEvent{IngestID: r.id(), ReceivedAtMS: r.number(), OccurredAtMS: r.number()}
+		e := warehouse.ClientEvent{IngestID: r.id(), ReceivedAtMS: r.number(), OccurredAtMS: r.number()}
 		e.CustomerID, e.VisitorID, e.Type, e.OptimizationID = r.text(), r.text(), r.text(), r.text()
 		e.VariationID, e.UserDomain, e.UserID = r.text(), r.text(), r.text()
-		return nil, e, r.err
+		if r.err == nil {
+			if rows.clientEvents == nil {
+				rows.clientEvents = make([]warehouse.ClientEvent, 0, rows.expected)
+			}
+			rows.clientEvents = append(rows.clientEvents, e)
+		}
 	default:
-		return nil, nil, fmt.Errorf("a record of unknown kind %d", data[0])
+		return fmt.Errorf("a record of unknown kind %d", record[0])
 	}
+	return r.err
 }
 
 // recordReader takes fields from the front of data; err is set once they run out.
 type recordReader struct {
-	data []byte
+	data string
 	err  error
 }
 
@@ -107,13 +125,22 @@ func (r *recordReader) id() (id uuid.UUID) {
 }
 
 func (r *recordReader) number() int64 {
-	n, size := binary.Varint(r.data)
-	if size <= 0 {
-		r.fail()
-		return 0
+	zigzag := r.unsigned()
+	return int64(zigzag>>1) ^ -int64(zigzag&1)
+}
+
+// unsigned is binary.Uvarint of a string.
+func (r *recordReader) unsigned() (n uint64) {
+	for i := 0; i < len(r.data) && i < binary.MaxVarintLen64; i++ {
+		b := r.data[i]
+		n |= uint64(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			r.data = r.data[i+1:]
+			return n
+		}
 	}
-	r.data = r.data[size:]
-	return n
+	r.fail()
+	return 0
 }
 
 func (r *recordReader) flag() bool {
@@ -127,14 +154,14 @@ func (r *recordReader) flag() bool {
 }
 
 func (r *recordReader) text() string {
-	n, size := binary.Uvarint(r.data)
-	if size <= 0 || n > uint64(len(r.data)-size) {
+	n := r.unsigned()
+	if n > uint64(len(r.data)) {
 		r.fail()
 		return ""
 	}
-	text := string(r.data[size : size+int(n)])
-	r.data = r.data[size+int(n):]
+	text := r.data[:n]
+	r.data = r.data[n:]
 	return text
 }
 
-func (r *recordReader) fail() { r.err, r.data = errRecord, nil }
+func (r *recordReader) fail() { r.err, r.data = errRecord, "" }

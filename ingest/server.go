@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -161,12 +162,13 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		return apiErr
 	}
 	if !validateOnly {
-		if err := s.append(c.Context(), EncodeConversion(nil, row)); err != nil {
+		row.IngestID = uuid.Must(uuid.NewV7())
+		if err := s.append(c.Context(), EncodeConversion(nil, &row)); err != nil {
 			return s.notDurable(err)
 		}
 		s.metrics.accepted.WithLabelValues("conversion").Inc()
 	}
-	return c.JSON(answerOf(row))
+	return c.JSON(answerOf(&row))
 }
 
 // pathParam returns a part of the path, unescaped; a copy, unlike what Fiber gives.

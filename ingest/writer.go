@@ -82,8 +82,7 @@ func (w *Writer) Run(ctx context.Context) {
 // decoded is a batch of the spool as rows.
 type decoded struct {
 	spool.Batch
-	conversions  []warehouse.Conversion
-	clientEvents []warehouse.ClientEvent
+	rows
 }
 
 // drain returns at the first error of the spool, or when ctx ends. While one batch
@@ -122,7 +121,7 @@ func (w *Writer) read(ctx context.Context, reader *spool.Reader, batches chan<- 
 			return err
 		}
 		d := decoded{Batch: batch}
-		if d.conversions, d.clientEvents, err = w.decode(batch); err != nil {
+		if d.rows, err = w.decode(batch); err != nil {
 			return err
 		}
 		select {
@@ -167,21 +166,16 @@ func (w *Writer) insertBatch(ctx context.Context, reader *spool.Reader, batch de
 }
 
 // decode reads the records of a batch. One that cannot be read is a dead letter.
-func (w *Writer) decode(batch spool.Batch) (conversions []warehouse.Conversion, clientEvents []warehouse.ClientEvent, err error) {
+func (w *Writer) decode(batch spool.Batch) (found rows, err error) {
+	found.expected = len(batch.Records)
 	for _, record := range batch.Records {
-		conversion, clientEvent, err := decodeRecord(record)
-		switch {
-		case err != nil:
-			if err := w.bury("record", record, err); err != nil {
-				return nil, nil, err
+		if reason := found.add(string(record)); reason != nil {
+			if err := w.bury("record", record, reason); err != nil {
+				return found, err
 			}
-		case conversion != nil:
-			conversions = append(conversions, *conversion)
-		default:
-			clientEvents = append(clientEvents, *clientEvent)
 		}
 	}
-	return conversions, clientEvents, nil
+	return found, nil
 }
 
 // insertRows inserts rows until they are in. Rows that ClickHouse refuses for what

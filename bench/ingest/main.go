@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -17,11 +18,12 @@ import (
 
 const (
 	rounds       = 5
-	roundSeconds = 3
+	roundSeconds = 4
 	memorySecond = 60
 )
 
 func main() {
+	debug.SetGCPercent(400) // as the service does
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
@@ -104,6 +106,10 @@ func bench(ctx context.Context, tieback string) error {
 	for round := range rounds {
 		for i, l := range loads {
 			fmt.Fprintf(os.Stderr, "\r\033[Kround %d of %d: %s, %d connections", round+1, rounds, l.name, l.connections)
+			// What was accepted before is not inserted at the cost of the next load.
+			if err := service.drained(ctx); err != nil {
+				return err
+			}
 			r, err := run(ctx, l.on, l.path, l.body, l.connections, 0, roundSeconds*time.Second)
 			if err != nil {
 				return err

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -59,7 +61,14 @@ func (s *serveCmd) check() (faults []error) {
 	return faults
 }
 
+// gcPercent lets the service's small heap grow a few times over between collections:
+// it lives off garbage, and some 50 MB more save a fifth of its processor time.
+const gcPercent = 400
+
 func (s *serveCmd) Run(ctx context.Context, p *program) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	srv := &service{program: p, settings: s}
 	if err := srv.start(ctx); err != nil {
 		return errors.Join(err, srv.close())

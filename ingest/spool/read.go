@@ -131,11 +131,12 @@ func (r *Reader) load(end Position) ([]byte, error) {
 	if n == headerBytes && binary.LittleEndian.Uint32(header) == frameMagic {
 		limit = min(limit, headerBytes+int64(binary.LittleEndian.Uint32(header[4:])))
 	}
-	data, err := io.ReadAll(io.NewSectionReader(r.file, r.at.Offset, limit))
-	if err != nil {
+	data := make([]byte, limit)
+	n, err = r.file.ReadAt(data, r.at.Offset)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the spool: %w", err)
 	}
-	return data, nil
+	return data[:n], nil
 }
 
 func (r *Reader) nextSegment() {
