@@ -214,8 +214,8 @@ func NewLive(ctx context.Context, store *Store) (*Live, error) {
 func (l *Live) Snapshot() *Snapshot { return l.snap.Load() }
 
 // Follow polls until ctx ends. An engine that does not answer leaves the catalog as
-// it was; failed is told of each such poll.
-func (l *Live) Follow(ctx context.Context, every time.Duration, failed func(error)) {
+// it was; read is told how each poll ended.
+func (l *Live) Follow(ctx context.Context, every time.Duration, read func(error)) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -223,8 +223,8 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, failed func(erro
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := l.refresh(ctx); err != nil && ctx.Err() == nil {
-				failed(err)
+			if err := l.refresh(ctx); ctx.Err() == nil {
+				read(err)
 			}
 		}
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	Spool    Spool
 	Limits   Limits
 	Rates    RateLimits
+	Patience time.Duration        // for a whole request to arrive, 30 s when 0
 	Explain  Explainer            // answers GET /conversions; not found when nil
 	Ready    func() error         // why the service is not ready; always ready when nil
 	Now      func() time.Time     // time.Now when nil
@@ -63,6 +64,9 @@ const (
 // NewServer returns a server that does not listen yet.
 func NewServer(cfg Config) *Server {
 	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Patience == 0 {
+		cfg.Patience = 30 * time.Second
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -79,7 +83,7 @@ func NewServer(cfg Config) *Server {
 	s.app = fiber.New(fiber.Config{
 		AppName: "tieback", DisableStartupMessage: true, ErrorHandler: s.handleError,
 		BodyLimit: readBytes, ReadBufferSize: 16 << 10, // bounds the headers
-		ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		ReadTimeout: cfg.Patience, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	})
 	s.app.Use(recover.New())
 	s.app.Post("/event", s.limitAddress, s.postEvent)

@@ -53,16 +53,23 @@ func NewWriter(from *spool.Spool, into Inserter, deadLetters *DeadLetters, serve
 			Name: "tieback_spool_bytes", Help: "Bytes of accepted events that wait to be inserted.",
 		}, func() float64 { bytes, _ := from.Backlog(); return float64(bytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tieback_spool_oldest_seconds", Help: "For how long the spool has not been empty; its oldest event is not older.",
+			Name: "tieback_spool_oldest_seconds", Help: "For how long the oldest accepted event has waited to be inserted.",
 		}, func() float64 { _, age := from.Backlog(); return age.Seconds() }),
 	)
 	return &Writer{spool: from, into: into, deadLetters: deadLetters, log: server.cfg.Log, metrics: server.metrics}
 }
 
-// Failing returns why the last insert failed, nil while all is well.
+// stalledAfter is how long an event may wait while no insert fails, before that is
+// called a problem.
+const stalledAfter = 30 * time.Second
+
+// Failing returns why events wait in the spool, nil while all is well.
 func (w *Writer) Failing() error {
 	if err := w.failing.Load(); err != nil {
 		return fmt.Errorf("events wait in the spool: %w", *err)
+	}
+	if _, oldest := w.spool.Backlog(); oldest > stalledAfter {
+		return fmt.Errorf("events wait in the spool, the oldest for %s: ClickHouse does not answer, or is slower than they arrive", oldest.Round(time.Second))
 	}
 	return nil
 }

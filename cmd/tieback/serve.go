@@ -95,6 +95,7 @@ type service struct {
 	listener  net.Listener
 	db        *warehouse.DB
 	live      *catalog.Live
+	stale     bool // the last read of the catalog failed
 	spool     *spool.Spool
 	writer    *ingest.Writer
 	server    *ingest.Server
@@ -148,7 +149,7 @@ func (s *service) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.background.Go(func() {
-		s.live.Follow(background, catalogInterval, func(err error) { s.log.Warn("read the catalog", "err", err) })
+		s.live.Follow(background, catalogInterval, s.catalogFailed)
 	})
 	s.background.Go(func() { s.writer.Run(background) })
 	runner := jobs.NewRunner(s.db, s.now, s.log)
@@ -192,6 +193,17 @@ func (s *service) explain(ctx context.Context, customerID, apiName, actionID str
 		return nil, false, err
 	}
 	return e, len(e.Copies) > 0, nil
+}
+
+// catalogFailed says once that the catalog can't be read.
+func (s *service) catalogFailed(err error) {
+	switch {
+	case err != nil && !s.stale:
+		s.log.Warn("the catalog cannot be read, what was read before still holds", "err", err)
+	case err == nil && s.stale:
+		s.log.Info("the catalog can be read again")
+	}
+	s.stale = err != nil
 }
 
 // ready is nil while events get where they should.

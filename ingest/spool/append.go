@@ -103,7 +103,7 @@ type pace struct {
 
 const (
 	crowd         = 4 // requests in a group, from which on the next one waits
-	fsyncInterval = time.Millisecond
+	fsyncInterval = 300 * time.Microsecond
 )
 
 func (p *pace) wait() {
@@ -173,6 +173,7 @@ func (s *Spool) commit(open *segment, frame []byte) (*segment, error) {
 func (s *Spool) advance(to Position) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ages = note(s.ages, s.written, time.Now())
 	s.written = to
 	s.changed()
 }

@@ -57,8 +57,9 @@ type Spool struct {
 	cursor  Position      // everything before it was committed by the reader
 	plan    Position      // end of the batch that a crash interrupted, else the cursor
 
-	// behindSince is when the cursor was last at the end, zero while it is.
-	behindSince time.Time
+	// ages tells when what waits was appended: what lies behind a mark's position is
+	// younger than the mark. The first is at or before the cursor.
+	ages []age
 
 	room room
 }
@@ -136,9 +137,19 @@ func (s *Spool) recover() error {
 	}
 	s.written = Position{Segment: next}
 	if s.cursor.Before(s.written) {
-		s.behindSince = time.Now()
+		s.ages = []age{{at: s.cursor, since: lastCommit(s.dir)}}
 	}
 	return nil
+}
+
+// lastCommit is when the cursor was written; what was appended before it and still
+// waits was in the batch under way.
+func lastCommit(dir string) time.Time {
+	info, err := os.Stat(filepath.Join(dir, cursorName))
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
 }
 
 func lockFile(path string) (*os.File, error) {
@@ -183,13 +194,13 @@ func (s *Spool) Pending() (cursor, end Position) {
 	return s.cursor, s.written
 }
 
-// Backlog returns how many bytes wait, and for how long the spool has not been empty:
-// an upper bound for the age of its oldest record.
-func (s *Spool) Backlog() (bytes int64, age time.Duration) {
+// Backlog returns how many bytes wait, and for how long the oldest of them, to about
+// a second.
+func (s *Spool) Backlog() (bytes int64, oldest time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.behindSince.IsZero() {
-		age = time.Since(s.behindSince)
+	if len(s.ages) > 0 && s.cursor.Before(s.written) {
+		oldest = max(0, time.Since(s.ages[0].since))
 	}
 	for segment := s.cursor.Segment; segment <= s.written.Segment; segment++ {
 		size := s.written.Offset
@@ -205,7 +216,7 @@ func (s *Spool) Backlog() (bytes int64, age time.Duration) {
 		}
 		bytes += max(size, 0)
 	}
-	return bytes, age
+	return bytes, oldest
 }
 
 // Close makes what is under way durable and closes the spool.
@@ -243,14 +254,45 @@ func (s *Spool) WaitDrained(ctx context.Context) error {
 
 // changed wakes up everyone who waits for written or cursor to move; s.mu is held.
 func (s *Spool) changed() {
-	switch {
-	case !s.cursor.Before(s.written):
-		s.behindSince = time.Time{}
-	case s.behindSince.IsZero():
-		s.behindSince = time.Now()
-	}
+	s.ages = forget(s.ages, s.cursor, s.written)
 	close(s.grown)
 	s.grown = make(chan struct{})
+}
+
+// age says that what lies behind a position was appended at a time or later.
+type age struct {
+	at    Position
+	since time.Time
+}
+
+const (
+	ageInterval = time.Second
+	maxAges     = 1000
+)
+
+// note adds a mark at the end, unless the last one is recent.
+func note(ages []age, end Position, now time.Time) []age {
+	if n := len(ages); n > 0 && now.Sub(ages[n-1].since) < ageInterval && now.After(ages[n-1].since) {
+		return ages
+	}
+	if len(ages) >= maxAges { // a long backlog: every other mark will do
+		for i := range len(ages) / 2 {
+			ages[i] = ages[2*i]
+		}
+		ages = ages[:len(ages)/2]
+	}
+	return append(ages, age{at: end, since: now})
+}
+
+// forget drops the marks that say nothing about what waits.
+func forget(ages []age, cursor, end Position) []age {
+	if !cursor.Before(end) {
+		return ages[:0]
+	}
+	for len(ages) > 1 && !cursor.Before(ages[1].at) {
+		ages = ages[1:]
+	}
+	return ages
 }
 
 const segmentSuffix = ".seg"

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -163,6 +164,33 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	put(t, s, "y")
 	if got := rest(t, s); got != "y" {
 		t.Errorf("read %q", got)
+	}
+}
+
+// TestBacklogTellsTheOldest appends at four moments, and commits as far as the second.
+func TestBacklogTellsTheOldest(t *testing.T) {
+	start := time.Now()
+	var ages []age
+	for i := range 4 {
+		ages = note(ages, Position{1, int64(100 * i)}, start.Add(time.Duration(i)*time.Minute))
+		ages = note(ages, Position{1, int64(100*i + 50)}, start.Add(time.Duration(i)*time.Minute+time.Millisecond))
+	}
+	for _, c := range []struct {
+		cursor int64
+		oldest time.Duration
+	}{{0, 0}, {50, 0}, {100, time.Minute}, {250, 2 * time.Minute}, {399, 3 * time.Minute}} {
+		if got := forget(slices.Clone(ages), Position{1, c.cursor}, Position{1, 400})[0].since.Sub(start); got != c.oldest {
+			t.Errorf("with the cursor at %d the oldest is from %s, expected %s", c.cursor, got, c.oldest)
+		}
+	}
+	if left := forget(ages, Position{1, 400}, Position{1, 400}); len(left) != 0 {
+		t.Errorf("drained, %v is left", left)
+	}
+	for i := range 10 * maxAges {
+		ages = note(ages, Position{2, int64(i)}, start.Add(time.Duration(i)*time.Hour))
+	}
+	if len(ages) > maxAges {
+		t.Errorf("%d marks", len(ages))
 	}
 }
 
