@@ -16,6 +16,14 @@ const (
 	StateDone    = "done"
 	StateFailed  = "failed"
 	StateCovered = "covered" // a midnight that a later run made up for (R8)
+	StateDryRun  = "dry-run" // computed and compared, not published
+)
+
+// Modes of a run.
+const (
+	ModeFull        = "full"        // all days, from all rows
+	ModeIncremental = "incremental" // what can have changed since the last run
+	ModeRange       = "range"       // the days asked for
 )
 
 // Record is a run as the ledger has it: a row of the table runs.
@@ -32,6 +40,32 @@ type Record struct {
 	Rows       uint64     `ch:"rows"`
 	Error      string     `ch:"error"`
 	Version    uint64     `ch:"version"`
+	Mode       string     `ch:"mode"`
+	ReadAt     *time.Time `ch:"read_at"`
+	Epoch      string     `ch:"epoch"`
+
+	steps []Step
+}
+
+// recordColumns are what a Record is selected by.
+const recordColumns = `run_id, revision, cutoff, started_at, finished_at, state, from_day, to_day, days, rows, error, version,
+	mode, read_at, epoch`
+
+// Step is a statement of a run: a row of run_steps.
+type Step struct {
+	RunID      string    `ch:"run_id"`
+	Step       string    `ch:"step"`
+	StartedAt  time.Time `ch:"started_at"`
+	DurationMS uint64    `ch:"duration_ms"`
+	Rows       uint64    `ch:"rows"`
+}
+
+// since is what runs before have made sure of: where the next one goes on.
+type since struct {
+	readAt  time.Time   // rows visible before, on ClickHouse's clock, were read
+	version uint64      // whose names were used
+	cutoffs []time.Time // that rows in the published tables may be at
+	known   bool        // otherwise all days must be computed
 }
 
 // ledger remembers what runs did.
@@ -44,38 +78,84 @@ func (l ledger) write(ctx context.Context, records ...Record) error {
 	return nil
 }
 
-// begin notes that a run has started, under a version that no run has had.
-func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, error) {
+// begin notes that a run has started, under a version that no run has had, and returns
+// where it goes on.
+func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, since, error) {
 	var last uint64
-	err := l.db.Row(ctx, "select greatest((select max(version) from run_log), (select max(version) from published_days))", nil, &last)
+	var readAt time.Time
+	err := l.db.Row(ctx, `select greatest((select max(version) from run_log), (select max(version) from published_days)), now64(3, 'UTC')`,
+		nil, &last, &readAt)
 	if err != nil {
-		return Record{}, fmt.Errorf("read the ledger: %w", err)
+		return Record{}, since{}, fmt.Errorf("read the ledger: %w", err)
+	}
+	epoch, err := l.db.DeletionEpoch(ctx)
+	if err != nil {
+		return Record{}, since{}, err
+	}
+	from, err := l.since(ctx, epoch)
+	if err != nil {
+		return Record{}, since{}, err
 	}
 	record := Record{
 		RunID: newRunID(), Revision: 1, Cutoff: req.Cutoff, StartedAt: now, State: StateRunning,
-		FromDay: req.From, ToDay: req.To, Version: last + 1,
+		FromDay: req.From, ToDay: req.To, Version: last + 1, Mode: ModeIncremental, ReadAt: &readAt, Epoch: epoch,
 	}
-	return record, l.write(ctx, record)
+	switch {
+	case req.From != nil:
+		record.Mode = ModeRange
+	case req.Full || !from.known:
+		record.Mode = ModeFull
+	}
+	return record, from, l.write(ctx, record)
+}
+
+// since looks for the last run over all days that ended well. Later ones that were
+// killed may have published before, at their cutoffs.
+func (l ledger) since(ctx context.Context, epoch string) (since, error) {
+	var runs []Record
+	err := l.db.Select(ctx, &runs, `select `+recordColumns+` from run_log final
+		where from_day is null and version > 0 and read_at is not null
+			and (state = 'done' or version in (select version from published_days))
+			and version >= (select max(version) from run_log final where from_day is null and state = 'done' and read_at is not null)
+		order by version`, nil)
+	if err != nil {
+		return since{}, fmt.Errorf("read the ledger: %w", err)
+	}
+	if len(runs) == 0 || runs[0].State != StateDone {
+		return since{}, nil
+	}
+	s := since{readAt: runs[0].ReadAt.UTC(), version: runs[0].Version, known: runs[0].Epoch == epoch}
+	for _, run := range runs {
+		s.cutoffs = append(s.cutoffs, run.Cutoff.UTC())
+	}
+	return s, nil
 }
 
 func newRunID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // end notes how a run ended, with the midnights that it covered, in one insert.
-func (l ledger) end(ctx context.Context, record Record, now time.Time, runErr error, covered []Record) error {
+func (l ledger) end(ctx context.Context, record *Record, dryRun bool, now time.Time, runErr error, covered []Record) error {
 	record.Revision++
 	record.FinishedAt = &now
-	record.State = StateDone
-	if runErr != nil {
+	switch {
+	case runErr != nil:
 		record.State, record.Error = StateFailed, runErr.Error()
+	case dryRun:
+		record.State = StateDryRun
+	default:
+		record.State = StateDone
 	}
-	return l.write(ctx, append(covered, record)...)
+	if err := warehouse.InsertStructs(ctx, l.db, "run_steps", record.steps); err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	return l.write(ctx, append(covered, *record)...)
 }
 
 // closeKilled marks runs that never ended as failed. Whoever holds the run lock
 // knows that they are dead.
 func (l ledger) closeKilled(ctx context.Context, now time.Time) error {
 	var killed []Record
-	err := l.db.Select(ctx, &killed, `select run_id, revision, cutoff, started_at, finished_at, state, from_day, to_day, days, rows, error, version
+	err := l.db.Select(ctx, &killed, `select `+recordColumns+`
 		from run_log final where state = 'running'`, nil)
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
@@ -131,7 +211,7 @@ func (l ledger) covered(ctx context.Context, after, before, now time.Time) ([]Re
 // Recent returns the last runs, the newest first.
 func Recent(ctx context.Context, db *warehouse.DB, limit int) ([]Record, error) {
 	var records []Record
-	err := db.Select(ctx, &records, `select run_id, revision, cutoff, started_at, finished_at, state, from_day, to_day, days, rows, error, version
+	err := db.Select(ctx, &records, `select `+recordColumns+`
 		from run_log final order by run_id desc limit {limit:UInt32}`, warehouse.Params{"limit": limit})
 	return records, err
 }

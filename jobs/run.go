@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -20,12 +19,15 @@ type Runner struct {
 
 	// Progress is told of each step as it begins, when set.
 	Progress func(step string, done, of int)
+
+	overlap   time.Duration
+	sliceRows uint64
 }
 
 // NewRunner returns a runner; now is the clock for the ledger's times and for what
 // is the future, never for what a run computes.
 func NewRunner(db *warehouse.DB, now func() time.Time, log *slog.Logger) *Runner {
-	return &Runner{db: db, now: now, log: log}
+	return &Runner{db: db, now: now, log: log, overlap: visibilityOverlap, sliceRows: sliceRows}
 }
 
 // Request says what to compute.
@@ -37,6 +39,10 @@ type Request struct {
 	// From and To are the first and the last day to compute, both inclusive, UTC. Nil
 	// for all days.
 	From, To *time.Time
+	// Full computes all days from all rows, not only what can have changed.
+	Full bool
+	// DryRun computes and compares, and publishes nothing.
+	DryRun bool
 }
 
 // Errors about the request itself, for which the caller is to blame.
@@ -72,19 +78,19 @@ func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 	if req, err = r.complete(req, before, any); err != nil {
 		return Record{}, err
 	}
-	record, err := l.begin(ctx, req, r.clock())
+	record, since, err := l.begin(ctx, req, r.clock())
 	if err != nil {
 		return Record{}, err
 	}
-	runErr := r.compute(ctx, req, &record)
+	runErr := r.compute(ctx, req, since, &record)
 	var made []Record
-	if runErr == nil && req.From == nil && any {
+	if runErr == nil && req.From == nil && !req.DryRun && any {
 		made, runErr = l.covered(ctx, before, req.Cutoff, r.clock())
 	}
 	// How it ended is noted even when ctx is what ended it.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	return record, errors.Join(runErr, l.end(closing, record, r.clock(), runErr, made))
+	return record, errors.Join(runErr, l.end(closing, &record, req.DryRun, r.clock(), runErr, made))
 }
 
 func (r *Runner) clock() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
@@ -112,113 +118,123 @@ func (r *Runner) complete(req Request, published time.Time, any bool) (Request, 
 	return req, nil
 }
 
-// compute stages, checks and publishes.
-func (r *Runner) compute(ctx context.Context, req Request, record *Record) error {
-	if err := r.sweep(ctx); err != nil {
+// compute stages, checks and publishes what has changed since the runs before.
+func (r *Runner) compute(ctx context.Context, req Request, since since, record *Record) error {
+	err := r.computeOnce(ctx, req, since, record)
+	if errors.Is(err, errForgetLinks) {
+		r.log.Info("copies of an event tell different links: computing all days")
+		record.Mode = ModeFull
+		err = r.computeOnce(ctx, req, since, record)
+	}
+	return err
+}
+
+// errForgetLinks says that a link was remembered which turned out to be none.
+var errForgetLinks = errors.New("a remembered link must be forgotten")
+
+func (r *Runner) computeOnce(ctx context.Context, req Request, since since, record *Record) error {
+	if err := r.sweep(ctx, since); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
+	n := &night{Runner: r, req: req, record: record, full: record.Mode == ModeFull, params: r.params(req, since, record)}
+	anything, err := n.prepare(ctx)
+	if err != nil || !anything {
+		return err
+	}
+	if !n.full {
+		if err := n.doubledLinks(ctx); err != nil {
+			return err
+		}
+	}
+	if err := n.stage(ctx); err != nil {
+		return err
+	}
+	if err := n.check(ctx); err != nil {
+		return err
+	}
+	if err := n.steps(ctx, "80_run_days", "85_run_changes"); err != nil {
+		return err
+	}
+	if req.DryRun {
+		return nil
+	}
+	if err := n.publish(ctx); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	return n.remember(ctx)
+}
+
+func (r *Runner) params(req Request, since since, record *Record) warehouse.Params {
 	from, to := firstDay, lastDay
 	if req.From != nil {
 		from, to = *req.From, *req.To
 	}
-	params := warehouse.Params{
-		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version,
+	low, high := req.Cutoff, req.Cutoff
+	for _, cutoff := range since.cutoffs {
+		if cutoff.Before(low) {
+			low = cutoff
+		}
+		if cutoff.After(high) {
+			high = cutoff
+		}
+	}
+	return warehouse.Params{
+		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version, "run_id": record.RunID,
+		"full": flag(record.Mode == ModeFull), "forced": flag(req.From != nil),
 		"from_day": warehouse.Day(from), "to_day": warehouse.Day(to),
+		"low": warehouse.Time(low), "high": warehouse.Time(high),
+		"visible_since": warehouse.Time(since.readAt.Add(-r.overlap)), "names_before": since.version,
+		"copies_since":        warehouse.Time(time.UnixMilli(0).UTC()),
 		"session_gap_minutes": sessionGapMinutes, "session_cap_hours": sessionCapHours,
 		"view_lookback_days": viewLookbackDays,
 	}
-	for i, step := range steps() {
-		if err := r.step(ctx, step, params, i); err != nil {
-			return fmt.Errorf("step %s: %w", step.Name, err)
-		}
-	}
-	if err := r.check(ctx, params); err != nil {
-		return err
-	}
-	if err := r.publish(ctx, record, params); err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
-	return nil
-}
-
-func (r *Runner) step(ctx context.Context, step sql.Statement, params warehouse.Params, index int) error {
-	if r.Progress != nil {
-		r.Progress(step.Name, index, len(steps()))
-	}
-	started := time.Now()
-	if err := r.db.Exec(ctx, step.SQL, params.For(step.SQL)); err != nil {
-		return err
-	}
-	r.log.Debug("step done", "step", step.Name, "cutoff", params["cutoff"], "ms", time.Since(started).Milliseconds())
-	return nil
-}
-
-// check runs sql/checks. A row that they return is wrong, and nothing is published.
-func (r *Runner) check(ctx context.Context, params warehouse.Params) error {
-	const shown = 5
-	for _, check := range sql.Checks() {
-		columns, rows, err := r.db.Table(ctx, check.SQL, params.For(check.SQL))
-		if err != nil {
-			return fmt.Errorf("check %s: %w", check.Name, err)
-		}
-		if len(rows) == 0 {
-			continue
-		}
-		var lines []string
-		for _, row := range rows[:min(shown, len(rows))] {
-			lines = append(lines, strings.Join(row, " | "))
-		}
-		return fmt.Errorf("check %s found %d wrong rows, nothing was published; the first, %s:\n%s",
-			check.Name, len(rows), strings.Join(columns, " | "), strings.Join(lines, "\n"))
-	}
-	return nil
-}
-
-// publish names the version for the staged days, and counts them.
-func (r *Runner) publish(ctx context.Context, record *Record, params warehouse.Params) error {
-	params = params.With("run_id", record.RunID)
-	step := sql.Nightly("95_published_days")
-	if err := r.db.Exec(ctx, step.SQL, params.For(step.SQL)); err != nil {
-		return err
-	}
-	totals := sql.Report("run_totals").SQL
-	var days uint64
-	if err := r.db.Row(ctx, totals, params.For(totals), &days, &record.Rows); err != nil {
-		return fmt.Errorf("count: %w", err)
-	}
-	record.Days = uint32(days)
-	return nil
 }
 
 // sweep empties the working set and drops every version that readers don't see: those
 // of killed runs, and those that were replaced before this run.
-func (r *Runner) sweep(ctx context.Context) error {
+func (r *Runner) sweep(ctx context.Context, since since) error {
 	for _, table := range working {
 		if err := r.db.Exec(ctx, "truncate table "+table, nil); err != nil {
 			return err
 		}
 	}
 	for _, p := range published {
-		var partitions []struct {
-			ID string `ch:"partition_id"`
-		}
+		var partitions []partition
 		err := r.db.Select(ctx, &partitions, `select distinct _partition_id as partition_id from `+p.table+`
-			where (`+p.dayColumn+`, version) not in (select day, max(version) from published_days group by day)`, nil)
+			where (`+p.dayColumn+`, version) not in (select day, argMax(`+p.versionColumn+`, version) from published_days group by day)`, nil)
 		if err != nil {
 			return err
 		}
-		const atOnce = 100
-		for len(partitions) > 0 {
-			n := min(atOnce, len(partitions))
-			var drops []string
-			for _, partition := range partitions[:n] {
-				drops = append(drops, "drop partition id '"+partition.ID+"'")
-			}
-			if err := r.db.Exec(ctx, "alter table "+p.table+" "+strings.Join(drops, ", "), nil); err != nil {
-				return err
-			}
-			partitions = partitions[n:]
+		if err := r.drop(ctx, p.table, partitions); err != nil {
+			return err
 		}
+	}
+	var names []partition
+	err := r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version != {version:UInt64}",
+		warehouse.Params{"version": since.version})
+	if err != nil {
+		return err
+	}
+	return r.drop(ctx, "run_names", names)
+}
+
+type partition struct {
+	ID string `ch:"partition_id"`
+}
+
+// drop drops partitions, many in one statement.
+func (r *Runner) drop(ctx context.Context, table string, partitions []partition) error {
+	const atOnce = 100
+	for len(partitions) > 0 {
+		n := min(atOnce, len(partitions))
+		var drops []string
+		for _, p := range partitions[:n] {
+			drops = append(drops, "drop partition id '"+p.ID+"'")
+		}
+		if err := r.db.Exec(ctx, "alter table "+table+" "+strings.Join(drops, ", "), nil); err != nil {
+			return err
+		}
+		partitions = partitions[n:]
 	}
 	return nil
 }

@@ -214,8 +214,9 @@ func TestFailedCheckPublishesNothing(t *testing.T) {
 	// A row that no rule allows, put in once the sessions have been cut.
 	runner.Progress = func(step string, _, _ int) {
 		if step == "50_night_candidates" {
-			if err := db.Exec(t.Context(), `insert into night_sessions select customer_id, visitor_id, started_at + 1, last_event_at + 1, expires_at + 100000, 1, 1
-				from night_sessions`, nil); err != nil {
+			if err := db.Exec(t.Context(), `insert into sessions_versions (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views, version)
+				select customer_id, visitor_id, session_day, started_at + 1, last_event_at + 1, expires_at + 100000, 1, 1, version
+				from sessions_versions where version = (select max(version) from sessions_versions)`, nil); err != nil {
 				t.Error(err)
 			}
 		}
@@ -279,7 +280,7 @@ func TestScheduler(t *testing.T) {
 	ran := make(chan struct{}, 10)
 	runner := jobs.NewRunner(db, clock.Now, slog.New(slog.DiscardHandler))
 	runner.Progress = func(step string, _, _ int) {
-		if step == "90_conversion_outcomes" {
+		if step == "70_conversion_outcomes" {
 			ran <- struct{}{}
 		}
 	}
@@ -326,7 +327,14 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no steps found", err)
 	}
-	written := map[string]bool{"client_events": true, "conversions": true, "event_names": true, "published_days": true}
+	written := map[string]bool{}
+	for _, known := range []string{
+		"client_events", "conversions", "event_names", "published_days", "identities", // what a run finds
+		"sessions_versions", "exposures_versions", "attributions_versions", "conversion_outcomes_versions",
+		"night_doubles", // empty until its step, which a full run has before
+	} {
+		written[known] = true
+	}
 	header := regexp.MustCompile(`(?s)-- Purpose: .*-- Reads: +(.*?)\n-- Writes: +(\S+)\n-- Grain: .*-- Parameters: .*-- Notes: `)
 	clock := regexp.MustCompile(`\b(now|now64|today|yesterday)\(`)
 	for _, file := range files {
@@ -340,7 +348,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 			continue
 		}
 		for _, table := range regexp.MustCompile(`[a-z_]+`).FindAllString(string(m[1]), -1) {
-			if !written[table] {
+			if !written[table] && table != string(m[2]) {
 				t.Errorf("%s reads %s, which no earlier step wrote", file, table)
 			}
 			if !strings.Contains(string(text), "from "+table) && !strings.Contains(string(text), "join "+table) {

@@ -1,36 +1,41 @@
 package jobs
 
-import "github.com/tieback/tieback/sql"
+import "time"
 
 // working are the tables that hold one run's working set.
-var working = []string{"night_events", "night_conversions", "night_links", "night_sessions", "night_candidates"}
-
-// published are the tables that hold versions of days, with the column of the day.
-var published = []struct{ table, dayColumn string }{
-	{"sessions_versions", "session_day"},
-	{"exposures_versions", "day"},
-	{"attributions_versions", "conversion_day"},
-	{"conversion_outcomes_versions", "conversion_day"},
+var working = []string{
+	"night_days", "night_keys", "night_identities", "night_conversions", "night_links", "night_view_days",
+	"night_doubles", "night_stretches", "night_long_moments", "night_long_starts", "night_versions", "night_candidates",
 }
 
-// steps returns the statements of the night in their order.
-func steps() []sql.Statement {
-	return []sql.Statement{
-		sql.Nightly("10_night_events"),
-		sql.Nightly("20_night_conversions"),
-		sql.Nightly("30_night_links"),
-		sql.Nightly("40_night_sessions"),
-		sql.Nightly("50_night_candidates"),
-		sql.Nightly("60_sessions"),
-		sql.Nightly("70_exposures"),
-		sql.Nightly("80_attributions"),
-		sql.Nightly("90_conversion_outcomes"),
-	}
+// published are the tables that hold versions of days, with the column of the day and
+// the column of published_days that names the version.
+var published = []struct{ table, dayColumn, versionColumn string }{
+	{"sessions_versions", "session_day", "events_version"},
+	{"exposures_versions", "day", "events_version"},
+	{"attributions_versions", "conversion_day", "conversions_version"},
+	{"conversion_outcomes_versions", "conversion_day", "conversions_version"},
 }
+
+// stepCount is how many kinds of steps a run has, for the progress.
+const stepCount = 30
 
 // The numbers of the rules, as parameters of the steps (spec R1, R6).
 const (
 	sessionGapMinutes = 30
 	sessionCapHours   = 24
 	viewLookbackDays  = 7
+)
+
+const (
+	// visibilityOverlap is for how long before the last run a row may have been under
+	// way into ClickHouse, and by how much clocks may differ.
+	visibilityOverlap = 10 * time.Minute
+
+	// copiesReach is how far apart copies of one client event are received: a browser
+	// tries again for 7 days (spec 3.2), all other copies repeat received_at.
+	copiesReach = 8 * day
+
+	// sliceRows is how many client events are sessionized at once; it bounds the memory.
+	sliceRows = 20_000_000
 )

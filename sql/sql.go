@@ -24,8 +24,9 @@ func Migrations() fs.FS {
 
 // Statement is one file of SQL.
 type Statement struct {
-	Name string // of the file, without folder and ending, as 40_night_sessions
-	SQL  string
+	Name   string // of the file, without folder and ending, as 40_exposures
+	SQL    string
+	Target string // the table that it writes, by its header; empty for a query
 }
 
 // Nightly returns the step of the night in nightly/<name>.sql.
@@ -52,5 +53,11 @@ func read(folder, name string) Statement {
 	if err != nil {
 		panic(fmt.Sprintf("sql/%s/%s.sql is not compiled in: %v", folder, name, err)) // a name in Go without its file
 	}
-	return Statement{Name: name, SQL: string(text)}
+	statement := Statement{Name: name, SQL: string(text)}
+	for line := range strings.Lines(statement.SQL) {
+		if target, ok := strings.CutPrefix(line, "-- Writes:"); ok {
+			statement.Target = strings.TrimSpace(target)
+		}
+	}
+	return statement
 }

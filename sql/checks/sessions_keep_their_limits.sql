@@ -1,6 +1,7 @@
--- Purpose:    Sessions that overlap the next one, outlast the cap, or end before they start (R1).
--- Reads:      night_sessions
--- Parameters: session_cap_hours
+-- Purpose:    Sessions that overlap the next one of their visitor, outlast the cap, or end before they
+--             start (R1).
+-- Reads:      sessions_versions
+-- Parameters: version, session_cap_hours
 with followed as
 (
     select
@@ -14,7 +15,8 @@ with followed as
             partition by customer_id, visitor_id order by started_at
             rows between current row and unbounded following
         ) as next_started_at
-    from night_sessions
+    from sessions_versions
+    where version = {version:UInt64}
 )
 select customer_id, visitor_id, started_at, last_event_at, expires_at, next_started_at
 from followed

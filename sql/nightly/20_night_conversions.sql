@@ -1,10 +1,10 @@
 -- Purpose:    Take each conversion once, say which copy of a key counts (R5) and which event bore its
 --             name when it happened (R3).
--- Reads:      conversions, event_names
+-- Reads:      conversions, run_names, night_keys
 -- Writes:     night_conversions
--- Grain:      one row per ingest_id received before the cutoff, of the days asked for
--- Parameters: cutoff, from_day, to_day
--- Notes:      The days are cut last: a duplicate may name any day.
+-- Grain:      one row per ingest_id received before the cutoff, of the keys to decide
+-- Parameters: full, cutoff, version
+-- Notes:      None.
 insert into night_conversions
     (customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at,
      ingest_id, is_duplicate)
@@ -15,6 +15,11 @@ with
         select customer_id, api_name, action_id, user_domain, user_id, action_at, value, received_at, ingest_id
         from conversions
         where received_at < {cutoff:DateTime64(3, 'UTC')}
+            and
+            (
+                {full:UInt8} = 1
+                or (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
+            )
         order by received_at, action_at, customer_id, api_name, action_id, user_domain, user_id, value
         limit 1 by ingest_id
     ),
@@ -41,7 +46,8 @@ with
                 ifNull(valid_to, toDateTime64('2299-12-31 00:00:00', 3, 'UTC')),
                 event_id
             )) as intervals
-        from event_names
+        from run_names
+        where run_names.version = {version:UInt64}
         group by customer_id, api_name
     )
 select
@@ -63,4 +69,3 @@ from copies_numbered
 left join names
     on copies_numbered.customer_id = names.customer_id
     and copies_numbered.api_name = names.api_name
-where toDate(copies_numbered.action_at) between {from_day:Date} and {to_day:Date}

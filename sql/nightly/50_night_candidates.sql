@@ -1,36 +1,49 @@
 -- Purpose:    List the visitors that each conversion may be attributed to (R2) with the session that
 --             was open then, if one was.
--- Reads:      night_conversions, night_links, night_sessions
+-- Reads:      night_conversions, night_links, sessions_versions, night_versions
 -- Writes:     night_candidates
 -- Grain:      one row per (conversion that counts and has an event, visitor linked in time)
--- Parameters: none
--- Notes:      Sessions of a visitor never overlap, so the last one that started by then is the only
---             one that can be open.
+-- Parameters: session_cap_hours
+-- Notes:      Sessions of a visitor never overlap, so the last one that started by then is the only one that can be
+--             open. It started on that day or the day before.
 insert into night_candidates (ingest_id, customer_id, visitor_id, converted_at, session_started_at)
-with linked as
-(
-    select
-        night_conversions.ingest_id as ingest_id,
-        night_conversions.customer_id as customer_id,
-        night_links.visitor_id as visitor_id,
-        night_conversions.converted_at as converted_at
-    from night_conversions
-    inner join night_links
-        on night_conversions.customer_id = night_links.customer_id
-        and night_conversions.user_domain = night_links.user_domain
-        and night_conversions.user_id = night_links.user_id
-    where night_conversions.is_duplicate = 0
-        and night_conversions.event_id != ''
-        and night_links.linked_at <= night_conversions.received_at
-)
+with
+    linked as
+    (
+        select
+            night_conversions.ingest_id as ingest_id,
+            night_conversions.customer_id as customer_id,
+            night_links.visitor_id as visitor_id,
+            night_conversions.converted_at as converted_at
+        from night_conversions
+        inner join night_links
+            on night_conversions.customer_id = night_links.customer_id
+            and night_conversions.user_domain = night_links.user_domain
+            and night_conversions.user_id = night_links.user_id
+        where night_conversions.is_duplicate = 0
+            and night_conversions.event_id != ''
+            and night_links.linked_at <= night_conversions.received_at
+    ),
+    sessions_near as
+    (
+        select customer_id, visitor_id, started_at, expires_at
+        from sessions_versions
+        where (session_day, version) in (select day, events_version from night_versions)
+            and session_day in
+            (
+                select arrayJoin([toDate(converted_at), toDate(converted_at - toIntervalHour({session_cap_hours:UInt32}))])
+                from night_conversions
+            )
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_links)
+    )
 select
     linked.ingest_id,
     linked.customer_id,
     linked.visitor_id,
     linked.converted_at,
-    if(linked.converted_at < night_sessions.expires_at, night_sessions.started_at, null)
+    if(linked.converted_at < sessions_near.expires_at, sessions_near.started_at, null)
 from linked
-asof left join night_sessions
-    on linked.customer_id = night_sessions.customer_id
-    and linked.visitor_id = night_sessions.visitor_id
-    and linked.converted_at >= night_sessions.started_at
+asof left join sessions_near
+    on linked.customer_id = sessions_near.customer_id
+    and linked.visitor_id = sessions_near.visitor_id
+    and linked.converted_at >= sessions_near.started_at

@@ -1,8 +1,8 @@
 -- Purpose:    Attribute each conversion to the variation seen last, per optimization (R4).
--- Reads:      night_candidates, night_events, night_conversions
+-- Reads:      night_candidates, client_events, night_doubles, night_conversions
 -- Writes:     attributions_versions
 -- Grain:      one row per (conversion that counts, optimization)
--- Parameters: version
+-- Parameters: cutoff, version
 -- Notes:      Ties go to the later receipt, the smaller variation, the smaller visitor.
 insert into attributions_versions
     (customer_id, conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value,
@@ -32,9 +32,22 @@ with
             occurred_at as viewed_at,
             toDate(occurred_at) as view_day,
             received_at
-        from night_events
+        from client_events
+        where received_at < {cutoff:DateTime64(3, 'UTC')}
+            and type = 'view'
+            and (toDate(occurred_at), customer_id, visitor_id) in (select view_day, customer_id, visitor_id from candidate_days)
+            and ingest_id not in (select ingest_id from night_doubles)
+        union all
+        select
+            customer_id,
+            visitor_id,
+            optimization_id,
+            variation_id,
+            occurred_at,
+            toDate(occurred_at),
+            received_at
+        from night_doubles
         where type = 'view'
-            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
     ),
     winning_views as
     (

@@ -1,0 +1,315 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tieback/tieback/sql"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// night is one run under way.
+type night struct {
+	*Runner
+	req    Request
+	record *Record
+	params warehouse.Params
+	full   bool
+	done   int // steps, for the progress
+}
+
+// prepare finds what is to be computed anew, and reads it apart from the client
+// events: which visitor-days, which conversions, who they are, which copies count.
+// It reports false when nothing has changed.
+func (n *night) prepare(ctx context.Context) (anything bool, err error) {
+	if err := n.steps(ctx, "05_run_names"); err != nil {
+		return false, err
+	}
+	if n.full {
+		return true, n.steps(ctx, "23_night_doubles", "12_night_identities", "20_night_conversions", "21_night_links")
+	}
+	err = n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
+	if err != nil {
+		return false, err
+	}
+	var days, keys uint64
+	if err := n.db.Row(ctx, "select (select count() from night_days), (select count() from night_keys)", nil, &days, &keys); err != nil {
+		return false, err
+	}
+	if days+keys == 0 && n.req.From == nil {
+		return false, nil
+	}
+	for {
+		if err := n.draw(ctx); err != nil {
+			return false, err
+		}
+		// Copies elsewhere make more visitor-days part of it.
+		if added, err := n.step(ctx, "24_night_days_copies"); err != nil || added == 0 {
+			return true, err
+		}
+	}
+}
+
+// draw completes the visitor-days and the conversions by what depends on them.
+func (n *night) draw(ctx context.Context) error {
+	if err := n.repeat(ctx, "11_night_days_chains"); err != nil {
+		return err
+	}
+	if err := n.steps(ctx, "15_night_keys_views"); err != nil {
+		return err
+	}
+	if err := n.repeat(ctx, "17_night_keys_copies"); err != nil {
+		return err
+	}
+	if err := n.empty(ctx, "night_conversions", "night_links", "night_view_days", "night_doubles"); err != nil {
+		return err
+	}
+	if err := n.steps(ctx, "20_night_conversions", "21_night_links", "22_night_view_days"); err != nil {
+		return err
+	}
+	rows, since, err := n.rowsToRead(ctx)
+	if err != nil {
+		return err
+	}
+	if rows > 0 {
+		since = since.Add(-copiesReach)
+	}
+	n.params = n.params.With("copies_since", warehouse.Time(since))
+	return n.steps(ctx, "23_night_doubles")
+}
+
+// doubledLinks gives errForgetLinks where a copy that does not count told a link.
+func (n *night) doubledLinks(ctx context.Context) error {
+	query := sql.Report("doubled_links").SQL
+	var links uint64
+	if err := n.db.Row(ctx, query, n.params.For(query), &links); err != nil {
+		return fmt.Errorf("look for doubled links: %w", err)
+	}
+	if links > 0 && n.req.From == nil {
+		return errForgetLinks
+	}
+	return nil
+}
+
+// stage writes the rows of the days concerned under the run's version.
+func (n *night) stage(ctx context.Context) error {
+	slices, err := n.slices(ctx)
+	if err != nil {
+		return fmt.Errorf("cut slices: %w", err)
+	}
+	for _, slice := range slices {
+		if err := n.in(slice).steps(ctx, "30_night_stretches"); err != nil {
+			return err
+		}
+	}
+	if err := n.followLong(ctx); err != nil {
+		return err
+	}
+	if err := n.steps(ctx, "33_sessions"); err != nil {
+		return err
+	}
+	for _, slice := range slices {
+		if err := n.in(slice).steps(ctx, "40_exposures"); err != nil {
+			return err
+		}
+	}
+	return n.steps(ctx,
+		"45_night_versions", "46_sessions_kept", "47_exposures_kept",
+		"50_night_candidates", "60_attributions", "61_attributions_kept",
+		"70_conversion_outcomes", "71_conversion_outcomes_kept",
+	)
+}
+
+// followLong finds the sessions of stretches that reach the cap, if there are any.
+func (n *night) followLong(ctx context.Context) error {
+	var long uint64
+	query := "select count() from night_stretches where last_at >= first_at + toIntervalHour({session_cap_hours:UInt32})"
+	if err := n.db.Row(ctx, query, n.params.For(query), &long); err != nil || long == 0 {
+		return err
+	}
+	if err := n.in(slice{Last: true}).steps(ctx, "31_night_long_moments"); err != nil {
+		return err
+	}
+	for hop := uint32(0); ; hop++ {
+		n.params = n.params.With("hop", hop)
+		if added, err := n.step(ctx, "32_night_long_starts"); err != nil || added == 0 {
+			return err
+		}
+	}
+}
+
+// slice is a range of visitors, in the order of client_events.
+type slice struct {
+	FirstCustomer, FirstVisitor string
+	EndCustomer, EndVisitor     string // exclusive
+	Last                        bool   // there is no end
+}
+
+// slices cuts the visitors so that each slice has about sliceRows to read.
+func (n *night) slices(ctx context.Context) ([]slice, error) {
+	rows, _, err := n.rowsToRead(ctx)
+	if err != nil || rows <= n.sliceRows {
+		return []slice{{Last: true}}, err
+	}
+	var starts []struct {
+		CustomerID string `ch:"customer_id"`
+		VisitorID  string `ch:"visitor_id"`
+	}
+	query := sql.Report("slices").SQL
+	if err := n.db.Select(ctx, &starts, query, warehouse.Params{"slices": (rows + n.sliceRows - 1) / n.sliceRows}); err != nil {
+		return nil, err
+	}
+	slices := make([]slice, 1, len(starts)+1)
+	for i, start := range starts {
+		slices[i].EndCustomer, slices[i].EndVisitor = start.CustomerID, start.VisitorID
+		slices = append(slices, slice{FirstCustomer: start.CustomerID, FirstVisitor: start.VisitorID})
+	}
+	slices[len(slices)-1].Last = true
+	return slices, nil
+}
+
+// in returns the run with its steps confined to a slice of the visitors.
+func (n *night) in(s slice) *night {
+	confined := *n
+	confined.params = n.params.
+		With("slice_first_customer", s.FirstCustomer).With("slice_first_visitor", s.FirstVisitor).
+		With("slice_end_customer", s.EndCustomer).With("slice_end_visitor", s.EndVisitor).
+		With("slice_last", flag(s.Last))
+	return &confined
+}
+
+func flag(set bool) uint8 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// rowsToRead counts the client events that the run will read.
+func (n *night) rowsToRead(ctx context.Context) (rows uint64, firstReceived time.Time, err error) {
+	query := sql.Report("rows_to_read").SQL
+	if n.full {
+		query = "select count(), min(received_at) from client_events where received_at < {cutoff:DateTime64(3, 'UTC')}"
+	}
+	if err := n.db.Row(ctx, query, n.params.For(query), &rows, &firstReceived); err != nil {
+		return 0, time.Time{}, fmt.Errorf("count the rows to read: %w", err)
+	}
+	return rows, firstReceived.UTC(), nil
+}
+
+func (n *night) steps(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		if _, err := n.step(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repeat runs a step until it adds nothing.
+func (n *night) repeat(ctx context.Context, name string) error {
+	for {
+		if added, err := n.step(ctx, name); err != nil || added == 0 {
+			return err
+		}
+	}
+}
+
+// step runs one statement, and notes how long it took and how many rows it wrote.
+func (n *night) step(ctx context.Context, name string) (written uint64, err error) {
+	statement := sql.Nightly(name)
+	if n.Progress != nil {
+		n.Progress(name, min(n.done, stepCount), stepCount)
+	}
+	n.done++
+	before, err := n.count(ctx, statement.Target)
+	if err != nil {
+		return 0, fmt.Errorf("step %s: %w", name, err)
+	}
+	started := n.clock()
+	begun := time.Now()
+	if err := n.db.Exec(ctx, statement.SQL, n.params.For(statement.SQL)); err != nil {
+		return 0, fmt.Errorf("step %s: %w", name, err)
+	}
+	took := time.Since(begun)
+	after, err := n.count(ctx, statement.Target)
+	if err != nil {
+		return 0, fmt.Errorf("step %s: %w", name, err)
+	}
+	written = after - before
+	n.record.steps = append(n.record.steps, Step{
+		RunID: n.record.RunID, Step: name, StartedAt: started, DurationMS: uint64(took.Milliseconds()), Rows: written,
+	})
+	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
+	return written, nil
+}
+
+// count is answered from the table's metadata.
+func (n *night) count(ctx context.Context, table string) (rows uint64, err error) {
+	err = n.db.Row(ctx, "select count() from "+table, nil, &rows)
+	return rows, err
+}
+
+func (n *night) empty(ctx context.Context, tables ...string) error {
+	for _, table := range tables {
+		if err := n.db.Exec(ctx, "truncate table "+table, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check runs sql/checks. A row that they return is wrong, and nothing is published.
+func (n *night) check(ctx context.Context) error {
+	const shown = 5
+	for _, check := range sql.Checks() {
+		columns, rows, err := n.db.Table(ctx, check.SQL, n.params.For(check.SQL))
+		if err != nil {
+			return fmt.Errorf("check %s: %w", check.Name, err)
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		var lines []string
+		for _, row := range rows[:min(shown, len(rows))] {
+			lines = append(lines, strings.Join(row, " | "))
+		}
+		return fmt.Errorf("check %s found %d wrong rows, nothing was published; the first, %s:\n%s",
+			check.Name, len(rows), strings.Join(columns, " | "), strings.Join(lines, "\n"))
+	}
+	return nil
+}
+
+// publish names the version for the staged days, and counts them.
+func (n *night) publish(ctx context.Context) error {
+	if err := n.steps(ctx, "95_published_days"); err != nil {
+		return err
+	}
+	totals := sql.Report("run_totals").SQL
+	var days uint64
+	if err := n.db.Row(ctx, totals, n.params.For(totals), &days, &n.record.Rows); err != nil {
+		return fmt.Errorf("count: %w", err)
+	}
+	n.record.Days = uint32(days)
+	return nil
+}
+
+// remember keeps the links that were read for the next run. A range leaves that to the
+// next run over all days, which takes the same rows into account once more.
+func (n *night) remember(ctx context.Context) error {
+	switch {
+	case n.req.From != nil:
+		return nil
+	case !n.full:
+		return n.steps(ctx, "97_identities")
+	}
+	if err := n.empty(ctx, "identities_next"); err != nil {
+		return err
+	}
+	if err := n.steps(ctx, "98_identities_next"); err != nil {
+		return err
+	}
+	return n.db.Exec(ctx, "exchange tables identities and identities_next", nil)
+}

@@ -1,0 +1,38 @@
+-- Purpose:    List the visitor-days that client events have changed since the last run.
+-- Reads:      client_events
+-- Writes:     night_days
+-- Grain:      one row per visitor-day, neighbours included
+-- Parameters: full, forced, from_day, to_day, visible_since, low, high, session_gap_minutes
+-- Notes:      Changed are the rows that became visible since, and those received between the cutoffs. A row
+--             within a gap of midnight may join or part the sessions of two days, so it counts for both. A run
+--             over a range takes all visitor-days of the range. A full run needs no list.
+insert into night_days (customer_id, visitor_id, day, cause)
+with changed_days as
+(
+    select
+        customer_id,
+        visitor_id,
+        toDate(occurred_at) as changed_day,
+        min(occurred_at) as first_at,
+        max(occurred_at) as last_at,
+        max((inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})) as is_changed
+    from client_events
+    where {full:UInt8} = 0
+        and received_at < {high:DateTime64(3, 'UTC')}
+        and
+        (
+            (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})
+            or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+        )
+    group by customer_id, visitor_id, changed_day
+)
+select
+    customer_id,
+    visitor_id,
+    arrayJoin(arrayDistinct([
+        toDate(first_at - toIntervalMinute({session_gap_minutes:UInt32})),
+        changed_day,
+        toDate(last_at + toIntervalMinute({session_gap_minutes:UInt32}))
+    ])) as day,
+    if(is_changed, 'client_event', 'rerun')
+from changed_days

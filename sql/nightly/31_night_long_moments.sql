@@ -1,0 +1,77 @@
+-- Purpose:    Prepare the stretches that reach the cap: from each moment, the first one that a session starting
+--             there cannot hold (R1).
+-- Reads:      night_stretches, client_events, night_doubles, night_days
+-- Writes:     night_long_moments
+-- Grain:      one row per (stretch, moment)
+-- Parameters: full, cutoff, session_cap_hours, slice_first_customer, slice_first_visitor,
+--             slice_end_customer, slice_end_visitor, slice_last
+-- Notes:      The cap is greedy: where a session starts depends on where the one before it did. With the next one
+--             known from everywhere, following them is a look-up each.
+insert into night_long_moments (customer_id, visitor_id, stretch_at, stretch_end, at, events, views, next_at)
+with
+    long_stretches as
+    (
+        select customer_id, visitor_id, first_at, last_at
+        from night_stretches
+        where last_at >= first_at + toIntervalHour({session_cap_hours:UInt32})
+    ),
+    moments as
+    (
+        select customer_id, visitor_id, occurred_at, type = 'view' as is_view
+        from client_events
+        where received_at < {cutoff:DateTime64(3, 'UTC')}
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from long_stretches)
+            and
+            (
+                {full:UInt8} = 1
+                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+            )
+            and ingest_id not in (select ingest_id from night_doubles)
+            and (customer_id > {slice_first_customer:String}
+                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
+            and ({slice_last:UInt8} = 1
+                or customer_id < {slice_end_customer:String}
+                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
+        union all
+        select customer_id, visitor_id, occurred_at, type = 'view' as is_view
+        from night_doubles
+        where ({full:UInt8} = 1 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days))
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from long_stretches)
+            and (customer_id > {slice_first_customer:String}
+                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
+            and ({slice_last:UInt8} = 1
+                or customer_id < {slice_end_customer:String}
+                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
+    ),
+    long_moments as
+    (
+        select
+            moments.customer_id as customer_id,
+            moments.visitor_id as visitor_id,
+            long_stretches.first_at as stretch_at,
+            any(long_stretches.last_at) as stretch_end,
+            moments.occurred_at as at,
+            count() as events,
+            countIf(moments.is_view) as views
+        from moments
+        inner join long_stretches
+            on moments.customer_id = long_stretches.customer_id
+            and moments.visitor_id = long_stretches.visitor_id
+        where moments.occurred_at between long_stretches.first_at and long_stretches.last_at
+        group by customer_id, visitor_id, stretch_at, at
+    )
+select
+    long_moments.customer_id,
+    long_moments.visitor_id,
+    long_moments.stretch_at,
+    long_moments.stretch_end,
+    long_moments.at,
+    long_moments.events,
+    long_moments.views,
+    later.at
+from long_moments
+asof left join long_moments as later
+    on long_moments.customer_id = later.customer_id
+    and long_moments.visitor_id = later.visitor_id
+    and long_moments.stretch_at = later.stretch_at
+    and long_moments.at + toIntervalHour({session_cap_hours:UInt32}) <= later.at

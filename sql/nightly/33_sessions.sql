@@ -1,0 +1,56 @@
+-- Purpose:    Stage the sessions of the visitor-days computed anew (R1).
+-- Reads:      night_stretches, night_long_moments, night_long_starts
+-- Writes:     sessions_versions
+-- Grain:      one row per session, of the UTC day of its start (R7)
+-- Parameters: version, session_gap_minutes, session_cap_hours
+-- Notes:      Readers see them once published_days names the version.
+insert into sessions_versions
+    (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views,
+     chain_started_at, chain_ended_at, version)
+with
+    long_sessions as
+    (
+        select
+            night_long_moments.customer_id as customer_id,
+            night_long_moments.visitor_id as visitor_id,
+            night_long_starts.start_at as started_at,
+            max(night_long_moments.at) as last_event_at,
+            sum(night_long_moments.events) as events,
+            sum(night_long_moments.views) as views,
+            night_long_moments.stretch_at as chain_started_at,
+            any(night_long_moments.stretch_end) as chain_ended_at
+        from night_long_moments
+        asof inner join night_long_starts
+            on night_long_moments.customer_id = night_long_starts.customer_id
+            and night_long_moments.visitor_id = night_long_starts.visitor_id
+            and night_long_moments.stretch_at = night_long_starts.stretch_at
+            and night_long_moments.at >= night_long_starts.start_at
+        group by customer_id, visitor_id, chain_started_at, started_at
+    ),
+    all_sessions as
+    (
+        select
+            customer_id, visitor_id, first_at as started_at, last_at as last_event_at, events, views,
+            first_at as chain_started_at, last_at as chain_ended_at
+        from night_stretches
+        where last_at < first_at + toIntervalHour({session_cap_hours:UInt32})
+        union all
+        select customer_id, visitor_id, started_at, last_event_at, events, views, chain_started_at, chain_ended_at
+        from long_sessions
+    )
+select
+    customer_id,
+    visitor_id,
+    toDate(started_at),
+    started_at,
+    last_event_at,
+    least(
+        last_event_at + toIntervalMinute({session_gap_minutes:UInt32}),
+        started_at + toIntervalHour({session_cap_hours:UInt32})
+    ),
+    events,
+    views,
+    chain_started_at,
+    chain_ended_at,
+    {version:UInt64}
+from all_sessions

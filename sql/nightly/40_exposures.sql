@@ -1,0 +1,50 @@
+-- Purpose:    Stage who saw which variation on the visitor-days computed anew (R9).
+-- Reads:      client_events, night_doubles, night_days
+-- Writes:     exposures_versions
+-- Grain:      one row per (account, optimization, variation, visitor, UTC day of the view)
+-- Parameters: full, cutoff, version, slice_first_customer, slice_first_visitor,
+--             slice_end_customer, slice_end_visitor, slice_last
+-- Notes:      None.
+insert into exposures_versions
+    (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, version)
+with
+    moments as
+    (
+        select customer_id, optimization_id, variation_id, visitor_id, occurred_at
+        from client_events
+        where received_at < {cutoff:DateTime64(3, 'UTC')}
+            and type = 'view'
+            and
+            (
+                {full:UInt8} = 1
+                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+            )
+            and ingest_id not in (select ingest_id from night_doubles)
+            and (customer_id > {slice_first_customer:String}
+                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
+            and ({slice_last:UInt8} = 1
+                or customer_id < {slice_end_customer:String}
+                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
+        union all
+        select customer_id, optimization_id, variation_id, visitor_id, occurred_at
+        from night_doubles
+        where ({full:UInt8} = 1 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days))
+            and type = 'view'
+            and (customer_id > {slice_first_customer:String}
+                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
+            and ({slice_last:UInt8} = 1
+                or customer_id < {slice_end_customer:String}
+                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
+    )
+select
+    customer_id,
+    optimization_id,
+    variation_id,
+    visitor_id,
+    toDate(occurred_at) as day,
+    min(occurred_at),
+    max(occurred_at),
+    count(),
+    {version:UInt64}
+from moments
+group by customer_id, optimization_id, variation_id, visitor_id, day

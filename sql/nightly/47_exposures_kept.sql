@@ -1,0 +1,23 @@
+-- Purpose:    Carry over the exposures of the other visitors of the days staged.
+-- Reads:      exposures_versions, night_versions, night_days
+-- Writes:     exposures_versions
+-- Grain:      one row per exposure
+-- Parameters: full, forced, from_day, to_day, version
+-- Notes:      Of a range asked for nothing is carried over.
+insert into exposures_versions
+    (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, version)
+select
+    customer_id,
+    optimization_id,
+    variation_id,
+    visitor_id,
+    day,
+    first_viewed_at,
+    last_viewed_at,
+    views,
+    {version:UInt64}
+from exposures_versions
+where {full:UInt8} = 0
+    and not ({forced:UInt8} = 1 and day between {from_day:Date} and {to_day:Date})
+    and (day, exposures_versions.version) in (select night_versions.day, old_events_version from night_versions where events_staged)
+    and (day, customer_id, visitor_id) not in (select night_days.day, customer_id, visitor_id from night_days)

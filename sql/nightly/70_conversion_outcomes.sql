@@ -1,0 +1,69 @@
+-- Purpose:    Say what became of each conversion received (R6).
+-- Reads:      night_conversions, night_links, night_candidates, exposures_versions, night_versions,
+--             attributions_versions
+-- Writes:     conversion_outcomes_versions
+-- Grain:      one row per conversion received
+-- Parameters: version, view_lookback_days
+-- Notes:      The first reason that applies counts, so their order is the rule.
+insert into conversion_outcomes_versions
+    (customer_id, conversion_day, api_name, action_id, converted_at, received_at, ingest_id, outcome, version)
+with
+    viewed as
+    (
+        select customer_id, visitor_id, day, min(first_viewed_at) as first_at, max(last_viewed_at) as last_at
+        from exposures_versions
+        where (day, version) in (select night_versions.day, events_version from night_versions)
+            and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from night_candidates)
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
+        group by customer_id, visitor_id, day
+    ),
+    candidate_days as
+    (
+        select
+            ingest_id,
+            customer_id,
+            visitor_id,
+            converted_at,
+            converted_at - toIntervalDay({view_lookback_days:UInt32}) as look_back_at,
+            arrayJoin(arrayMap(
+                offset -> toDate(converted_at) - offset,
+                range({view_lookback_days:UInt32} + 1)
+            )) as day
+        from night_candidates
+    ),
+    -- Of the days between, any view will do; of the first and the last one, one on the right side.
+    viewed_before as
+    (
+        select candidate_days.ingest_id as ingest_id
+        from candidate_days
+        inner join viewed
+            on candidate_days.customer_id = viewed.customer_id
+            and candidate_days.visitor_id = viewed.visitor_id
+            and candidate_days.day = viewed.day
+        where viewed.last_at >= candidate_days.look_back_at
+            and viewed.first_at < candidate_days.converted_at
+    )
+select
+    customer_id,
+    toDate(converted_at),
+    api_name,
+    action_id,
+    converted_at,
+    received_at,
+    ingest_id,
+    multiIf(
+        is_duplicate, 'duplicate',
+        event_id = '', 'event_not_defined',
+        (customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from night_links),
+            'no_identity',
+        ingest_id not in (select ingest_id from night_candidates), 'identity_too_late',
+        ingest_id not in (select ingest_id from viewed_before), 'no_view_before',
+        ingest_id not in
+        (
+            select ingest_id from attributions_versions
+            where version = {version:UInt64}
+        ), 'session_expired',
+        'attributed'
+    ),
+    {version:UInt64}
+from night_conversions

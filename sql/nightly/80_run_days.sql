@@ -1,0 +1,32 @@
+-- Purpose:    Note why each day is computed anew.
+-- Reads:      night_days, night_keys, conversions, night_versions
+-- Writes:     run_days
+-- Grain:      one row per (account, day, cause)
+-- Parameters: full, cutoff, run_id, from_day, to_day
+-- Notes:      A full run has one row a day.
+insert into run_days (run_id, customer_id, day, cause, items, cutoff)
+with reasons as
+(
+    select customer_id, day, cause, uniqExact(visitor_id) as items
+    from night_days
+    where cause != ''
+    group by customer_id, day, cause
+    union all
+    select conversions.customer_id, toDate(conversions.action_at) as day, night_keys.cause as cause, uniqExact(conversions.api_name, conversions.action_id)
+    from conversions
+    inner join night_keys
+        on conversions.customer_id = night_keys.customer_id
+        and conversions.api_name = night_keys.api_name
+        and conversions.action_id = night_keys.action_id
+    where (conversions.customer_id, conversions.api_name, conversions.action_id)
+        in (select customer_id, api_name, action_id from night_keys)
+    group by conversions.customer_id, day, cause
+    union all
+    select '', day, 'full', toUInt64(0)
+    from night_versions
+    where {full:UInt8} = 1
+)
+select {run_id:String}, customer_id, day, cause, sum(items), {cutoff:DateTime64(3, 'UTC')}
+from reasons
+where day between {from_day:Date} and {to_day:Date}
+group by customer_id, day, cause

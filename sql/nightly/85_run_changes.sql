@@ -1,0 +1,89 @@
+-- Purpose:    Note which figures of days that were published before differ now, and why.
+-- Reads:      attributions_versions, exposures_versions, night_versions, run_days
+-- Writes:     run_changes
+-- Grain:      one row per (account, day, optimization, variation, event) that differs
+-- Parameters: run_id, version, from_day, to_day
+-- Notes:      Visitors belong to a variation, whatever the event: they have a row without one.
+insert into run_changes
+    (run_id, customer_id, day, optimization_id, variation_id, event_id, visitors_before, visitors_after,
+     conversions_before, conversions_after, value_before, value_after, causes)
+with
+    compared_days as
+    (
+        select day, events_version, conversions_version, old_events_version, old_conversions_version
+        from night_versions
+        where (old_events_version > 0 or old_conversions_version > 0)
+            and day between {from_day:Date} and {to_day:Date}
+    ),
+    figures as
+    (
+        select
+            customer_id,
+            day,
+            optimization_id,
+            variation_id,
+            '' as event_id,
+            uniqExactIf(visitor_id, exposures_versions.version != {version:UInt64}) as visitors_before,
+            uniqExactIf(visitor_id, exposures_versions.version = {version:UInt64}) as visitors_after,
+            toUInt64(0) as conversions_before,
+            toUInt64(0) as conversions_after,
+            toDecimal128(0, 4) as value_before,
+            toDecimal128(0, 4) as value_after
+        from exposures_versions
+        where (day, exposures_versions.version) in
+        (
+            select compared_days.day, arrayJoin([events_version, old_events_version])
+            from compared_days
+            where events_version != old_events_version
+        )
+        group by customer_id, day, optimization_id, variation_id
+        union all
+        select
+            customer_id,
+            conversion_day,
+            optimization_id,
+            variation_id,
+            event_id,
+            0,
+            0,
+            countIf(attributions_versions.version != {version:UInt64}),
+            countIf(attributions_versions.version = {version:UInt64}),
+            sumIf(toDecimal128(ifNull(attributions_versions.value, 0), 4), attributions_versions.version != {version:UInt64}),
+            sumIf(toDecimal128(ifNull(attributions_versions.value, 0), 4), attributions_versions.version = {version:UInt64})
+        from attributions_versions
+        where (conversion_day, attributions_versions.version) in
+        (
+            select compared_days.day, arrayJoin([conversions_version, old_conversions_version])
+            from compared_days
+            where conversions_version != old_conversions_version
+        )
+        group by customer_id, conversion_day, optimization_id, variation_id, event_id
+    ),
+    reasons as
+    (
+        select customer_id, day, groupUniqArray(toString(cause)) as causes
+        from run_days
+        where run_id = {run_id:String}
+        group by customer_id, day
+    )
+select
+    {run_id:String},
+    figures.customer_id,
+    figures.day,
+    figures.optimization_id,
+    figures.variation_id,
+    figures.event_id,
+    figures.visitors_before,
+    figures.visitors_after,
+    figures.conversions_before,
+    figures.conversions_after,
+    figures.value_before,
+    figures.value_after,
+    if(empty(reasons.causes), ['full'], arraySort(reasons.causes))
+from figures
+left join reasons
+    on figures.customer_id = reasons.customer_id
+    and figures.day = reasons.day
+where figures.visitors_before != figures.visitors_after
+    or figures.conversions_before != figures.conversions_after
+    or figures.value_before != figures.value_after

@@ -1,0 +1,13 @@
+-- Purpose:    Count the client events of the visitor-days that a run computes anew or looks at.
+-- Reads:      client_events, night_days, night_view_days
+-- Grain:      one row
+-- Parameters: cutoff
+select count() as rows, min(received_at) as first_received_at
+from client_events
+where received_at < {cutoff:DateTime64(3, 'UTC')}
+    and (toDate(occurred_at), customer_id, visitor_id) in
+    (
+        select day, customer_id, visitor_id from night_days
+        union all
+        select day, customer_id, visitor_id from night_view_days
+    )
