@@ -76,10 +76,10 @@ func shuffled(r *rand.Rand, lines [][]byte) [][]byte {
 	return lines
 }
 
-// compare checks every history by itself and tells of the first few that differ.
-func compare(t *testing.T, db *warehouse.DB, stories []story, seed int, cutoff time.Time) {
+// byHistory reads the published rows, by table and then by history.
+func byHistory(t *testing.T, db *warehouse.DB) map[string]map[string][]string {
 	t.Helper()
-	got := map[string]map[string][]string{} // by table, then by history
+	got := map[string]map[string][]string{}
 	for _, table := range publishedTables {
 		got[table] = map[string][]string{}
 		for _, row := range readPublished(t, db, table) {
@@ -87,6 +87,13 @@ func compare(t *testing.T, db *warehouse.DB, stories []story, seed int, cutoff t
 			got[table][name] = append(got[table][name], row)
 		}
 	}
+	return got
+}
+
+// compare checks every history by itself and tells of the first few that differ.
+func compare(t *testing.T, db *warehouse.DB, stories []story, seed int, cutoff time.Time) {
+	t.Helper()
+	got := byHistory(t, db)
 	outcomes := map[string]int{}
 	failures := 0
 	for i, s := range stories {

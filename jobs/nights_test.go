@@ -1,0 +1,233 @@
+package jobs_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/warehouse"
+	"github.com/tieback/tieback/warehouse/warehousetest"
+)
+
+var sequences = flag.Int("sequences", 4, "random sequences of nights to check")
+
+// TestRandomNights cuts random histories into random nights: rows become visible in any
+// order, names change in between, runs are killed, dry, over a range, at odd cutoffs or
+// earlier ones. After every night the tables must hold what the model has for the rows
+// visible by then (R8), and at the end what a full run gives.
+func TestRandomNights(t *testing.T) {
+	for i := range *sequences {
+		seed := *firstSeed + i
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { checkNights(t, seed) })
+	}
+}
+
+func checkNights(t *testing.T, seed int) {
+	const histories, nights = 40, 6
+	db := warehousetest.Open(t)
+	random := rand.New(rand.NewPCG(uint64(seed), 1))
+	generator := rapid.Custom(drawStory)
+	all, visible := make([]story, histories), make([]story, histories)
+	for i := range all {
+		all[i] = generator.Example(seed*histories + i).inAccountsOf(fmt.Sprintf("h%d", i))
+		all[i].takeImportedIDs(t)
+		all[i].addCopies(random, seed%4 == 3)
+	}
+	runner := jobs.NewRunner(db, func() time.Time { return date(30, 0) }, slog.New(slog.DiscardHandler))
+	runner.SetLimits(0, []uint64{1 << 40, 700}[random.IntN(2)])
+	for night := range nights {
+		appear(t, db, random, all, visible, night == nights-1)
+		disturb(t, random, runner)
+		req := jobs.Request{Cutoff: date(21+night+night/3, 0)}
+		switch random.IntN(4) {
+		case 0:
+			req.Cutoff = time.UnixMilli(date(20, 0).UnixMilli() + random.Int64N(8*dayMS)).UTC()
+		case 1:
+			req.Full = random.IntN(3) == 0
+		}
+		record := mustRun(t, runner, req)
+		t.Logf("night %d: cutoff %s, %s, %d days", night, record.Cutoff.Format(time.DateTime), record.Mode, record.Days)
+		compareNight(t, db, visible, req.Cutoff)
+		if t.Failed() {
+			return
+		}
+	}
+	before := fingerprint(t, db)
+	cutoff, err := jobs.PublishedCutoff(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record := mustRun(t, runner, jobs.Request{Cutoff: cutoff}); record.Days != 0 {
+		t.Errorf("a run after which nothing has changed published %d days", record.Days)
+	}
+	mustRun(t, runner, jobs.Request{Cutoff: cutoff, Full: true})
+	if fingerprint(t, db) != before {
+		t.Error("a full run gives other tables than the nights did")
+	}
+}
+
+// appear makes some of the rows and names visible, the rest of them last.
+func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []story, rest bool) {
+	t.Helper()
+	var clientEvents []warehouse.ClientEvent
+	var conversions []warehouse.Conversion
+	err := catalog.NewStore(db, time.Now).Change(t.Context(), "test", func(e *catalog.Edit) error {
+		for i := range all {
+			from, to := &all[i], &visible[i]
+			n := len(clientEvents)
+			from.clientEvents, clientEvents = take(random, from.clientEvents, clientEvents, rest)
+			to.clientEvents = append(to.clientEvents, clientEvents[n:]...)
+			n = len(conversions)
+			from.conversions, conversions = take(random, from.conversions, conversions, rest)
+			to.conversions = append(to.conversions, conversions[n:]...)
+			var names []catalog.EventName
+			from.names, names = take(random, from.names, nil, rest)
+			for _, name := range names {
+				// Some end early at first, and are corrected the night after.
+				if !rest && random.IntN(3) == 0 {
+					from.names = append(from.names, name)
+					end := name.From.Add(time.Duration(random.Int64N(72)) * time.Hour)
+					if name.To == nil || end.Before(*name.To) {
+						name.To = &end
+					}
+				}
+				to.names = replaceName(to.names, name)
+				if err := e.PutName(name); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.InsertClientEvents(t.Context(), "", clientEvents); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.InsertConversions(t.Context(), "", conversions); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// take moves a third of the items, or all.
+func take[T any](random *rand.Rand, from, to []T, all bool) (left, taken []T) {
+	taken = to
+	for _, item := range from {
+		if all || random.IntN(3) == 0 {
+			taken = append(taken, item)
+		} else {
+			left = append(left, item)
+		}
+	}
+	return left, taken
+}
+
+func replaceName(names []catalog.EventName, name catalog.EventName) []catalog.EventName {
+	for i, n := range names {
+		if n.CustomerID == name.CustomerID && n.EventID == name.EventID && n.APIName == name.APIName && n.From.Equal(name.From) {
+			names[i] = name
+			return names
+		}
+	}
+	return append(names, name)
+}
+
+// disturb has runs before the night that must leave no trace.
+func disturb(t *testing.T, random *rand.Rand, runner *jobs.Runner) {
+	t.Helper()
+	req := jobs.Request{Cutoff: date(21+random.IntN(8), 0), Full: random.IntN(5) == 0}
+	switch random.IntN(5) {
+	case 0: // killed at some statement
+		killed(t, runner, req, random.IntN(40))
+	case 1: // ended at some statement
+		ctx, cancel := context.WithCancel(t.Context())
+		steps := random.IntN(40)
+		runner.Progress = func(string, int, int) {
+			if steps--; steps < 0 {
+				cancel()
+			}
+		}
+		_, _ = runner.Run(ctx, req)
+		cancel()
+	case 2:
+		req.DryRun = true
+		mustRun(t, runner, req)
+	case 3:
+		from := date(20+random.IntN(7), 0)
+		to := from.AddDate(0, 0, random.IntN(3))
+		if _, err := runner.Run(t.Context(), jobs.Request{From: &from, To: &to}); err != nil && err != jobs.ErrNothingYet {
+			t.Fatal(err)
+		}
+	}
+	runner.Progress = nil
+}
+
+// killed runs until some step begins, and has no last words after that.
+func killed(t *testing.T, runner *jobs.Runner, req jobs.Request, steps int) {
+	t.Helper()
+	defer func() { _ = recover() }()
+	runner.Progress = func(string, int, int) {
+		if steps--; steps < 0 {
+			panic("killed")
+		}
+	}
+	_, _ = runner.Run(t.Context(), req)
+}
+
+// addCopies writes some rows twice under one ingest_id (R5): at other times, by other
+// visitors, under other keys, received before or after. Where otherLinks is set they
+// may tell other links too, for which a run computes all days.
+func (s *story) addCopies(random *rand.Rand, otherLinks bool) {
+	for _, e := range s.clientEvents {
+		if random.IntN(12) > 0 {
+			continue
+		}
+		e.ReceivedAtMS += random.Int64N(4*dayMS) - 2*dayMS
+		switch kind := random.IntN(4); {
+		case kind == 0:
+			e.OccurredAtMS += random.Int64N(4*dayMS) - 2*dayMS
+		case e.Type == "identify" && !otherLinks:
+		case kind == 1:
+			e.VisitorID = "v2"
+		case kind == 2 && e.Type == "identify":
+			e.UserID = "u2"
+		}
+		s.clientEvents = append(s.clientEvents, e)
+	}
+	for _, c := range s.conversions {
+		if random.IntN(8) > 0 {
+			continue
+		}
+		c.ReceivedAtMS += random.Int64N(4*dayMS) - 2*dayMS
+		switch random.IntN(3) {
+		case 0:
+			c.ActionAtMS += random.Int64N(4*dayMS) - 2*dayMS
+		case 1:
+			c.ActionID = "6"
+		}
+		s.conversions = append(s.conversions, c)
+	}
+}
+
+// compareNight checks every history by itself.
+func compareNight(t *testing.T, db *warehouse.DB, visible []story, cutoff time.Time) {
+	t.Helper()
+	got := byHistory(t, db)
+	for i, s := range visible {
+		want := model(s, cutoff.UnixMilli())
+		for _, table := range publishedTables {
+			if d := diff(want[table], got[table][fmt.Sprintf("h%d", i)]); d != "" {
+				t.Errorf("history %d, %s:\n%s", i, table, d)
+			}
+		}
+	}
+}
