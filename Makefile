@@ -7,7 +7,7 @@ GO     := CGO_ENABLED=0 go
 RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint engine build stories bench-ingest torture clean
+.PHONY: help demo test lint engine build stories bench-ingest bench-night fuzz torture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,15 @@ torture: engine ## Kill service and engine 200 times under load, about 2 minutes
 bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 4 minutes
 	$(GO) build -o bin/bench-ingest ./bench/ingest
 	bin/bench-ingest bin/tieback
+
+bench-night: engine ## Measure the night beside a scan of the same rows, about 30 minutes
+	$(GO) build -o bin/bench-night ./bench/night
+	bin/bench-night
+
+fuzz: ## Fuzz the decoders of bodies, import lines and spool frames, a minute each
+	$(GO) test ./ingest -run xxx -fuzz FuzzJSON5 -fuzztime 60s -fuzzminimizetime 100x
+	$(GO) test ./ingest/history -run xxx -fuzz FuzzLine -fuzztime 60s -fuzzminimizetime 100x
+	$(GO) test ./ingest/spool -run xxx -fuzz FuzzFrame -fuzztime 60s -fuzzminimizetime 100x
 
 stories: engine ## Write what the stories of sql/testdata give into their files
 	$(GO) test ./jobs -run TestStories -update

@@ -5,27 +5,59 @@
 // rows received before the cutoff take part (spec R8). The scheduler calls it at
 // 00:00 UTC, `tieback run` by hand, the tests a thousand times; all the same way.
 //
-// Lineage, in the order of the files in sql/nightly:
+// # What is computed
 //
-//	client_events ─► 10_night_events ──┬─► 30_night_links ──────┐
-//	conversions ───► 20_night_conversions ─────────┬────────────┤
-//	event_names ──┘                    │           │            │
-//	                                   ├─► 40_night_sessions ─► 50_night_candidates
-//	                                   │           │                 │
-//	                                   │     60_sessions       80_attributions
-//	                               70_exposures                      │
-//	                                                          90_conversion_outcomes
+// A run computes what can have changed since the last one that ended well, and the
+// tables then hold what a full rebuild would give. Two units are computed anew:
+// visitor-days (sessions, exposures) and conversions by their key (attributions,
+// outcomes). What changes them, and why nothing else can:
 //
-// The night_* tables are the working set of one run and emptied before it. The last
-// four steps write the rows of the days asked for under a new version, where nobody
-// sees them. After the queries of sql/checks have found nothing wrong, one insert into
-// published_days names that version for those days. That insert is atomic, and the
-// views sessions, exposures, attributions and conversion_outcomes all look there, so
-// a reader sees a day of all four tables as it was or as it is now.
+//   - A client event is new to the tables when it became visible since the last run
+//     read, or was received between the two cutoffs, in whatever direction the cutoff
+//     moved. It moves the sessions of its chain, the run of events without a gap that it
+//     falls into, from the chain's first event to its last (R1 looks no further), and
+//     the exposures of its day. Sessions carry the bounds of their chain, so the days of
+//     a marathon are found without reading events; events within a gap of midnight
+//     count for both days.
+//   - A visitor-day matters to the conversions of the users linked to the visitor, from
+//     that day to the look-back of R6 after it.
+//   - A conversion is new like a client event. All copies of its key are decided
+//     together, whichever days they name (R5).
+//   - A link (R2) matters to all conversions of its user. What counts is when its first
+//     identify was received; later ones change nothing.
+//   - A name (R3) matters to the conversions under it since the moment from which its
+//     intervals differ from those that the last run used.
+//   - A copy under one ingest_id (R5) draws in wherever the others are. Copies of a
+//     client event are looked for among what was received within 8 days of it: a
+//     browser tries again for 7, every other copy repeats received_at.
+//
+// Nothing else enters a rule. Goals, accounts and optimizations don't (R4). Rows that
+// were deleted or altered in ClickHouse leave mutations, which make the next run a full
+// one, like the first run ever and one that must forget a link.
+//
+// # How
+//
+//	10-19  what is concerned: night_days, night_keys, and the links read
+//	20-25  the conversions, their users' links, doubled events; again while it grows
+//	30-40  stretches, sessions and exposures of the visitor-days concerned
+//	45-47  the version of each day; the other visitors' rows are carried over
+//	50-71  candidates, attributions, outcomes; the other conversions' are carried over
+//	80-85  why, and which figures of the past differ now
+//	95-98  published; and what the next run must know
+//
+// All rows are staged under the run's version, where nobody sees them. After the queries
+// of sql/checks have found nothing wrong, one insert into published_days names that
+// version for the days concerned. That insert is atomic, and the views sessions,
+// exposures, attributions and conversion_outcomes all look there, so a reader sees a day
+// of all four tables as it was or as it is now.
 //
 // A run that is killed leaves rows of a version that published_days never named. The
 // next run drops them as it begins, along with the versions that were replaced; those
-// live until then, so that a query under way keeps its rows.
+// live until then, so that a query under way keeps its rows. It goes on from the last
+// run that ended well: what a killed one had published meanwhile lies between the
+// cutoffs that it looks at, and is computed once more.
 //
-// For now every run computes all days of its range from all rows before the cutoff.
+// A run over a range takes the changes into account as well, computes all visitors and
+// conversions of its days, and publishes those days only; the next run over all days
+// does not rely on it.
 package jobs

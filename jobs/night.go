@@ -28,7 +28,14 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 		return false, err
 	}
 	if n.full {
-		return true, n.steps(ctx, "23_night_doubles", "12_night_identities", "20_night_conversions", "21_night_links")
+		rows, _, err := n.rowsToRead(ctx)
+		if err != nil {
+			return false, err
+		}
+		if err := n.doubles(ctx, rows); err != nil {
+			return false, err
+		}
+		return true, n.steps(ctx, "12_night_identities", "20_night_conversions", "21_night_links")
 	}
 	err = n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
 	if err != nil {
@@ -46,7 +53,7 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 			return false, err
 		}
 		// Copies elsewhere make more visitor-days part of it.
-		if added, err := n.step(ctx, "24_night_days_copies"); err != nil || added == 0 {
+		if added, err := n.step(ctx, "25_night_days_copies"); err != nil || added == 0 {
 			return true, err
 		}
 	}
@@ -63,7 +70,7 @@ func (n *night) draw(ctx context.Context) error {
 	if err := n.repeat(ctx, "17_night_keys_copies"); err != nil {
 		return err
 	}
-	if err := n.empty(ctx, "night_conversions", "night_links", "night_view_days", "night_doubles"); err != nil {
+	if err := n.empty(ctx, "night_conversions", "night_links", "night_view_days", "night_doubled_ids", "night_doubles"); err != nil {
 		return err
 	}
 	if err := n.steps(ctx, "20_night_conversions", "21_night_links", "22_night_view_days"); err != nil {
@@ -77,7 +84,22 @@ func (n *night) draw(ctx context.Context) error {
 		since = since.Add(-copiesReach)
 	}
 	n.params = n.params.With("copies_since", warehouse.Time(since))
-	return n.steps(ctx, "23_night_doubles")
+	return n.doubles(ctx, rows)
+}
+
+// doubles looks for events that were written more than once, some of the ids at a time.
+func (n *night) doubles(ctx context.Context, rows uint64) error {
+	passes := rows/n.sliceRows + 1
+	for pass := range passes {
+		n.params = n.params.With("passes", passes).With("pass", pass)
+		if err := n.steps(ctx, "23_night_doubled_ids"); err != nil {
+			return err
+		}
+	}
+	if doubled, err := n.count(ctx, "night_doubled_ids"); err != nil || doubled == 0 {
+		return err
+	}
+	return n.steps(ctx, "24_night_doubles")
 }
 
 // doubledLinks gives errForgetLinks where a copy that does not count told a link.
@@ -282,11 +304,8 @@ func (n *night) check(ctx context.Context) error {
 	return nil
 }
 
-// publish names the version for the staged days, and counts them.
-func (n *night) publish(ctx context.Context) error {
-	if err := n.steps(ctx, "95_published_days"); err != nil {
-		return err
-	}
+// total counts what is staged.
+func (n *night) total(ctx context.Context) error {
 	totals := sql.Report("run_totals").SQL
 	var days uint64
 	if err := n.db.Row(ctx, totals, n.params.For(totals), &days, &n.record.Rows); err != nil {

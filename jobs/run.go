@@ -155,11 +155,11 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	if err := n.steps(ctx, "80_run_days", "85_run_changes"); err != nil {
 		return err
 	}
-	if req.DryRun {
-		return nil
+	if err := n.total(ctx); err != nil || req.DryRun {
+		return err
 	}
-	if err := n.publish(ctx); err != nil {
-		return fmt.Errorf("publish: %w", err)
+	if err := n.steps(ctx, "95_published_days"); err != nil {
+		return err
 	}
 	return n.remember(ctx)
 }

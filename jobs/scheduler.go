@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -111,14 +110,31 @@ func (s *Scheduler) run(midnight time.Time) {
 		s.log.Warn("events accepted before midnight are not all visible yet, the next night takes them", "err", err)
 	}
 	cancel()
-	record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight})
-	if errors.Is(err, context.Canceled) {
-		s.log.Warn("the night was interrupted, the next run repairs it", "cutoff", midnight)
-		return
+	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
+		record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight})
+		switch {
+		case err == nil:
+			s.log.Info("the night is done", "cutoff", midnight, "mode", record.Mode, "days", record.Days, "rows", record.Rows)
+			return
+		case s.ctx.Err() != nil:
+			s.log.Warn("the night was interrupted, the next run repairs it", "cutoff", midnight)
+			return
+		case s.clock.Now().Sub(midnight) > day-retryLast:
+			s.log.Error("the night failed, the next one makes up for it", "cutoff", midnight, "err", err)
+			return
+		}
+		s.log.Error("the night failed and is tried again", "cutoff", midnight, "in", wait.String(), "err", err)
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.clock.After(wait):
+		}
 	}
-	if err != nil {
-		s.log.Error("the night failed", "cutoff", midnight, "err", err)
-		return
-	}
-	s.log.Info("the night is done", "cutoff", midnight, "days", record.Days, "rows", record.Rows)
 }
+
+// A night that failed is tried again until the next one is near: what made it fail may
+// be mended, and what it would publish stays the same.
+const (
+	retryFirst = time.Minute
+	retryLast  = time.Hour
+)

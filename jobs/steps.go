@@ -5,7 +5,7 @@ import "time"
 // working are the tables that hold one run's working set.
 var working = []string{
 	"night_days", "night_keys", "night_identities", "night_conversions", "night_links", "night_view_days",
-	"night_doubles", "night_stretches", "night_long_moments", "night_long_starts", "night_versions", "night_candidates",
+	"night_doubled_ids", "night_doubles", "night_stretches", "night_long_moments", "night_long_starts", "night_versions", "night_candidates",
 }
 
 // published are the tables that hold versions of days, with the column of the day and
@@ -37,5 +37,5 @@ const (
 	copiesReach = 8 * day
 
 	// sliceRows is how many client events are sessionized at once; it bounds the memory.
-	sliceRows = 20_000_000
+	sliceRows = 15_000_000
 )

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -54,14 +55,16 @@ func printCopy(p *program, e *reports.Explanation, c reports.Copy) {
 	}
 }
 
-type statusCmd struct{}
+type statusCmd struct {
+	Changes bool `help:"Show which figures of past days the last run changed, and why."`
+}
 
 type waitingRows struct {
 	ClientEvents uint64 `ch:"client_events"`
 	Conversions  uint64 `ch:"conversions"`
 }
 
-func (*statusCmd) Run(ctx context.Context, p *program) error {
+func (s *statusCmd) Run(ctx context.Context, p *program) error {
 	return p.withDB(ctx, func(db *warehouse.DB) error {
 		records, err := jobs.Recent(ctx, db, 10)
 		if err != nil {
@@ -91,8 +94,71 @@ func (*statusCmd) Run(ctx context.Context, p *program) error {
 		} else {
 			fmt.Fprintln(p.stdout, "spool: empty")
 		}
-		return printRuns(p, records)
+		if err := printRuns(p, records); err != nil {
+			return err
+		}
+		if err := printLastRun(ctx, p, db, records); err != nil {
+			return err
+		}
+		return p.printLastChanges(ctx, db, records, s.Changes)
 	})
+}
+
+// lastDone returns the newest run that published.
+func lastDone(records []jobs.Record) (jobs.Record, bool) {
+	i := slices.IndexFunc(records, func(r jobs.Record) bool { return r.State == jobs.StateDone })
+	if i < 0 {
+		return jobs.Record{}, false
+	}
+	return records[i], true
+}
+
+// printLastRun shows why the last run computed which days, and its slowest steps.
+func printLastRun(ctx context.Context, p *program, db *warehouse.DB, records []jobs.Record) error {
+	last, ok := lastDone(records)
+	if !ok {
+		return nil
+	}
+	causes, err := jobs.Causes(ctx, db, last.RunID)
+	if err != nil {
+		return err
+	}
+	for _, c := range causes {
+		fmt.Fprintf(p.stdout, "computed because of %s: %d days, %s to %s\n", jobs.CauseText(c.Cause), c.Days, c.First.Format(time.DateOnly), c.Last.Format(time.DateOnly))
+	}
+	steps, err := jobs.SlowestSteps(ctx, db, last.RunID, 3)
+	if err != nil {
+		return err
+	}
+	for i, step := range steps {
+		if i == 0 {
+			fmt.Fprintf(p.stdout, "slowest steps of run %s:", last.RunID)
+		}
+		fmt.Fprintf(p.stdout, " %s %d ms", step.Step, step.DurationMS)
+	}
+	if len(steps) > 0 {
+		fmt.Fprintln(p.stdout)
+	}
+	return nil
+}
+
+func (p *program) printLastChanges(ctx context.Context, db *warehouse.DB, records []jobs.Record, all bool) error {
+	last, ok := lastDone(records)
+	if !ok {
+		return nil
+	}
+	if all {
+		if _, total, err := jobs.Changes(ctx, db, last.RunID, 0); err != nil || total == 0 {
+			fmt.Fprintln(p.stdout, "changes: the last run changed no figure of a day that had been published before")
+			return err
+		}
+		return p.printChanges(ctx, db, last.RunID)
+	}
+	_, total, err := jobs.Changes(ctx, db, last.RunID, 0)
+	if err == nil && total > 0 {
+		fmt.Fprintf(p.stdout, "changes: the last run changed %d figures of days published before; tieback status --changes shows them\n", total)
+	}
+	return err
 }
 
 func printRuns(p *program, records []jobs.Record) error {
@@ -100,13 +166,13 @@ func printRuns(p *program, records []jobs.Record) error {
 		_, err := fmt.Fprintln(p.stdout, "runs: none yet; `tieback run` makes one, `tieback serve` one each midnight UTC")
 		return err
 	}
-	t := newTable("run", "cutoff", "started", "took", "state", "days", "rows", "error")
+	t := newTable("run", "cutoff", "started", "took", "state", "mode", "days", "rows", "error")
 	for _, r := range records {
 		took := ""
 		if r.FinishedAt != nil && r.State != jobs.StateCovered {
 			took = r.FinishedAt.Sub(r.StartedAt).String()
 		}
-		t.AppendRow(table.Row{r.RunID, stamp(r.Cutoff), stamp(r.StartedAt), took, r.State, r.Days, r.Rows, r.Error})
+		t.AppendRow(table.Row{r.RunID, stamp(r.Cutoff), stamp(r.StartedAt), took, r.State, r.Mode, r.Days, r.Rows, r.Error})
 	}
 	return render(p.stdout, t)
 }

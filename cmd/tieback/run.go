@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
+
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/jobs"
@@ -16,7 +18,8 @@ type runCmd struct {
 	From   string `placeholder:"DAY" help:"First day to compute anew, at the last published cutoff."`
 	To     string `placeholder:"DAY" help:"Last day to compute anew, inclusive."`
 	Cutoff string `placeholder:"TIME" help:"Only what was received before counts: RFC 3339 or now. The last midnight, or the last published cutoff where that is later, if not given."`
-	Full   bool   `help:"Compute every day, also those that cannot have changed."`
+	Full   bool   `help:"Compute all days from all rows, also what cannot have changed."`
+	DryRun bool   `name:"dry-run" help:"Compute and compare, but publish nothing."`
 }
 
 func (r *runCmd) Run(ctx context.Context, p *program) error {
@@ -37,13 +40,51 @@ func (r *runCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "run %s: cutoff %s, %d days and %d rows published\n",
-			record.RunID, record.Cutoff.Format(time.RFC3339Nano), record.Days, record.Rows)
-		return nil
+		done := "published"
+		if r.DryRun {
+			done = "computed, nothing was published"
+		}
+		fmt.Fprintf(p.stdout, "run %s: %s, cutoff %s, %d days and %d rows %s\n",
+			record.RunID, record.Mode, record.Cutoff.Format(time.RFC3339Nano), record.Days, record.Rows, done)
+		return p.printChanges(ctx, db, record.RunID)
 	})
 }
 
+// maxChanges is how many lines of changes are shown; run_changes has all.
+const maxChanges = 40
+
+// printChanges shows which figures of days published before a run has changed.
+func (p *program) printChanges(ctx context.Context, db *warehouse.DB, runID string) error {
+	changes, total, err := jobs.Changes(ctx, db, runID, maxChanges)
+	if err != nil || total == 0 {
+		return err
+	}
+	fmt.Fprintln(p.stdout, "changed in days that had been published before:")
+	t := newTable("account", "day", "optimization", "variation", "event", "visitors", "conversions", "value", "because of")
+	fromTo := func(before, after any) string {
+		if b, a := fmt.Sprint(before), fmt.Sprint(after); a != b {
+			return b + " → " + a
+		}
+		return ""
+	}
+	for _, c := range changes {
+		t.AppendRow(table.Row{
+			c.CustomerID, c.Day.Format(time.DateOnly), c.OptimizationID, c.VariationID, c.EventID,
+			fromTo(c.VisitorsBefore, c.VisitorsAfter), fromTo(c.ConversionsBefore, c.ConversionsAfter),
+			fromTo(c.ValueBefore, c.ValueAfter), c.Because(),
+		})
+	}
+	if err := render(p.stdout, t); err != nil {
+		return err
+	}
+	if total > maxChanges {
+		fmt.Fprintf(p.stdout, "and %d more: tieback sql \"select * from run_changes where run_id = '%s'\"\n", total-maxChanges, runID)
+	}
+	return nil
+}
+
 func (r *runCmd) request(now time.Time) (req jobs.Request, err error) {
+	req.Full, req.DryRun = r.Full, r.DryRun
 	switch {
 	case (r.From == "") != (r.To == ""):
 		return req, usagef("--from and --to go together")
@@ -73,9 +114,10 @@ func (r *runCmd) request(now time.Time) (req jobs.Request, err error) {
 // stepProgress returns what tells of each step: one line that is written over in a
 // terminal, a line each elsewhere when asked to be verbose.
 func (p *program) stepProgress() func(step string, done, of int) {
+	started := time.Now()
 	return func(step string, done, of int) {
 		if isTerminal(p.stderr) {
-			fmt.Fprintf(p.stderr, "\r\033[Kstep %d of %d: %s", done+1, of, step)
+			fmt.Fprintf(p.stderr, "\r\033[Kstep %d of about %d, after %s: %s", done+1, of, time.Since(started).Round(time.Second), step)
 			if done+1 == of {
 				fmt.Fprint(p.stderr, "\r\033[K")
 			}

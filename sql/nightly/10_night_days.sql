@@ -2,10 +2,10 @@
 -- Reads:      client_events
 -- Writes:     night_days
 -- Grain:      one row per visitor-day, neighbours included
--- Parameters: full, forced, from_day, to_day, visible_since, low, high, session_gap_minutes
--- Notes:      Changed are the rows that became visible since, and those received between the cutoffs. A row
---             within a gap of midnight may join or part the sessions of two days, so it counts for both. A run
---             over a range takes all visitor-days of the range. A full run needs no list.
+-- Parameters: full, visible_since, low, high, session_gap_minutes
+-- Notes:      Changed are the rows that became visible since, and those received between the cutoffs. A
+--             row within a gap of midnight may join or part the sessions of two days, so it counts for
+--             both. A full run needs no list, nor do the days of a range.
 insert into night_days (customer_id, visitor_id, day, cause)
 with changed_days as
 (
@@ -14,16 +14,11 @@ with changed_days as
         visitor_id,
         toDate(occurred_at) as changed_day,
         min(occurred_at) as first_at,
-        max(occurred_at) as last_at,
-        max((inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})) as is_changed
+        max(occurred_at) as last_at
     from client_events
     where {full:UInt8} = 0
         and received_at < {high:DateTime64(3, 'UTC')}
-        and
-        (
-            (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})
-            or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
-        )
+        and (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})
     group by customer_id, visitor_id, changed_day
 )
 select
@@ -34,5 +29,5 @@ select
         changed_day,
         toDate(last_at + toIntervalMinute({session_gap_minutes:UInt32}))
     ])) as day,
-    if(is_changed, 'client_event', 'rerun')
+    'client_event'
 from changed_days

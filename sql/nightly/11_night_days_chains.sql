@@ -2,9 +2,10 @@
 -- Reads:      night_days, sessions_versions, published_days
 -- Writes:     night_days
 -- Grain:      one row per visitor-day that was not listed
--- Parameters: none
+-- Parameters: forced, from_day, to_day
 -- Notes:      A chain is a run of events without a gap; where its sessions begin depends on its first event
---             (R1), so it is computed whole. Repeated until nothing is added.
+--             (R1), so it is computed whole. So are the chains that lead out of a range asked for.
+--             Repeated until nothing is added.
 insert into night_days (customer_id, visitor_id, day, cause)
 with
     published_versions as
@@ -18,11 +19,19 @@ with
         select distinct customer_id, visitor_id, toDate(chain_started_at) as first_day, toDate(chain_ended_at) as last_day
         from sessions_versions
         where (session_day, version) in (select day, version from published_versions)
-            and session_day in (select arrayJoin([day - 1, day]) from night_days)
+            and
+            (
+                session_day in (select arrayJoin([day - 1, day]) from night_days)
+                or {forced:UInt8} = 1 and session_day between {from_day:Date} - 1 and {to_day:Date}
+            )
             and toDate(chain_started_at) < toDate(chain_ended_at)
             and
             (
-                (session_day, customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+                {forced:UInt8} = 1
+                    and toDate(chain_started_at) <= {to_day:Date}
+                    and toDate(chain_ended_at) >= {from_day:Date}
+                    and (toDate(chain_started_at) < {from_day:Date} or toDate(chain_ended_at) > {to_day:Date})
+                or (session_day, customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
                 or (toDate(last_event_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
     ),

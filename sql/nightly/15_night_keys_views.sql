@@ -3,8 +3,8 @@
 -- Writes:     night_keys
 -- Grain:      one row per (account, name, action id)
 -- Parameters: full, view_lookback_days
--- Notes:      A view matters to conversions of the days after it (R6), and so does the session that it is in. The
---             session may be open until half an hour past midnight, the look-back may end within a day.
+-- Notes:      A view matters to conversions of the days after it (R6); the session that it is in is open
+--             until half an hour past midnight at most.
 insert into night_keys (customer_id, api_name, action_id, cause)
 with
     links as
@@ -33,4 +33,4 @@ inner join user_days
 where {full:UInt8} = 0
     and conversions.action_at >= (select toDateTime64(min(day), 3, 'UTC') from night_days)
     and toDate(conversions.action_at)
-        between user_days.day and user_days.day + toIntervalDay({view_lookback_days:UInt32} + 1)
+        between user_days.day and user_days.day + toIntervalDay({view_lookback_days:UInt32})

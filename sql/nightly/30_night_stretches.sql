@@ -2,7 +2,7 @@
 -- Reads:      client_events, night_doubles, night_days
 -- Writes:     night_stretches
 -- Grain:      one row per run of events without a gap
--- Parameters: full, cutoff, session_gap_minutes, slice_first_customer, slice_first_visitor,
+-- Parameters: full, forced, from_day, to_day, cutoff, session_gap_minutes, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      A visitor's moments are sorted as numbers, the type in the lowest bit. No array is used inside the
 --             lambda of another one: each of its elements would carry a copy. Slices of the visitors, in the order
@@ -18,6 +18,7 @@ with
             and
             (
                 {full:UInt8} = 1
+                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and ingest_id not in (select ingest_id from night_doubles)
@@ -29,7 +30,12 @@ with
         union all
         select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
         from night_doubles
-        where ({full:UInt8} = 1 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days))
+        where
+            (
+                {full:UInt8} = 1
+                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+            )
             and (customer_id > {slice_first_customer:String}
                 or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
             and ({slice_last:UInt8} = 1

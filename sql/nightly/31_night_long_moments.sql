@@ -3,7 +3,7 @@
 -- Reads:      night_stretches, client_events, night_doubles, night_days
 -- Writes:     night_long_moments
 -- Grain:      one row per (stretch, moment)
--- Parameters: full, cutoff, session_cap_hours, slice_first_customer, slice_first_visitor,
+-- Parameters: full, forced, from_day, to_day, cutoff, session_cap_hours, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      The cap is greedy: where a session starts depends on where the one before it did. With the next one
 --             known from everywhere, following them is a look-up each.
@@ -24,6 +24,7 @@ with
             and
             (
                 {full:UInt8} = 1
+                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and ingest_id not in (select ingest_id from night_doubles)
@@ -35,7 +36,12 @@ with
         union all
         select customer_id, visitor_id, occurred_at, type = 'view' as is_view
         from night_doubles
-        where ({full:UInt8} = 1 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days))
+        where
+            (
+                {full:UInt8} = 1
+                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+            )
             and (customer_id, visitor_id) in (select customer_id, visitor_id from long_stretches)
             and (customer_id > {slice_first_customer:String}
                 or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})

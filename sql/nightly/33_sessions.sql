@@ -54,3 +54,4 @@ select
     chain_ended_at,
     {version:UInt64}
 from all_sessions
+settings max_insert_threads = 4

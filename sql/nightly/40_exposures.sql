@@ -2,7 +2,7 @@
 -- Reads:      client_events, night_doubles, night_days
 -- Writes:     exposures_versions
 -- Grain:      one row per (account, optimization, variation, visitor, UTC day of the view)
--- Parameters: full, cutoff, version, slice_first_customer, slice_first_visitor,
+-- Parameters: full, forced, from_day, to_day, cutoff, version, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      None.
 insert into exposures_versions
@@ -17,6 +17,7 @@ with
             and
             (
                 {full:UInt8} = 1
+                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and ingest_id not in (select ingest_id from night_doubles)
@@ -28,7 +29,12 @@ with
         union all
         select customer_id, optimization_id, variation_id, visitor_id, occurred_at
         from night_doubles
-        where ({full:UInt8} = 1 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days))
+        where
+            (
+                {full:UInt8} = 1
+                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+            )
             and type = 'view'
             and (customer_id > {slice_first_customer:String}
                 or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
@@ -48,3 +54,4 @@ select
     {version:UInt64}
 from moments
 group by customer_id, optimization_id, variation_id, visitor_id, day
+settings max_insert_threads = 4

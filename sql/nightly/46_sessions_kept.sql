@@ -24,3 +24,4 @@ where {full:UInt8} = 0
     and not ({forced:UInt8} = 1 and session_day between {from_day:Date} and {to_day:Date})
     and (session_day, sessions_versions.version) in (select day, old_events_version from night_versions where events_staged)
     and (session_day, customer_id, visitor_id) not in (select day, customer_id, visitor_id from night_days)
+settings max_insert_threads = 4

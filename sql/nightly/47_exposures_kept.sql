@@ -21,3 +21,4 @@ where {full:UInt8} = 0
     and not ({forced:UInt8} = 1 and day between {from_day:Date} and {to_day:Date})
     and (day, exposures_versions.version) in (select night_versions.day, old_events_version from night_versions where events_staged)
     and (day, customer_id, visitor_id) not in (select night_days.day, customer_id, visitor_id from night_days)
+settings max_insert_threads = 4

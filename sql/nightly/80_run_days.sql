@@ -2,8 +2,8 @@
 -- Reads:      night_days, night_keys, conversions, night_versions
 -- Writes:     run_days
 -- Grain:      one row per (account, day, cause)
--- Parameters: full, cutoff, run_id, from_day, to_day
--- Notes:      A full run has one row a day.
+-- Parameters: full, forced, cutoff, run_id, from_day, to_day
+-- Notes:      A full run, and one over a range, has a row a day for all accounts.
 insert into run_days (run_id, customer_id, day, cause, items, cutoff)
 with reasons as
 (
@@ -22,9 +22,9 @@ with reasons as
         in (select customer_id, api_name, action_id from night_keys)
     group by conversions.customer_id, day, cause
     union all
-    select '', day, 'full', toUInt64(0)
+    select '', day, if({full:UInt8} = 1, 'full', 'rerun'), toUInt64(0)
     from night_versions
-    where {full:UInt8} = 1
+    where {full:UInt8} = 1 or {forced:UInt8} = 1
 )
 select {run_id:String}, customer_id, day, cause, sum(items), {cutoff:DateTime64(3, 'UTC')}
 from reasons

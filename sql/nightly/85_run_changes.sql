@@ -63,8 +63,15 @@ with
     (
         select customer_id, day, groupUniqArray(toString(cause)) as causes
         from run_days
-        where run_id = {run_id:String}
+        where run_id = {run_id:String} and customer_id != ''
         group by customer_id, day
+    ),
+    everywhere as
+    (
+        select day, groupUniqArray(toString(cause)) as causes
+        from run_days
+        where run_id = {run_id:String} and customer_id = ''
+        group by day
     )
 select
     {run_id:String},
@@ -79,11 +86,13 @@ select
     figures.conversions_after,
     figures.value_before,
     figures.value_after,
-    if(empty(reasons.causes), ['full'], arraySort(reasons.causes))
+    arraySort(arrayDistinct(arrayConcat(reasons.causes, everywhere.causes)))
 from figures
 left join reasons
     on figures.customer_id = reasons.customer_id
     and figures.day = reasons.day
+left join everywhere
+    on figures.day = everywhere.day
 where figures.visitors_before != figures.visitors_after
     or figures.conversions_before != figures.conversions_after
     or figures.value_before != figures.value_after

@@ -1,10 +1,15 @@
--- Purpose:    Count what a run published.
+-- Purpose:    Count what a run has staged to be published.
 -- Reads:      sessions_versions, exposures_versions, attributions_versions,
---             conversion_outcomes_versions, published_days
+--             conversion_outcomes_versions, night_versions
 -- Grain:      one row
--- Parameters: version
+-- Parameters: version, from_day, to_day
+-- Notes:      Rows carried over from the version before are counted too.
 select
-    (select count() from published_days where version = {version:UInt64}) as days,
+    (
+        select count()
+        from night_versions
+        where (events_staged or conversions_staged) and day between {from_day:Date} and {to_day:Date}
+    ) as days,
     (select count() from sessions_versions where version = {version:UInt64})
         + (select count() from exposures_versions where version = {version:UInt64})
         + (select count() from attributions_versions where version = {version:UInt64})

@@ -1,0 +1,306 @@
+// Command night measures the nightly job on this machine, in one run on the embedded
+// engine, beside a plain scan of the same rows: `make bench-night`.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"time"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/warehouse"
+	"github.com/tieback/tieback/warehouse/chdb"
+)
+
+//go:embed events.sql
+var eventsSQL string
+
+//go:embed conversions.sql
+var conversionsSQL string
+
+//go:embed scan.sql
+var scanSQL string
+
+//go:embed yardstick.sql
+var yardstickSQL string
+
+var (
+	events  = flag.Uint64("events", 20_000_000, "client events of the large day")
+	perDay  = flag.Uint64("per-day", 2_000_000, "client events of each of the many days")
+	days    = flag.Uint("days", 30, "how many of those there are")
+	rounds  = flag.Int("rounds", 3, "of which the median counts")
+	tenfold = flag.Bool("tenfold", true, "measure ten times the events too")
+	heavy   = flag.Uint64("heavy", 5_000_000, "client events of one visitor")
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if len(os.Args) == 3 && os.Args[1] == "engine" {
+		err = chdb.Serve(ctx, os.Args[2])
+	} else {
+		flag.Parse()
+		err = bench(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func bench(ctx context.Context) error {
+	large, err := measureDay(ctx, *events, *rounds, true)
+	if err != nil {
+		return err
+	}
+	if *tenfold {
+		ten, err := measureDay(ctx, 10**events, 1, false)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("ten times the events: %.1f times the time, %.2f times the memory\n\n",
+			ten.night.Seconds()/large.night.Seconds(), float64(ten.memory)/float64(large.memory))
+	}
+	if err := measureHistory(ctx); err != nil {
+		return err
+	}
+	return measureHeavy(ctx)
+}
+
+// site is a data folder with an engine of its own.
+type site struct {
+	dir    string
+	db     *warehouse.DB
+	runner *jobs.Runner
+}
+
+func newSite(ctx context.Context) (*site, error) {
+	dir, err := os.MkdirTemp("", "tieback-bench-*")
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	db, err := warehouse.Open(ctx, warehouse.Config{DataDir: dir, EngineCommand: []string{os.Args[0], "engine"}, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := db.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	err = catalog.NewStore(db, time.Now).Change(ctx, "bench", func(e *catalog.Edit) error {
+		for customer := range 20 {
+			for event := range 5 {
+				name := fmt.Sprintf("event-%d", event)
+				err := e.PutName(catalog.EventName{CustomerID: fmt.Sprintf("site-%d", customer), EventID: name, APIName: name, From: time.UnixMilli(0)})
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &site{dir: dir, db: db, runner: jobs.NewRunner(db, time.Now, log)}, nil
+}
+
+func (s *site) close() {
+	_ = s.db.Close()
+	_ = os.RemoveAll(s.dir)
+}
+
+// fill generates a day with about that many client events, and a hundredth as many
+// conversions.
+func (s *site) fill(ctx context.Context, day uint, events, visitors uint64) error {
+	const eventsPerSession = 8.5
+	params := warehouse.Params{"day": day, "visitors": visitors, "sessions": uint64(float64(events) / eventsPerSession), "conversions": events / 100}
+	if err := s.db.Exec(ctx, eventsSQL, params.For(eventsSQL)); err != nil {
+		return err
+	}
+	return s.db.Exec(ctx, conversionsSQL, params.For(conversionsSQL))
+}
+
+// midnight is the one after a day.
+func midnight(day uint) time.Time {
+	return time.Date(2026, 3, 2+int(day), 0, 0, 0, 0, time.UTC)
+}
+
+func (s *site) timed(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
+	started := time.Now()
+	record, err := s.runner.Run(ctx, req)
+	return time.Since(started), record, err
+}
+
+func (s *site) scan(ctx context.Context) (time.Duration, error) {
+	started := time.Now()
+	_, _, err := s.db.Table(ctx, scanSQL, nil)
+	return time.Since(started), err
+}
+
+func median(values []time.Duration) time.Duration {
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	return sorted[len(sorted)/2]
+}
+
+// dayFigures are what a night over one day costs.
+type dayFigures struct {
+	night  time.Duration
+	memory uint64
+}
+
+func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) (dayFigures, error) {
+	s, err := newSite(ctx)
+	if err != nil {
+		return dayFigures{}, err
+	}
+	defer s.close()
+	if err := s.fill(ctx, 0, events, events/10); err != nil {
+		return dayFigures{}, err
+	}
+	var rows, conversions uint64
+	if err := s.db.Row(ctx, "select (select count() from client_events), (select count() from conversions)", nil, &rows, &conversions); err != nil {
+		return dayFigures{}, err
+	}
+	var scans, nights []time.Duration
+	var memory uint64
+	var record jobs.Record
+	for range rounds {
+		scan, err := s.scan(ctx)
+		if err != nil {
+			return dayFigures{}, err
+		}
+		idle := s.resetPeak()
+		took, r, err := s.timed(ctx, jobs.Request{Cutoff: midnight(0), Full: true})
+		if err != nil {
+			return dayFigures{}, err
+		}
+		scans, nights, record = append(scans, scan), append(nights, took), r
+		memory = max(memory, s.peak()-min(idle, s.peak()))
+	}
+	fmt.Printf("%d client events and %d conversions of one day: scan %s, night %s, %.1f times the scan, %d MB more than idle at the peak\n",
+		rows, conversions, median(scans).Round(time.Millisecond), median(nights).Round(time.Millisecond),
+		median(nights).Seconds()/median(scans).Seconds(), memory>>20)
+	if err := s.printSteps(ctx, record.RunID); err != nil {
+		return dayFigures{}, err
+	}
+	if yardstick {
+		if err := s.yardstick(ctx, median(nights)); err != nil {
+			return dayFigures{}, err
+		}
+	}
+	return dayFigures{night: median(nights), memory: memory}, nil
+}
+
+func (s *site) printSteps(ctx context.Context, runID string) error {
+	steps, err := jobs.SlowestSteps(ctx, s.db, runID, 12)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		fmt.Printf("    %-28s %7d ms %10d rows written\n", step.Step, step.DurationMS, step.Rows)
+	}
+	fmt.Println()
+	return nil
+}
+
+// yardstick computes the results of 20 optimizations and 5 events one by one, from the
+// raw tables.
+func (s *site) yardstick(ctx context.Context, night time.Duration) error {
+	started := time.Now()
+	rows := 0
+	for optimization := range 20 {
+		for event := range 5 {
+			_, table, err := s.db.Table(ctx, yardstickSQL, warehouse.Params{
+				"optimization": fmt.Sprintf("optimization-%d", optimization), "event": fmt.Sprintf("event-%d", event),
+			})
+			if err != nil {
+				return err
+			}
+			rows += len(table)
+		}
+	}
+	took := time.Since(started)
+	if rows != 20*5*2 {
+		return fmt.Errorf("the yardstick gave %d rows, expected one for each of 2 variations, 20 optimizations and 5 events", rows)
+	}
+	fmt.Printf("the same results from raw tables, one optimization and event at a time: %s, %.1f times the night\n\n",
+		took.Round(time.Millisecond), took.Seconds()/night.Seconds())
+	return nil
+}
+
+// measureHistory compares a night over one new day with a rebuild of all.
+func measureHistory(ctx context.Context) error {
+	s, err := newSite(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for day := range *days {
+		if err := s.fill(ctx, day, *perDay, *perDay/5); err != nil {
+			return err
+		}
+	}
+	rebuild, _, err := s.timed(ctx, jobs.Request{Cutoff: midnight(*days - 1)})
+	if err != nil {
+		return err
+	}
+	empty, _, err := s.timed(ctx, jobs.Request{Cutoff: midnight(*days - 1)})
+	if err != nil {
+		return err
+	}
+	var nights []time.Duration
+	var last jobs.Record
+	for i := range uint(*rounds) {
+		if err := s.fill(ctx, *days+i, *perDay, *perDay/5); err != nil {
+			return err
+		}
+		night, record, err := s.timed(ctx, jobs.Request{Cutoff: midnight(*days + i)})
+		if err != nil {
+			return err
+		}
+		nights, last = append(nights, night), record
+	}
+	from := midnight(0).AddDate(0, 0, -1)
+	to := from.AddDate(0, 0, int(*days)-1)
+	rerun, _, err := s.timed(ctx, jobs.Request{From: &from, To: &to})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d days of %d client events: rebuild %s, empty night %s, night over one more day %s, %.3f of the rebuild, re-run of %d days %s\n",
+		*days, *perDay, rebuild.Round(time.Millisecond), empty.Round(time.Millisecond), median(nights).Round(time.Millisecond),
+		median(nights).Seconds()/rebuild.Seconds(), *days, rerun.Round(time.Millisecond))
+	return s.printSteps(ctx, last.RunID)
+}
+
+// measureHeavy has one visitor with very many events in one chain of days.
+func measureHeavy(ctx context.Context) error {
+	s, err := newSite(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	err = s.db.Exec(ctx, `insert into client_events (customer_id, visitor_id, type, optimization_id, variation_id, occurred_at, received_at, ingest_id)
+		select 'site-1', 'robot', 'view', 'optimization-1', 'a', toDateTime64('2026-03-01 00:00:00', 3, 'UTC') + toIntervalMillisecond(number * 1000) as at, at, generateUUIDv7(number)
+		from numbers({heavy:UInt64})`, warehouse.Params{"heavy": *heavy})
+	if err != nil {
+		return err
+	}
+	idle := s.resetPeak()
+	took, record, err := s.timed(ctx, jobs.Request{})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("one visitor with %d client events, a second apart: night %s, %d days, %d MB more than idle at the peak\n",
+		*heavy, took.Round(time.Millisecond), record.Days, (s.peak()-min(idle, s.peak()))>>20)
+	return s.printSteps(ctx, record.RunID)
+}
