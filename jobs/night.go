@@ -17,7 +17,8 @@ type night struct {
 	record *Record
 	params warehouse.Params
 	full   bool
-	done   int // steps, for the progress
+	rows   uint64 // client events to be read
+	done   int    // steps, for the progress
 }
 
 // prepare finds what is to be computed anew, and reads it apart from the client
@@ -28,11 +29,10 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 		return false, err
 	}
 	if n.full {
-		rows, _, err := n.rowsToRead(ctx)
-		if err != nil {
+		if n.rows, _, err = n.rowsToRead(ctx); err != nil {
 			return false, err
 		}
-		if err := n.doubles(ctx, rows); err != nil {
+		if err := n.doubles(ctx, n.rows); err != nil {
 			return false, err
 		}
 		return true, n.steps(ctx, "12_night_identities", "20_night_conversions", "21_night_links")
@@ -80,6 +80,7 @@ func (n *night) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.rows = rows
 	if rows > 0 {
 		since = since.Add(-copiesReach)
 	}
@@ -171,16 +172,15 @@ type slice struct {
 
 // slices cuts the visitors so that each slice has about sliceRows to read.
 func (n *night) slices(ctx context.Context) ([]slice, error) {
-	rows, _, err := n.rowsToRead(ctx)
-	if err != nil || rows <= n.sliceRows {
-		return []slice{{Last: true}}, err
+	if n.rows <= n.sliceRows {
+		return []slice{{Last: true}}, nil
 	}
 	var starts []struct {
 		CustomerID string `ch:"customer_id"`
 		VisitorID  string `ch:"visitor_id"`
 	}
 	query := sql.Report("slices").SQL
-	if err := n.db.Select(ctx, &starts, query, warehouse.Params{"slices": (rows + n.sliceRows - 1) / n.sliceRows}); err != nil {
+	if err := n.db.Select(ctx, &starts, query, warehouse.Params{"slices": (n.rows + n.sliceRows - 1) / n.sliceRows}); err != nil {
 		return nil, err
 	}
 	slices := make([]slice, 1, len(starts)+1)

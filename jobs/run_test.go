@@ -309,6 +309,33 @@ func TestScheduler(t *testing.T) {
 	}
 }
 
+// TestNightThatFailedIsTriedAgain has the first step fail once.
+func TestNightThatFailedIsTriedAgain(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 20)
+	clock := clockwork.NewFakeClockAt(date(21, 6))
+	runner := jobs.NewRunner(db, clock.Now, slog.New(slog.DiscardHandler))
+	if err := db.Exec(t.Context(), "rename table night_links to night_links_away", nil); err != nil {
+		t.Fatal(err)
+	}
+	scheduler, err := jobs.NewScheduler(runner, func(context.Context) error { return nil }, clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheduler.Start()
+	if err := clock.BlockUntilContext(t.Context(), 2); err != nil { // the scheduler's timer, and the wait after the failure
+		t.Fatal(err)
+	}
+	if err := db.Exec(t.Context(), "rename table night_links_away to night_links", nil); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(time.Minute)
+	waitForCutoff(t, db, date(21, 0))
+	if err := scheduler.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // waitForCutoff waits until a run at that cutoff is done.
 func waitForCutoff(t *testing.T, db *warehouse.DB, want time.Time) {
 	t.Helper()
