@@ -51,6 +51,11 @@ type Record struct {
 const recordColumns = `run_id, revision, cutoff, started_at, finished_at, state, from_day, to_day, days, rows, error, version,
 	mode, read_at, epoch`
 
+// note adds a step to what the ledger will say of the run.
+func (r *Record) note(step string, started time.Time, took time.Duration, rows uint64) {
+	r.steps = append(r.steps, Step{RunID: r.RunID, Step: step, StartedAt: started, DurationMS: uint64(took.Milliseconds()), Rows: rows})
+}
+
 // Step is a statement of a run: a row of run_steps.
 type Step struct {
 	RunID      string    `ch:"run_id"`

@@ -261,9 +261,7 @@ func (n *night) step(ctx context.Context, name string) (written uint64, err erro
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
 	written = after - before
-	n.record.steps = append(n.record.steps, Step{
-		RunID: n.record.RunID, Step: name, StartedAt: started, DurationMS: uint64(took.Milliseconds()), Rows: written,
-	})
+	n.record.note(name, started, took, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
 	return written, nil
 }
@@ -287,10 +285,12 @@ func (n *night) empty(ctx context.Context, tables ...string) error {
 func (n *night) check(ctx context.Context) error {
 	const shown = 5
 	for _, check := range sql.Checks() {
+		started, begun := n.clock(), time.Now()
 		columns, rows, err := n.db.Table(ctx, check.SQL, n.params.For(check.SQL))
 		if err != nil {
 			return fmt.Errorf("check %s: %w", check.Name, err)
 		}
+		n.record.note("check "+check.Name, started, time.Since(begun), uint64(len(rows)))
 		if len(rows) == 0 {
 			continue
 		}

@@ -133,9 +133,11 @@ func (r *Runner) compute(ctx context.Context, req Request, since since, record *
 var errForgetLinks = errors.New("a remembered link must be forgotten")
 
 func (r *Runner) computeOnce(ctx context.Context, req Request, since since, record *Record) error {
+	started, begun := r.clock(), time.Now()
 	if err := r.sweep(ctx, since); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
+	record.note("sweep", started, time.Since(begun), 0)
 	n := &night{Runner: r, req: req, record: record, full: record.Mode == ModeFull, params: r.params(req, since, record)}
 	anything, err := n.prepare(ctx)
 	if err != nil || !anything {
@@ -200,8 +202,11 @@ func (r *Runner) sweep(ctx context.Context, since since) error {
 	}
 	for _, p := range published {
 		var partitions []partition
-		err := r.db.Select(ctx, &partitions, `select distinct _partition_id as partition_id from `+p.table+`
-			where (`+p.dayColumn+`, version) not in (select day, argMax(`+p.versionColumn+`, version) from published_days group by day)`, nil)
+		// By the names of the partitions: no row is read.
+		err := r.db.Select(ctx, &partitions, `select distinct partition_id from system.parts
+			where database = currentDatabase() and table = {table:String} and active
+				and partition not in (select toString((day, argMax(`+p.versionColumn+`, version))) from published_days group by day)`,
+			warehouse.Params{"table": p.table})
 		if err != nil {
 			return err
 		}

@@ -8,13 +8,13 @@ var working = []string{
 	"night_doubled_ids", "night_doubles", "night_stretches", "night_long_moments", "night_long_starts", "night_versions", "night_candidates",
 }
 
-// published are the tables that hold versions of days, with the column of the day and
-// the column of published_days that names the version.
-var published = []struct{ table, dayColumn, versionColumn string }{
-	{"sessions_versions", "session_day", "events_version"},
-	{"exposures_versions", "day", "events_version"},
-	{"attributions_versions", "conversion_day", "conversions_version"},
-	{"conversion_outcomes_versions", "conversion_day", "conversions_version"},
+// published are the tables that hold versions of days, with the column of
+// published_days that names the version.
+var published = []struct{ table, versionColumn string }{
+	{"sessions_versions", "events_version"},
+	{"exposures_versions", "events_version"},
+	{"attributions_versions", "conversions_version"},
+	{"conversion_outcomes_versions", "conversions_version"},
 }
 
 // stepCount is how many kinds of steps a run has, for the progress.
