@@ -34,6 +34,9 @@ func (r *runCmd) Run(ctx context.Context, p *program) error {
 		runner := jobs.NewRunner(db, p.now, p.log)
 		runner.Progress = p.stepProgress()
 		record, err := runner.Run(ctx, req)
+		if isTerminal(p.stderr) {
+			fmt.Fprint(p.stderr, "\r\033[K")
+		}
 		if errors.Is(err, jobs.ErrFutureCutoff) || errors.Is(err, jobs.ErrCutoffWithRange) {
 			return usageError{err}
 		}
@@ -118,9 +121,6 @@ func (p *program) stepProgress() func(step string, done, of int) {
 	return func(step string, done, of int) {
 		if isTerminal(p.stderr) {
 			fmt.Fprintf(p.stderr, "\r\033[Kstep %d of about %d, after %s: %s", done+1, of, time.Since(started).Round(time.Second), step)
-			if done+1 == of {
-				fmt.Fprint(p.stderr, "\r\033[K")
-			}
 			return
 		}
 		p.log.Info("step", "step", step, "number", done+1, "of", of)
