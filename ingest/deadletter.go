@@ -6,7 +6,6 @@ import (
 	"context"
 	stdjson "encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -40,17 +39,33 @@ func (d *DeadLetters) Add(table string, row any, reason error) error {
 	if err != nil {
 		return err
 	}
-	return d.append([]DeadLetter{{At: time.Now().UTC(), Table: table, Reason: reason.Error(), Row: text}}, os.O_APPEND)
-}
-
-func (d *DeadLetters) append(letters []DeadLetter, flag int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	file, err := os.OpenFile(d.path, os.O_WRONLY|os.O_CREATE|flag, 0o600)
+	return writeLetters(d.path, os.O_APPEND, []DeadLetter{{At: time.Now().UTC(), Table: table, Reason: reason.Error(), Row: text}})
+}
+
+// replace puts letters in the place of all others; after a crash the file holds the
+// ones or the others.
+func (d *DeadLetters) replace(letters []DeadLetter) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fresh := d.path + ".new"
+	if err := writeLetters(fresh, os.O_TRUNC, letters); err != nil {
+		return err
+	}
+	return os.Rename(fresh, d.path)
+}
+
+// writeLetters begins with an empty line: the one before may have been torn by a crash.
+func writeLetters(path string, flag int, letters []DeadLetter) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, 0o600)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	if _, err := file.WriteString("\n"); err != nil {
+		return err
+	}
 	encoder := stdjson.NewEncoder(file)
 	for _, letter := range letters {
 		if err := encoder.Encode(letter); err != nil {
@@ -76,10 +91,9 @@ func (d *DeadLetters) List() ([]DeadLetter, error) {
 	lines.Buffer(nil, maxInflatedBytes)
 	for lines.Scan() {
 		var letter DeadLetter
-		if err := stdjson.Unmarshal(lines.Bytes(), &letter); err != nil {
-			return nil, fmt.Errorf("read %s: %w", d.path, err)
-		}
-		letters = append(letters, letter)
+		if stdjson.Unmarshal(lines.Bytes(), &letter) == nil {
+			letters = append(letters, letter)
+		} // else it is empty, or was torn before the spool let go of its row
 	}
 	return letters, lines.Err()
 }
@@ -100,7 +114,7 @@ func (d *DeadLetters) Retry(ctx context.Context, into Inserter) (inserted, kept 
 		}
 		inserted++
 	}
-	return inserted, len(left), d.append(left, os.O_TRUNC)
+	return inserted, len(left), d.replace(left)
 }
 
 func (l *DeadLetter) insert(ctx context.Context, into Inserter) error {

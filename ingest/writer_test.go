@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -109,5 +110,31 @@ func TestWriterFindsTheRowThatIsRefused(t *testing.T) {
 	}
 	if letters, err := w.deadLetters.List(); len(letters) != 0 || err != nil || !slices.Contains(table.actions, "37") {
 		t.Errorf("left %v (%v)", letters, err)
+	}
+}
+
+// TestTornDeadLetter leaves half a line, as a crash does.
+func TestTornDeadLetter(t *testing.T) {
+	d := NewDeadLetters(t.TempDir())
+	if err := d.Add("conversions", warehouse.Conversion{ActionID: "1"}, errors.New("bad")); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(d.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = file.WriteString(`{"at":"2026-09-`)
+	file.Close()
+	if err := d.Add("conversions", warehouse.Conversion{ActionID: "2"}, errors.New("bad")); err != nil {
+		t.Fatal(err)
+	}
+	if letters, err := d.List(); err != nil || len(letters) != 2 {
+		t.Errorf("%d letters are left (%v)", len(letters), err)
+	}
+	if inserted, kept, err := d.Retry(t.Context(), &fakeTable{bad: "2"}); inserted != 1 || kept != 1 || err != nil {
+		t.Errorf("%d inserted, %d kept (%v)", inserted, kept, err)
+	}
+	if letters, err := d.List(); err != nil || len(letters) != 1 {
+		t.Errorf("%d letters are left (%v)", len(letters), err)
 	}
 }
