@@ -17,7 +17,7 @@ import (
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
 
-var sequences = flag.Int("sequences", 4, "random sequences of nights to check")
+var sequences = flag.Int("sequences", 3, "random sequences of nights to check")
 
 // TestRandomNights cuts random histories into random nights: rows become visible in any
 // order, names change in between, runs are killed, dry, over a range, at odd cutoffs or
@@ -31,7 +31,7 @@ func TestRandomNights(t *testing.T) {
 }
 
 func checkNights(t *testing.T, seed int) {
-	const histories, nights = 40, 6
+	const histories, nights = 25, 5
 	db := warehousetest.Open(t)
 	random := rand.New(rand.NewPCG(uint64(seed), 1))
 	generator := rapid.Custom(drawStory)
