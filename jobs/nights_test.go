@@ -39,7 +39,7 @@ func checkNights(t *testing.T, seed int) {
 	for i := range all {
 		all[i] = generator.Example(seed*histories + i).inAccountsOf(fmt.Sprintf("h%d", i))
 		all[i].takeImportedIDs(t)
-		all[i].addCopies(random, seed%4 == 3)
+		all[i].addCopies(random, seed%3 == 2)
 	}
 	runner := jobs.NewRunner(db, func() time.Time { return date(30, 0) }, slog.New(slog.DiscardHandler))
 	runner.SetLimits(0, []uint64{1 << 40, 700}[random.IntN(2)])
