@@ -50,6 +50,7 @@ bench-night: engine ## Measure the night beside a scan of the same rows, about 3
 
 fuzz: ## Fuzz the decoders of bodies, import lines and spool frames, a minute each
 	$(GO) test ./ingest -run xxx -fuzz FuzzJSON5 -fuzztime 60s -fuzzminimizetime 100x
+	$(GO) test ./ingest -run xxx -fuzz FuzzPlain -fuzztime 60s -fuzzminimizetime 100x
 	$(GO) test ./ingest/history -run xxx -fuzz FuzzLine -fuzztime 60s -fuzzminimizetime 100x
 	$(GO) test ./ingest/spool -run xxx -fuzz FuzzFrame -fuzztime 60s -fuzzminimizetime 100x
 

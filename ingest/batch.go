@@ -97,29 +97,35 @@ func (s *Server) checkBatch(raw []byte, tokenAccount string, receivedAt time.Tim
 
 // addArray adds the objects of an array; false when it is not one in strict JSON.
 func (b *batch) addArray(raw []byte) bool {
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	if decoder.PeekKind() != '[' {
-		return false
-	}
-	if _, err := decoder.ReadToken(); err != nil {
-		return false
-	}
 	text := string(raw)
-	for decoder.PeekKind() == '{' {
+	at := skipSpace(text, 0)
+	if at == len(text) || text[at] != '[' {
+		return false
+	}
+	at = skipSpace(text, at+1)
+	if at < len(text) && text[at] == ']' {
+		return skipSpace(text, at+1) == len(text)
+	}
+	for b.count() < maxBatchEvents {
 		var body eventBody
-		if body.read(decoder, text) != nil || b.count() == maxBatchEvents {
+		end, err := body.readAt(raw, text, at)
+		if err != nil {
 			return false
 		}
 		b.add(&body)
+		at = skipSpace(text, end)
+		switch {
+		case at == len(text):
+			return false
+		case text[at] == ',':
+			at = skipSpace(text, at+1)
+		case text[at] == ']':
+			return skipSpace(text, at+1) == len(text)
+		default:
+			return false
+		}
 	}
-	if decoder.PeekKind() != ']' {
-		return false
-	}
-	if _, err := decoder.ReadToken(); err != nil {
-		return false
-	}
-	_, err := decoder.ReadToken()
-	return errors.Is(err, io.EOF)
+	return false
 }
 
 func (b *batch) count() int { return len(b.records) + len(b.rejected) }

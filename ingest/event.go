@@ -2,9 +2,8 @@ package ingest
 
 import (
 	"bytes"
-	stdjson "encoding/json"
 	"errors"
-	"io"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,8 +36,8 @@ type eventBody struct {
 }
 
 // field returns where the value of a key belongs; nil for one that is ignored.
-func (body *eventBody) field(key []byte) *jsonText {
-	switch string(key) {
+func (body *eventBody) field(key string) *jsonText {
+	switch key {
 	case "customerId":
 		return &body.customerID
 	case "apiName":
@@ -82,7 +81,7 @@ func (body *eventBody) read(decoder *jsontext.Decoder, text string) error {
 				return err
 			}
 		}
-		field := body.field(name) // before the next read, which takes key's bytes
+		field := body.field(string(name)) // before the next read, which takes key's bytes
 		value, err := decoder.ReadValue()
 		if err != nil {
 			return err
@@ -96,16 +95,26 @@ func (body *eventBody) read(decoder *jsontext.Decoder, text string) error {
 	return err
 }
 
+// readAt reads the object at raw[at:], in strict JSON, and returns where it ends. text
+// is raw as a string; the fields are views into it.
+func (body *eventBody) readAt(raw []byte, text string, at int) (end int, err error) {
+	if end, ok := body.readPlain(text, at); ok {
+		return end, nil
+	}
+	*body = eventBody{}
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw[at:]))
+	err = body.read(decoder, text[at:])
+	return at + int(decoder.InputOffset()), err
+}
+
 // readAll reads raw, which must be one object in strict JSON and nothing else.
 func (body *eventBody) readAll(raw []byte) error {
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	if err := body.read(decoder, string(raw)); err != nil {
-		return err
+	text := string(raw)
+	end, err := body.readAt(raw, text, skipSpace(text, 0))
+	if err == nil && skipSpace(text, end) != len(text) {
+		err = errNoObject
 	}
-	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		return errNoObject
-	}
-	return nil
+	return err
 }
 
 // decodeEvent reads a body that is one conversion: strict JSON first, JSON5 only when
@@ -125,23 +134,23 @@ func decodeEvent(raw []byte) (body eventBody, apiErr *apiError) {
 	return body, nil
 }
 
-// acceptedEvent is the answer to an accepted conversion: canonical names, strict
+// appendAnswer appends the answer to an accepted conversion: canonical names, strict
 // JSON.
-type acceptedEvent struct {
-	CustomerID      string         `json:"customerId"`
-	APIName         string         `json:"apiName"`
-	UserDomain      string         `json:"userDomain"`
-	UserID          string         `json:"userId"`
-	ActionID        string         `json:"actionId"`
-	ActionTimestamp int64          `json:"actionTimestamp"`
-	Value           stdjson.Number `json:"value,omitempty"`
-}
-
-func answerOf(c *warehouse.Conversion) acceptedEvent {
-	return acceptedEvent{
-		CustomerID: c.CustomerID, APIName: c.APIName, UserDomain: c.UserDomain, UserID: c.UserID,
-		ActionID: c.ActionID, ActionTimestamp: c.ActionAtMS, Value: stdjson.Number(valueText(c.Value)),
+func appendAnswer(buf []byte, c *warehouse.Conversion) []byte {
+	for _, field := range [...]struct{ before, text string }{
+		{`{"customerId":`, c.CustomerID},
+		{`,"apiName":`, c.APIName},
+		{`,"userDomain":`, c.UserDomain},
+		{`,"userId":`, c.UserID},
+		{`,"actionId":`, c.ActionID},
+	} {
+		buf, _ = jsontext.AppendQuote(append(buf, field.before...), field.text) // fails for bad UTF-8 only, which came in nowhere
 	}
+	buf = strconv.AppendInt(append(buf, `,"actionTimestamp":`...), c.ActionAtMS, 10)
+	if c.Value.Valid {
+		buf = append(append(buf, `,"value":`...), c.Value.Decimal.String()...)
+	}
+	return append(buf, '}')
 }
 
 // conversion checks a body and returns the row, or every fault at once. pathAccount

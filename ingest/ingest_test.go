@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/goleak"
 
 	"github.com/tieback/tieback/catalog"
@@ -560,6 +561,28 @@ func FuzzJSON5(f *testing.F) {
 		out, err := json5ToJSON(body)
 		if err == nil && !json.Valid(out) {
 			t.Errorf("%q was rewritten as %q, which is no JSON", body, out)
+		}
+	})
+}
+
+// What the fast reader takes, the decoder takes too, and reads the same in it.
+func FuzzPlain(f *testing.F) {
+	for _, body := range []string{
+		`{"customerId":"c","apiName":"a","userDomain":"d","userId":"u","actionId":"1","actionTimestamp":1578316150000,"value":149.99}`,
+		` { "value" : 0 } `, `{"value":00}`, `{"value":1.}`, `{"value":1e5}`, `{"value":1,"value":2}`, `{"userId":"é"}`, "{\"userId\":\"\xff\"}",
+		`{"userId":"a\u0062"}`, `{"userId":"a",}`, `{}`, `{"userId":null}`, `{"other":1}`, `{"value":1}2`, `{"value":1`, "{\"userId\":\"\x00\"}",
+	} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var fast, slow eventBody
+		end, ok := fast.readPlain(text, 0)
+		if !ok {
+			return
+		}
+		decoder := jsontext.NewDecoder(strings.NewReader(text))
+		if err := slow.read(decoder, text); err != nil || int(decoder.InputOffset()) != end || slow != fast {
+			t.Errorf("%q: read %+v up to %d; the decoder %+v up to %d, %v", text, fast, end, slow, decoder.InputOffset(), err)
 		}
 	})
 }

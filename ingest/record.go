@@ -41,13 +41,6 @@ func EncodeConversion(buf []byte, c *warehouse.Conversion) []byte {
 	return binary.AppendVarint(buf, int64(c.Value.Decimal.Exponent()))
 }
 
-func valueText(value decimal.NullDecimal) string {
-	if !value.Valid {
-		return ""
-	}
-	return value.Decimal.String()
-}
-
 func encodeClientEvent(e *warehouse.ClientEvent) []byte {
 	buf := make([]byte, 0, 128)
 	buf = append(buf, kindClientEvent)

@@ -172,7 +172,8 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		}
 		s.metrics.accepted.WithLabelValues("conversion").Inc()
 	}
-	return c.JSON(answerOf(&row))
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Send(appendAnswer(nil, &row))
 }
 
 // pathParam returns a part of the path, unescaped; a copy, unlike what Fiber gives.

@@ -39,7 +39,7 @@ func drain(ctx context.Context) error {
 		return err
 	}
 	var raw, spooled []float64
-	for round := range 3 {
+	for round := range rounds {
 		rows := conversions(drainRows)
 		started := time.Now()
 		for i := 0; i < len(rows); i += drainBatch {

@@ -34,10 +34,12 @@ func main() {
 		err = serveBare()
 	case len(os.Args) == 2 && os.Args[1] == "json":
 		err = serveJSON()
+	case len(os.Args) == 2 && os.Args[1] == "drain":
+		err = drain(ctx)
 	case len(os.Args) == 2:
 		err = bench(ctx, os.Args[1])
 	default:
-		err = fmt.Errorf("usage: ingest path/to/tieback")
+		err = fmt.Errorf("usage: bench-ingest path/to/tieback, or bench-ingest drain")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

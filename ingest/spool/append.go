@@ -2,41 +2,36 @@ package spool
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
 	"time"
 )
 
-// appendRequest is a group of records that one caller wants durable.
-type appendRequest struct {
-	records [][]byte
-	bytes   int
-	done    chan error
-}
-
 // Append makes records durable, all in one frame, and returns after the fsync. It
 // keeps no reference to them. An error means that they may not be on disk.
 func (s *Spool) Append(ctx context.Context, records ...[]byte) error {
-	req := &appendRequest{records: records, done: make(chan error, 1)}
+	size := 0
 	for _, record := range records {
-		req.bytes += len(record) + 10
+		size += len(record) + binary.MaxVarintLen64
 	}
-	if req.bytes > maxFrameBytes {
-		return fmt.Errorf("append %d bytes to the spool: at most %d at once", req.bytes, maxFrameBytes)
+	if size > maxFrameBytes {
+		return fmt.Errorf("append %d bytes to the spool: at most %d at once", size, maxFrameBytes)
 	}
 	if err := s.room.check(); err != nil {
 		return err
 	}
-	select {
-	case s.requests <- req:
-	case <-s.stopped:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	// From here on the record will be written, so its fate is awaited.
-	return <-req.done
+	group, err := s.waiting.add(records, size)
+	if err != nil {
+		return err
+	}
+	// From here on the records will be written, so their fate is awaited.
+	<-group.done
+	return group.err
 }
 
 // segment is the file that is being appended to.
@@ -55,15 +50,11 @@ func createSegment(path string) (segmentFile, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
-// commitGroups writes what callers hand in: all that wait at the same time share
-// one frame and one fsync.
+// commitGroups writes what callers hand in, until Close: all that wait at the same
+// time share one frame and one fsync.
 func (s *Spool) commitGroups() {
 	defer close(s.done)
-	var (
-		open     *segment
-		buf      []byte
-		leftover *appendRequest
-	)
+	var open *segment
 	defer func() {
 		if open != nil {
 			open.file.Close()
@@ -71,77 +62,21 @@ func (s *Spool) commitGroups() {
 	}()
 	var pace pace
 	for {
-		first := leftover
-		leftover = nil
-		if first == nil {
-			select {
-			case first = <-s.requests:
-			case <-s.stopped:
+		pace.wait(&s.waiting)
+		group, more := s.waiting.take()
+		if group == nil {
+			if !more {
 				return
 			}
+			<-s.waiting.wake
+			continue
 		}
-		pace.wait()
-		var group []*appendRequest
-		group, leftover = s.gather(first)
-		pace.committing(len(group))
-		buf = appendFrame(buf[:0], flatten(group))
-		var err error
-		open, err = s.commit(open, buf)
-		for _, req := range group {
-			req.done <- err
-		}
+		seal(group.frame)
+		pace.committing(group.callers)
+		open, group.err = s.commit(open, group.frame)
+		s.waiting.reuse(group)
+		close(group.done)
 	}
-}
-
-// pace keeps fsyncs apart while many callers append: one that comes a moment later
-// carries more of them, and an fsync costs the processor as much as several requests.
-// A caller who is alone is not held up.
-type pace struct {
-	last  time.Time
-	group int
-}
-
-const (
-	crowd         = 4 // requests in a group, from which on the next one waits
-	fsyncInterval = 300 * time.Microsecond
-)
-
-func (p *pace) wait() {
-	if p.group < crowd {
-		return
-	}
-	if early := fsyncInterval - time.Since(p.last); early > 0 {
-		time.Sleep(early)
-	}
-}
-
-func (p *pace) committing(group int) { p.last, p.group = time.Now(), group }
-
-// gather takes every request that waits now, up to the size of a frame; the one
-// that no longer fits is handed back.
-func (s *Spool) gather(first *appendRequest) (group []*appendRequest, leftover *appendRequest) {
-	group = []*appendRequest{first}
-	size := first.bytes
-	for {
-		select {
-		case req := <-s.requests:
-			if size+req.bytes > maxFrameBytes {
-				return group, req
-			}
-			size += req.bytes
-			group = append(group, req)
-		default:
-			return group, nil
-		}
-	}
-}
-
-func flatten(group []*appendRequest) [][]byte {
-	records := make([][]byte, 0, len(group))
-	for _, req := range group {
-		records = append(records, req.records...)
-	}
-	return records
 }
 
 // commit writes a frame and makes it durable. After any error the segment is left

@@ -23,19 +23,24 @@ var (
 	errCorrupt = errors.New("frame is damaged")
 )
 
-// appendFrame appends the frame of records to buf.
-func appendFrame(buf []byte, records [][]byte) []byte {
-	start := len(buf)
-	buf = append(buf, make([]byte, headerBytes)...)
-	for _, record := range records {
-		buf = binary.AppendUvarint(buf, uint64(len(record)))
-		buf = append(buf, record...)
-	}
-	payload := buf[start+headerBytes:]
-	binary.LittleEndian.PutUint32(buf[start:], frameMagic)
-	binary.LittleEndian.PutUint32(buf[start+4:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(buf[start+8:], crc32.Checksum(payload, castagnoli))
-	return buf
+// newFrame begins a frame in buf's memory.
+func newFrame(buf []byte) []byte {
+	var header [headerBytes]byte
+	return append(buf[:0], header[:]...)
+}
+
+// appendRecord adds a record to a frame.
+func appendRecord(frame, record []byte) []byte {
+	frame = binary.AppendUvarint(frame, uint64(len(record)))
+	return append(frame, record...)
+}
+
+// seal writes the header of a frame that is complete.
+func seal(frame []byte) {
+	payload := frame[headerBytes:]
+	binary.LittleEndian.PutUint32(frame, frameMagic)
+	binary.LittleEndian.PutUint32(frame[4:], uint32(len(payload)))
+	binary.LittleEndian.PutUint32(frame[8:], crc32.Checksum(payload, castagnoli))
 }
 
 // parseFrame returns the records of the frame at the start of data, which alias

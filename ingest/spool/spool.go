@@ -45,11 +45,9 @@ type Spool struct {
 
 	create func(path string) (segmentFile, error)
 
-	requests chan *appendRequest
-	hurry    chan struct{}
-	stopped  chan struct{} // closed by Close: no more appends
-	done     chan struct{} // closed when the committer has ended
-	closing  sync.Once
+	waiting groups
+	hurry   chan struct{}
+	done    chan struct{} // closed when the committer has ended
 
 	mu      sync.Mutex
 	written Position      // end of the last durable frame
@@ -86,8 +84,8 @@ func Open(dir string, opts Options) (*Spool, error) {
 	}
 	s := &Spool{
 		create: createSegment, room: room{dir: dir, least: opts.MinFreeBytes},
-		dir: dir, opts: opts, requests: make(chan *appendRequest), hurry: make(chan struct{}, 1), grown: make(chan struct{}),
-		stopped: make(chan struct{}), done: make(chan struct{}),
+		dir: dir, opts: opts, waiting: groups{wake: make(chan struct{}, 1)},
+		hurry: make(chan struct{}, 1), grown: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := s.recover(); err != nil {
 		if s.lock != nil {
@@ -221,7 +219,7 @@ func (s *Spool) Backlog() (bytes int64, oldest time.Duration) {
 
 // Close makes what is under way durable and closes the spool.
 func (s *Spool) Close() error {
-	s.closing.Do(func() { close(s.stopped) })
+	s.waiting.close()
 	<-s.done
 	return s.lock.Close()
 }

@@ -220,7 +220,7 @@ func TestManyWritersShareFrames(t *testing.T) {
 
 // TestDamage damages the one segment that a crash left, and says what must come back.
 func TestDamage(t *testing.T) {
-	frame := len(appendFrame(nil, [][]byte{[]byte("aaaa")}))
+	frame := len(frameOf("aaaa"))
 	for _, c := range []struct {
 		name   string
 		damage func(data []byte) []byte
@@ -364,8 +364,17 @@ func TestFailedFsyncPoisonsItsSegment(t *testing.T) {
 	}
 }
 
+func frameOf(records ...string) []byte {
+	frame := newFrame(nil)
+	for _, record := range records {
+		frame = appendRecord(frame, []byte(record))
+	}
+	seal(frame)
+	return frame
+}
+
 func FuzzFrame(f *testing.F) {
-	f.Add(appendFrame(nil, [][]byte{[]byte("a"), nil, []byte("bc")}))
+	f.Add(frameOf("a", "", "bc"))
 	f.Add([]byte("TBK1"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, size, err := parseFrame(data)
