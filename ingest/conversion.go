@@ -11,8 +11,8 @@ import (
 // when none was received.
 type Explainer func(ctx context.Context, customerID, apiName, actionID string) (explanation any, found bool, err error)
 
-// explainTimeout bounds a look-up.
-const explainTimeout = 10 * time.Second
+// lookupTimeout bounds a look-up.
+const lookupTimeout = 10 * time.Second
 
 // getConversion answers why a conversion was or was not attributed (spec 3.1).
 func (s *Server) getConversion(c *fiber.Ctx) error {
@@ -31,7 +31,7 @@ func (s *Server) getConversion(c *fiber.Ctx) error {
 	if s.cfg.Explain == nil {
 		return fiber.ErrNotFound
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), explainTimeout)
+	ctx, cancel := context.WithTimeout(c.Context(), lookupTimeout)
 	defer cancel()
 	explanation, found, err := s.cfg.Explain(ctx, customerID, apiName, actionID)
 	if err != nil {

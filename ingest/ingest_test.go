@@ -467,6 +467,30 @@ func TestGetConversion(t *testing.T) {
 	}
 }
 
+func TestGetResults(t *testing.T) {
+	e := newEdge(t, seedTime)
+	if got := e.request(http.MethodGet, "/results/hero", ""); got.status != 404 {
+		t.Errorf("without results: %d %s", got.status, got.body)
+	}
+	var asked string
+	e.cfg.Results = func(_ context.Context, customerID, optimizationID, from, to string) (any, error) {
+		asked = strings.Join([]string{customerID, optimizationID, from, to}, " ")
+		err := map[string]error{"none": fmt.Errorf("%w: none", ErrNoResults), "range": fmt.Errorf("%w: odd", ErrBadRange), "down": errors.New("secret")}[optimizationID]
+		return json.RawMessage(`{"customer_id":"c","optimization_id":"o","name":"","from":"","to":"","as_of":"","visitors_of_several_variations":0,"sample_ratio":null,"variations":[],"goals":[],"notes":[]}`), err
+	}
+	if got := e.request(http.MethodGet, "/results/a%2Fb?from=2026-09-21&to=2026-09-22", ""); got.status != 200 || asked != "123456789 a/b 2026-09-21 2026-09-22" {
+		t.Errorf("asked for %q: %d %s", asked, got.status, got.body)
+	}
+	for optimization, status := range map[string]int{"none": 404, "range": 400, "down": 503} {
+		if got := e.request(http.MethodGet, "/results/"+optimization, ""); got.status != status || strings.Contains(got.body, "secret") {
+			t.Errorf("%s: %d %s", optimization, got.status, got.body)
+		}
+	}
+	if got := e.request(http.MethodGet, "/results/hero", "", "Authorization", ""); got.status != 401 {
+		t.Errorf("without a token: %d", got.status)
+	}
+}
+
 func TestHealth(t *testing.T) {
 	e := newEdge(t, seedTime)
 	for path, want := range map[string]string{"/livez": "ok", "/readyz": "ready", "/metrics": "tieback_events_accepted_total"} {

@@ -38,6 +38,7 @@ type Config struct {
 	Rates    RateLimits
 	Patience time.Duration        // for a whole request to arrive, 30 s when 0
 	Explain  Explainer            // answers GET /conversions; not found when nil
+	Results  Resulter             // answers GET /results; not found when nil
 	Ready    func() error         // why the service is not ready; always ready when nil
 	Now      func() time.Time     // time.Now when nil
 	Log      *slog.Logger         // slog.Default() when nil
@@ -90,6 +91,7 @@ func NewServer(cfg Config) *Server {
 	s.app.Post("/customer/:customerId/event", s.limitAddress, s.postEvent)
 	s.app.Post("/events", s.limitAddress, s.postEvents)
 	s.app.Get("/conversions/:apiName/:actionId", s.limitAddress, s.getConversion)
+	s.app.Get("/results/:optimizationId", s.limitAddress, s.getResults)
 	s.app.Options("/collect", s.preflight)
 	s.app.Post("/collect", s.limitAddress, s.postCollect)
 	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })

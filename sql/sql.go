@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed migrations/*.sql nightly/*.sql checks/*.sql reports/*.sql
+//go:embed migrations/*.sql nightly/*.sql checks/*.sql reports/*.sql results/*.sql
 var files embed.FS
 
 // Migrations is the folder of numbered schema changes, for golang-migrate.
@@ -34,6 +34,9 @@ func Nightly(name string) Statement { return read("nightly", name) }
 
 // Report returns the query in reports/<name>.sql.
 func Report(name string) Statement { return read("reports", name) }
+
+// Results returns the query in results/<name>.sql.
+func Results(name string) Statement { return read("results", name) }
 
 // Checks returns the queries that return the wrong rows, in order of their names.
 func Checks() []Statement {

@@ -207,7 +207,7 @@ func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) 
 }
 
 func (s *site) printSteps(ctx context.Context, runID string) error {
-	steps, err := jobs.SlowestSteps(ctx, s.db, runID, 20)
+	steps, err := jobs.SlowestSteps(ctx, s.db, runID, 50)
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ type cli struct {
 	Event        eventCmd        `cmd:"" help:"Custom events and their names over time."`
 	Optimization optimizationCmd `cmd:"" help:"Optimizations and their variations."`
 	Goal         goalCmd         `cmd:"" help:"Which events count for which optimization."`
+	Results      resultsCmd      `cmd:"" help:"Show an optimization's results: its variations side by side, per goal."`
 	Explain      explainCmd      `cmd:"" help:"Tell what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
 	DeadLetter   deadLetterCmd   `cmd:"" name:"deadletter" help:"Rows that ClickHouse refused."`

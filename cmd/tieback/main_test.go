@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -221,6 +223,14 @@ func TestWholeProgram(t *testing.T) {
 	}
 	if got := s.getWithToken("/conversions/application-accepted/1"); !strings.Contains(got, `"outcome":"attributed"`) || !strings.Contains(got, `"variationId":"b"`) {
 		t.Errorf("GET /conversions: %s", got)
+	}
+	if got := must(t, dir, "results", "123456789", "hero"); !strings.Contains(got, "application-accepted (primary goal)") || !strings.Contains(got, "100.00 %") || !strings.Contains(got, "149.99") {
+		t.Errorf("results: %s", got)
+	}
+	var byCommand, byHTTP any
+	if err := errors.Join(json.Unmarshal([]byte(must(t, dir, "results", "123456789", "hero", "--format", "json")), &byCommand),
+		json.Unmarshal([]byte(s.getWithToken("/results/hero")), &byHTTP)); err != nil || !reflect.DeepEqual(byCommand, byHTTP) {
+		t.Errorf("results by command %v, over HTTP %v, %v", byCommand, byHTTP, err)
 	}
 	if status, answer := s.post("/events", "["+seedBody("7", 0)+","+seedBody("", 0)+"]"); status != 200 || !strings.HasPrefix(answer, `{"accepted":1,"rejected":1,"results":[{"index":0,"status":"accepted"},{"index":1,"status":"rejected","error":{"code":"invalid_event"`) {
 		t.Errorf("events: %d %s", status, answer)

@@ -142,7 +142,7 @@ func (s *service) start(ctx context.Context) error {
 		Catalog: s.live, Spool: s.spool, Now: s.now, Log: s.log, Ready: s.ready,
 		Limits:  ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
 		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
-		Explain: s.explain,
+		Explain: s.explain, Results: s.results,
 	})
 	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.server)
 
@@ -193,6 +193,19 @@ func (s *service) explain(ctx context.Context, customerID, apiName, actionID str
 		return nil, false, err
 	}
 	return e, len(e.Copies) > 0, nil
+}
+
+// results are those of `tieback results`.
+func (s *service) results(ctx context.Context, customerID, optimizationID, from, to string) (any, error) {
+	days, err := reports.ParseDays(from, to)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ingest.ErrBadRange, err)
+	}
+	results, err := reports.OptimizationResults(ctx, s.db, s.live.Snapshot(), customerID, optimizationID, days)
+	if errors.Is(err, reports.ErrUnknownOptimization) {
+		return nil, fmt.Errorf("%w: %w", ingest.ErrNoResults, err)
+	}
+	return results, err
 }
 
 // catalogFailed says once that the catalog can't be read.

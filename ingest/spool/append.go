@@ -62,7 +62,7 @@ func (s *Spool) commitGroups() {
 	}()
 	var pace pace
 	for {
-		pace.wait(&s.waiting)
+		pace.wait()
 		group, more := s.waiting.take()
 		if group == nil {
 			if !more {

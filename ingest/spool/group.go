@@ -86,16 +86,6 @@ func (g *groups) reuse(written *group) {
 	written.frame = nil
 }
 
-// callers is how many wait in the group that is next.
-func (g *groups) callers() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.list) == 0 {
-		return 0
-	}
-	return g.list[0].callers
-}
-
 func (g *groups) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -116,7 +106,7 @@ const (
 	fsyncInterval = 300 * time.Microsecond
 )
 
-func (p *pace) wait(*groups) {
+func (p *pace) wait() {
 	if p.callers < crowd {
 		return
 	}

@@ -1,0 +1,352 @@
+package reports
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/reports/stats"
+	"github.com/tieback/tieback/sql"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// Results of an optimization for a range of days (spec R9). The names in the JSON are
+// the spec's and the tables'.
+type Results struct {
+	CustomerID     string `json:"customer_id"`
+	OptimizationID string `json:"optimization_id"`
+	Name           string `json:"name"`
+	From           string `json:"from"`  // first day, YYYY-MM-DD; empty with To where nothing was seen
+	To             string `json:"to"`    // last day, inclusive
+	AsOf           string `json:"as_of"` // cutoff of the last run, RFC 3339; empty before the first
+
+	// VisitorsOfSeveral saw more than one variation in the range; they count in each.
+	VisitorsOfSeveral uint64 `json:"visitors_of_several_variations"`
+	// SampleRatio is nil where there is nothing to check: fewer than two weights, or
+	// nobody exposed.
+	SampleRatio *SampleRatio  `json:"sample_ratio"`
+	Variations  []Shown       `json:"variations"`
+	Goals       []GoalResults `json:"goals"` // the primary one first
+	Notes       []string      `json:"notes"` // what a reader should know, in words
+}
+
+// Shown is a variation and how many saw it.
+type Shown struct {
+	VariationID string  `json:"variation_id"`
+	Name        string  `json:"name"`
+	IsBaseline  bool    `json:"is_baseline"`
+	Weight      float64 `json:"weight"`
+	Visitors    uint64  `json:"visitors"`
+}
+
+// SampleRatio says whether the visitors are spread as the weights have it.
+type SampleRatio struct {
+	ChiSquared float64 `json:"chi_squared"`
+	PValue     float64 `json:"p_value"`
+	Warning    bool    `json:"warning"` // p < 0.001
+}
+
+// GoalResults are the results for one goal event.
+type GoalResults struct {
+	EventID   string `json:"event_id"`
+	APIName   string `json:"api_name"` // what it is called now, empty if it is archived
+	IsPrimary bool   `json:"is_primary"`
+	Arms      []Arm  `json:"variations"`
+}
+
+// Arm is a variation's results for one goal event. What can't be computed is nil.
+type Arm struct {
+	Shown
+	Conversions           uint64      `json:"conversions"`
+	Converters            uint64      `json:"converters"`
+	ConversionRate        *float64    `json:"conversion_rate"`
+	ConvertingUsers       uint64      `json:"converting_users"`
+	ConversionsNotExposed uint64      `json:"conversions_not_exposed"` // their visitor was not exposed in the range
+	ValueTotal            json.Number `json:"value_total"`             // exact
+	ValuePerVisitor       *float64    `json:"value_per_visitor"`       // of the visitors exposed
+	ValuePerConversion    *float64    `json:"value_per_conversion"`    // over conversions with a value
+	Rate                  *Comparison `json:"rate_vs_baseline"`        // nil for the baseline, and without inference
+	Value                 *Comparison `json:"value_vs_baseline"`
+	Note                  string      `json:"note,omitempty"` // why there is no inference
+
+	value stats.Sample // value per visitor exposed
+}
+
+// Comparison of an arm with the baseline. Lift is relative, its interval of 95 %; the
+// chance is that of being better than the baseline. What can't be computed is nil.
+type Comparison struct {
+	Lift     *float64 `json:"lift"`
+	LiftLow  *float64 `json:"lift_low"`
+	LiftHigh *float64 `json:"lift_high"`
+	PValue   *float64 `json:"p_value"`
+	Chance   *float64 `json:"chance_to_beat_baseline"`
+}
+
+// What an arm needs before it is compared (spec R9), and below which p the sample
+// ratio is called wrong.
+const (
+	leastVisitors    = 50
+	leastConverters  = 5
+	sampleRatioAlarm = 0.001
+)
+
+// ErrUnknownOptimization says that an optimization is neither configured nor was seen.
+var ErrUnknownOptimization = errors.New("no such optimization")
+
+// Days is a range of UTC days, both inclusive. The zero Days stands for all days on
+// which anything of the optimization was seen.
+type Days struct{ From, To time.Time }
+
+// ParseDays reads a range of days, YYYY-MM-DD; both empty stand for all days.
+func ParseDays(from, to string) (Days, error) {
+	if from == "" && to == "" {
+		return Days{}, nil
+	}
+	if from == "" || to == "" {
+		return Days{}, errors.New("from and to go together")
+	}
+	var days Days
+	for _, bound := range []struct {
+		name, text string
+		into       *time.Time
+	}{{"from", from, &days.From}, {"to", to, &days.To}} {
+		day, err := time.Parse(time.DateOnly, bound.text)
+		if err != nil || day.Year() < 2000 || day.Year() > 2100 {
+			return Days{}, fmt.Errorf("%s: %q is no day of the years 2000 to 2100: give YYYY-MM-DD, as 2026-09-21", bound.name, bound.text)
+		}
+		*bound.into = day
+	}
+	if days.To.Before(days.From) {
+		return Days{}, fmt.Errorf("the range ends on %s, before it begins on %s", to, from)
+	}
+	return days, nil
+}
+
+type visitorsRow struct {
+	VariationID string `ch:"variation_id"`
+	Visitors    uint64 `ch:"visitors"`
+	OfSeveral   uint64 `ch:"visitors_of_several"`
+}
+
+type conversionsRow struct {
+	VariationID     string          `ch:"variation_id"`
+	EventID         string          `ch:"event_id"`
+	Conversions     uint64          `ch:"conversions"`
+	Converters      uint64          `ch:"converters"`
+	ConvertingUsers uint64          `ch:"converting_users"`
+	NotExposed      uint64          `ch:"conversions_not_exposed"`
+	WithValue       uint64          `ch:"conversions_with_value"`
+	ValueTotal      decimal.Decimal `ch:"value_total"`
+	ValueExposed    float64         `ch:"value_exposed"`
+	ValueSquares    float64         `ch:"value_squares"`
+}
+
+// OptimizationResults computes the results of an optimization as the last run published
+// them. snap tells what is configured.
+func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, customerID, optimizationID string, days Days) (*Results, error) {
+	params := warehouse.Params{"customer_id": customerID, "optimization_id": optimizationID}
+	var first, last time.Time
+	var active uint64
+	if err := db.Row(ctx, sql.Results("days").SQL, params, &first, &last, &active); err != nil {
+		return nil, fmt.Errorf("look for days with results: %w", err)
+	}
+	configured, known := snap.Optimizations[customerID][optimizationID]
+	if !known && active == 0 {
+		return nil, fmt.Errorf("%w: account %s has no optimization %s, and no view of one has been published", ErrUnknownOptimization, customerID, optimizationID)
+	}
+	r := &Results{CustomerID: customerID, OptimizationID: optimizationID, Name: configured.Name, Goals: []GoalResults{}, Notes: []string{}}
+	cutoff, err := jobs.PublishedCutoff(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if !cutoff.IsZero() {
+		r.AsOf = cutoff.UTC().Format(time.RFC3339)
+	}
+	if days == (Days{}) && active > 0 {
+		days = Days{first, last}
+	}
+	var visitors []visitorsRow
+	var conversions []conversionsRow
+	if days != (Days{}) {
+		r.From, r.To = warehouse.Day(days.From), warehouse.Day(days.To)
+		params = params.With("from_day", r.From).With("to_day", r.To)
+		if err := db.Select(ctx, &visitors, sql.Results("visitors").SQL, params); err != nil {
+			return nil, fmt.Errorf("count visitors: %w", err)
+		}
+		if err := db.Select(ctx, &conversions, sql.Results("conversions").SQL, params); err != nil {
+			return nil, fmt.Errorf("count conversions: %w", err)
+		}
+	}
+	r.show(snap, visitors, conversions)
+	r.checkRatio()
+	for _, goal := range snap.GoalsOf(customerID, optimizationID) {
+		r.Goals = append(r.Goals, r.goal(snap, goal, conversions))
+	}
+	r.tell()
+	return r, nil
+}
+
+// show lists the variations configured, in their order, and then those only seen.
+func (r *Results) show(snap *catalog.Snapshot, visitors []visitorsRow, conversions []conversionsRow) {
+	r.Variations = []Shown{}
+	for _, v := range snap.VariationsOf(r.CustomerID, r.OptimizationID) {
+		r.Variations = append(r.Variations, Shown{VariationID: v.VariationID, Name: v.Name, IsBaseline: v.IsBaseline, Weight: v.Weight})
+	}
+	configured := len(r.Variations)
+	shown := func(id string) *Shown {
+		i := slices.IndexFunc(r.Variations, func(s Shown) bool { return s.VariationID == id })
+		if i < 0 {
+			i = len(r.Variations)
+			r.Variations = append(r.Variations, Shown{VariationID: id})
+		}
+		return &r.Variations[i]
+	}
+	for _, row := range visitors {
+		shown(row.VariationID).Visitors = row.Visitors
+		r.VisitorsOfSeveral = row.OfSeveral
+	}
+	for _, row := range conversions {
+		shown(row.VariationID)
+	}
+	slices.SortFunc(r.Variations[configured:], func(a, b Shown) int { return cmp.Compare(a.VariationID, b.VariationID) })
+}
+
+// checkRatio compares how many were exposed with the weights configured.
+func (r *Results) checkRatio() {
+	var counts, weights []float64
+	for _, v := range r.Variations {
+		counts, weights = append(counts, float64(v.Visitors)), append(weights, v.Weight)
+	}
+	if chiSquared, p, ok := stats.SampleRatio(counts, weights); ok {
+		r.SampleRatio = &SampleRatio{ChiSquared: chiSquared, PValue: p, Warning: p < sampleRatioAlarm}
+	}
+}
+
+// goal computes the arms of one goal and compares them with the baseline.
+func (r *Results) goal(snap *catalog.Snapshot, goal catalog.Goal, conversions []conversionsRow) GoalResults {
+	g := GoalResults{EventID: goal.EventID, APIName: currentName(snap, goal), IsPrimary: goal.IsPrimary, Arms: []Arm{}}
+	for _, shown := range r.Variations {
+		arm := Arm{Shown: shown, ValueTotal: "0"}
+		i := slices.IndexFunc(conversions, func(row conversionsRow) bool {
+			return row.VariationID == shown.VariationID && row.EventID == goal.EventID
+		})
+		if i >= 0 {
+			arm.count(conversions[i])
+		}
+		arm.divide()
+		g.Arms = append(g.Arms, arm)
+	}
+	baseline := slices.IndexFunc(g.Arms, func(a Arm) bool { return a.IsBaseline })
+	for i := range g.Arms {
+		if baseline >= 0 && i != baseline {
+			g.Arms[i].compare(&g.Arms[baseline])
+		}
+	}
+	return g
+}
+
+func currentName(snap *catalog.Snapshot, goal catalog.Goal) string {
+	for _, name := range snap.Names[goal.CustomerID] {
+		if name.EventID == goal.EventID && name.To == nil {
+			return name.APIName
+		}
+	}
+	return ""
+}
+
+func (a *Arm) count(row conversionsRow) {
+	a.Conversions, a.Converters, a.ConvertingUsers = row.Conversions, row.Converters, row.ConvertingUsers
+	a.ConversionsNotExposed, a.ValueTotal = row.NotExposed, json.Number(row.ValueTotal.String())
+	a.value = stats.SampleOf(float64(a.Visitors), row.ValueExposed, row.ValueSquares)
+	if row.WithValue > 0 {
+		mean := row.ValueTotal.InexactFloat64() / float64(row.WithValue)
+		a.ValuePerConversion = &mean
+	}
+}
+
+func (a *Arm) divide() {
+	if a.Visitors == 0 {
+		return
+	}
+	if a.value.N == 0 { // nothing attributed: everybody is worth 0
+		a.value = stats.Sample{N: float64(a.Visitors)}
+	}
+	rate := float64(a.Converters) / float64(a.Visitors)
+	mean := a.value.Mean
+	a.ConversionRate, a.ValuePerVisitor = &rate, &mean
+}
+
+// compare tests an arm against the baseline, where both have enough to test.
+func (a *Arm) compare(baseline *Arm) {
+	for _, arm := range []*Arm{baseline, a} {
+		switch {
+		case arm.Visitors < leastVisitors:
+			a.Note = fmt.Sprintf("too early to compare: %d visitors saw %s, at least %d are needed", arm.Visitors, arm.VariationID, leastVisitors)
+			return
+		case arm.Converters < leastConverters:
+			a.Note = fmt.Sprintf("too early to compare: %d visitors of %s converted, at least %d are needed", arm.Converters, arm.VariationID, leastConverters)
+			return
+		}
+	}
+	did1, n1, did2, n2 := float64(baseline.Converters), float64(baseline.Visitors), float64(a.Converters), float64(a.Visitors)
+	a.Rate = &Comparison{}
+	a.Rate.lift(stats.Proportion(did1, n1), stats.Proportion(did2, n2))
+	if _, p, ok := stats.TwoProportions(did1, n1, did2, n2); ok {
+		a.Rate.PValue = &p
+	}
+	chance := stats.ProportionBeats(did1, n1, did2, n2)
+	a.Rate.Chance = &chance
+	if baseline.value.Mean == 0 && a.value.Mean == 0 {
+		return // no values are sent
+	}
+	a.Value = &Comparison{}
+	a.Value.lift(baseline.value, a.value)
+	if _, _, p, ok := stats.Welch(baseline.value, a.value); ok {
+		a.Value.PValue = &p
+	}
+	if chance, ok := stats.MeanBeats(baseline.value, a.value); ok {
+		a.Value.Chance = &chance
+	}
+}
+
+func (c *Comparison) lift(baseline, arm stats.Sample) {
+	if lift, _, interval, ok := stats.Lift(baseline, arm); ok {
+		c.Lift, c.LiftLow, c.LiftHigh = &lift, &interval.Low, &interval.High
+	}
+}
+
+// tell says in words what the figures alone don't.
+func (r *Results) tell() {
+	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
+	exposed, baseline := uint64(0), false
+	for _, v := range r.Variations {
+		exposed += v.Visitors
+		baseline = baseline || v.IsBaseline
+	}
+	switch {
+	case r.AsOf == "":
+		note("nothing has been published yet: the run at midnight UTC does, or `tieback run`")
+	case exposed == 0:
+		note("nobody saw a variation in this range of days")
+	}
+	if !baseline {
+		note("no variation is the baseline, so nothing is compared: `tieback optimization add` configures them")
+	}
+	if len(r.Goals) == 0 {
+		note("no goal is attached, so no conversions are shown: `tieback goal add` attaches one, and its past shows at once")
+	}
+	if r.SampleRatio != nil && r.SampleRatio.Warning {
+		note("the visitors are not spread over the variations as their weights say (p = %.2g): find out why before you trust the comparison", r.SampleRatio.PValue)
+	}
+	if r.VisitorsOfSeveral > 0 {
+		note("%d visitors saw more than one variation; they count in each", r.VisitorsOfSeveral)
+	}
+}

@@ -1,0 +1,166 @@
+package stats
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// within fails unless got is want to the digits that its source prints.
+func within(t *testing.T, what string, got, want, tolerance float64) {
+	t.Helper()
+	if math.IsNaN(got) || math.Abs(got-want) > tolerance {
+		t.Errorf("%s is %.12g, published as %.12g", what, got, want)
+	}
+}
+
+func TestTwoProportionsAsPublished(t *testing.T) {
+	// statsmodels' proportions_ztest, printed by many A/B testing notebooks.
+	z, p, _ := TwoProportions(17489, 145274, 17264, 145310)
+	within(t, "z", z, -1.3109241984234394, 1e-13)
+	within(t, "p", p, 0.18988337448195103, 1e-13)
+	// spotify/confidence, tests/frequentist/test_chisquared.py.
+	_, p, _ = TwoProportions(42, 104, 500, 1009)
+	within(t, "p", p, 7.48661891e-02, 5e-11)
+	_, p, _ = TwoProportions(40, 100, 50, 100)
+	within(t, "p", p, 0.155218, 5e-7)
+	// OpenStax, Introductory Statistics, 10.3: medications against hives.
+	_, p, _ = TwoProportions(12, 200, 20, 200)
+	within(t, "p", p, 0.1404, 5e-5)
+}
+
+func TestWelchAsPublished(t *testing.T) {
+	square := func(x float64) float64 { return x * x }
+	// The NAG library's example of g07ca.
+	tt, freedom, p, _ := Welch(Sample{8, 21.0, square(4.2083)}, Sample{4, 25.0, square(0.8185)})
+	within(t, "t", tt, 2.5922, 5e-5)
+	within(t, "degrees of freedom", freedom, 7.9925, 5e-5)
+	within(t, "p", p, 0.0320, 5e-5)
+	// Boost.Math's two-sample example, on NIST's car mileage.
+	tt, freedom, p, _ = Welch(Sample{79, 30.48101, square(6.10771)}, Sample{249, 20.14458, square(6.41470)})
+	within(t, "t", tt, -12.94627, 5e-6)
+	within(t, "degrees of freedom", freedom, 136.87499, 5e-6)
+	within(t, "p", p, 1.571e-25, 5e-29)
+	// GrowthBook, packages/stats/tests/frequentist/test_tests.py.
+	_, _, p, _ = Welch(Sample{3407, 0.41, square(3.9)}, Sample{3461, 0.70, square(6.2)})
+	within(t, "p", p, 0.02016, 5e-6)
+}
+
+func TestLiftAsPublished(t *testing.T) {
+	// GrowthBook, as above. It takes Student's quantile for the interval, we the
+	// normal one, so the ends differ in the fourth place.
+	lift, standardError, interval, _ := Lift(Sample{3407, 0.41, 3.9 * 3.9}, Sample{3461, 0.70, 6.2 * 6.2})
+	within(t, "lift", lift, 0.70732, 5e-6)
+	within(t, "standard error", standardError, 0.37879, 5e-6)
+	within(t, "low end", interval.Low, -0.03526, 2e-4)
+	within(t, "high end", interval.High, 1.44989, 2e-4)
+}
+
+func TestSampleRatioAsPublished(t *testing.T) {
+	// Kohavi and others: 821,588 against 815,482 where half was due to each.
+	_, p, _ := SampleRatio([]float64{821588, 815482}, []float64{1, 1})
+	within(t, "p", p, 1.8e-6, 5e-8)
+	// GrowthBook, packages/stats/tests/test_gbstats.py.
+	_, p, _ = SampleRatio([]float64{1000, 1200}, []float64{0.5, 0.5})
+	within(t, "p", p, 0.000020079, 5e-10)
+	// OpenStax, Introductory Statistics, 11.2.
+	chiSquared, p, _ := SampleRatio([]float64{20, 57, 23}, []float64{0.25, 0.5, 0.25})
+	within(t, "chi-squared", chiSquared, 2.14, 5e-3)
+	within(t, "p", p, 0.3430, 5e-5)
+}
+
+func TestBetaBeatsAsPublished(t *testing.T) {
+	// John D. Cook, A Bayesian view of Amazon resellers.
+	within(t, "chance", BetaBeats(3, 1, 91, 11), 0.713, 5e-4)
+	within(t, "its digits", BetaBeats(3, 1, 91, 11), 0.7125928041, 1e-9)
+	// PostHog, test_experiment_result.py, which simulates them.
+	within(t, "chance", ProportionBeats(100, 118, 100, 110), 0.918, 5e-3)
+	within(t, "chance", ProportionBeats(267, 2298, 286, 2300), 0.802, 5e-3)
+	within(t, "equal arms", ProportionBeats(500, 10000, 500, 10000), 0.5, 1e-9)
+	within(t, "large arms", ProportionBeats(50_000, 1e7, 52_000, 1e7), 1, 1e-9)
+	within(t, "small arms", ProportionBeats(0, 1, 0, 1), 0.5, 1e-9)
+}
+
+func TestNothingToSay(t *testing.T) {
+	empty, same := Sample{}, SampleOf(10, 50, 250)
+	if _, _, _, ok := Lift(empty, same); ok {
+		t.Error("a lift over nobody")
+	}
+	if _, _, _, ok := Lift(Proportion(0, 10), Proportion(1, 10)); ok {
+		t.Error("a lift over nothing")
+	}
+	for _, counts := range [][4]float64{{0, 0, 1, 2}, {0, 5, 0, 5}, {5, 5, 5, 5}} {
+		if _, p, ok := TwoProportions(counts[0], counts[1], counts[2], counts[3]); ok {
+			t.Errorf("p = %v of %v", p, counts)
+		}
+	}
+	if _, _, _, ok := Welch(same, same); ok {
+		t.Error("a test of what does not vary")
+	}
+	if _, ok := MeanBeats(same, same); ok {
+		t.Error("a chance of what does not vary")
+	}
+	for _, weights := range [][]float64{{1, 0}, {0, 0}, {1}} {
+		if _, _, ok := SampleRatio([]float64{5, 5}[:len(weights)], weights); ok {
+			t.Errorf("a ratio by %v", weights)
+		}
+	}
+}
+
+// experiment draws two arms of n visitors and returns the p-values of rate and value.
+func experiment(random *rand.Rand, n int, rate, lifted float64) (ofRate, ofValue float64) {
+	var did [2]float64
+	var values [2]Sample
+	for arm, rate := range []float64{rate, lifted} {
+		var sum, squares float64
+		for range n {
+			if random.Float64() < rate {
+				value := math.Exp(4 + 0.5*random.NormFloat64())
+				did[arm]++
+				sum += value
+				squares += value * value
+			}
+		}
+		values[arm] = SampleOf(float64(n), sum, squares)
+	}
+	_, ofRate, _ = TwoProportions(did[0], float64(n), did[1], float64(n))
+	_, _, ofValue, _ = Welch(values[0], values[1])
+	return ofRate, ofValue
+}
+
+// In 1,000 experiments of two equal arms about 5 % are called different.
+func TestFalsePositives(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	const experiments = 1000
+	var rates, values float64
+	for range experiments {
+		ofRate, ofValue := experiment(random, 2000, 0.05, 0.05)
+		if ofRate < 0.05 {
+			rates++
+		}
+		if ofValue < 0.05 {
+			values++
+		}
+	}
+	within(t, "share of rates called different", rates/experiments, 0.05, 0.015)
+	within(t, "share of values called different", values/experiments, 0.05, 0.015)
+}
+
+// A lift of 10 % is found as often as theory says.
+func TestPower(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	const experiments, n, rate, lifted = 400, 5000, 0.20, 0.22
+	found := 0.0
+	for range experiments {
+		if p, _ := experiment(random, n, rate, lifted); p < 0.05 {
+			found++
+		}
+	}
+	// Power of the pooled test, as R's power.prop.test has it.
+	pooled := (rate + lifted) / 2
+	under := distuv.UnitNormal.Quantile(0.975) * math.Sqrt(2*pooled*(1-pooled))
+	power := distuv.UnitNormal.CDF((math.Sqrt(n)*(lifted-rate) - under) / math.Sqrt(rate*(1-rate)+lifted*(1-lifted)))
+	within(t, "share found", found/experiments, power, 0.06)
+}
