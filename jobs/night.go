@@ -105,10 +105,9 @@ func (n *night) doubles(ctx context.Context, rows uint64) error {
 
 // doubledLinks gives errForgetLinks where a copy that does not count told a link.
 func (n *night) doubledLinks(ctx context.Context) error {
-	query := sql.Report("doubled_links").SQL
 	var links uint64
-	if err := n.db.Row(ctx, query, n.params.For(query), &links); err != nil {
-		return fmt.Errorf("look for doubled links: %w", err)
+	if err := n.ask(ctx, "doubled_links", sql.Report("doubled_links").SQL, &links); err != nil {
+		return err
 	}
 	if links > 0 && n.req.From == nil {
 		return errForgetLinks
@@ -149,7 +148,7 @@ func (n *night) stage(ctx context.Context) error {
 func (n *night) followLong(ctx context.Context) error {
 	var long uint64
 	query := "select count() from night_stretches where last_at >= first_at + toIntervalHour({session_cap_hours:UInt32})"
-	if err := n.db.Row(ctx, query, n.params.For(query), &long); err != nil || long == 0 {
+	if err := n.ask(ctx, "long stretches", query, &long); err != nil || long == 0 {
 		return err
 	}
 	if err := n.in(slice{Last: true}).steps(ctx, "31_night_long_moments"); err != nil {
@@ -215,8 +214,8 @@ func (n *night) rowsToRead(ctx context.Context) (rows uint64, firstReceived time
 	if n.full {
 		query = "select count(), min(received_at) from client_events where received_at < {cutoff:DateTime64(3, 'UTC')}"
 	}
-	if err := n.db.Row(ctx, query, n.params.For(query), &rows, &firstReceived); err != nil {
-		return 0, time.Time{}, fmt.Errorf("count the rows to read: %w", err)
+	if err := n.ask(ctx, "rows_to_read", query, &rows, &firstReceived); err != nil {
+		return 0, time.Time{}, err
 	}
 	return rows, firstReceived.UTC(), nil
 }
@@ -266,6 +265,16 @@ func (n *night) step(ctx context.Context, name string) (written uint64, err erro
 	return written, nil
 }
 
+// ask runs a query of one row between the steps, and notes how long it took.
+func (n *night) ask(ctx context.Context, name, query string, dest ...any) error {
+	started, begun := n.clock(), time.Now()
+	if err := n.db.Row(ctx, query, n.params.For(query), dest...); err != nil {
+		return fmt.Errorf("query %s: %w", name, err)
+	}
+	n.record.note("query "+name, started, time.Since(begun), 0)
+	return nil
+}
+
 // count is answered from the table's metadata.
 func (n *night) count(ctx context.Context, table string) (rows uint64, err error) {
 	err = n.db.Row(ctx, "select count() from "+table, nil, &rows)
@@ -306,10 +315,9 @@ func (n *night) check(ctx context.Context) error {
 
 // total counts what is staged.
 func (n *night) total(ctx context.Context) error {
-	totals := sql.Report("run_totals").SQL
 	var days uint64
-	if err := n.db.Row(ctx, totals, n.params.For(totals), &days, &n.record.Rows); err != nil {
-		return fmt.Errorf("count: %w", err)
+	if err := n.ask(ctx, "run_totals", sql.Report("run_totals").SQL, &days, &n.record.Rows); err != nil {
+		return err
 	}
 	n.record.Days = uint32(days)
 	return nil

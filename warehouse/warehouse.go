@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -170,6 +171,15 @@ func (db *DB) createDatabase(ctx context.Context) error {
 		return fmt.Errorf("create the database: %w", err)
 	}
 	return nil
+}
+
+// ReadOnly returns a handler that speaks ClickHouse's HTTP interface over the published
+// tables of the embedded engine. It is nil with a server, which has its own.
+func (db *DB) ReadOnly() http.Handler {
+	if db.engine == nil {
+		return nil
+	}
+	return db.engine.ReadOnly()
 }
 
 // Close closes the connections, and ends the embedded engine if nobody else uses it.

@@ -106,7 +106,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 		faults = append(faults, warehouse.CheckURL(c.ClickHouse))
 	}
 	if strings.HasPrefix(parsed.Command(), "serve") {
-		faults = append(faults, c.Serve.check()...)
+		faults = append(faults, c.Serve.check(c.ClickHouse)...)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return p.exitCode(usageError{err})

@@ -29,6 +29,8 @@ type serveCmd struct {
 	MaxFuture time.Duration `default:"5s" env:"TIEBACK_MAX_FUTURE" help:"How far after its receipt a conversion may claim to have happened."`
 	MaxAge    time.Duration `default:"168h" env:"TIEBACK_MAX_AGE" help:"How far before its receipt a conversion may have happened."`
 
+	SQLListen string `name:"sql-listen" env:"TIEBACK_SQL_LISTEN" placeholder:"ADDRESS" help:"Let Grafana, curl and drivers read the embedded engine's published tables over ClickHouse's HTTP interface here, as :8123 (this machine only) or HOST:8123."`
+
 	TLSCert string `name:"tls-cert" env:"TIEBACK_TLS_CERT" placeholder:"FILE" help:"Certificate, PEM; with --tls-key it makes the service speak HTTPS. Read again when it changes."`
 	TLSKey  string `name:"tls-key" env:"TIEBACK_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
 
@@ -37,7 +39,7 @@ type serveCmd struct {
 }
 
 // check returns everything that is wrong with the settings.
-func (s *serveCmd) check() (faults []error) {
+func (s *serveCmd) check(clickhouseURL string) (faults []error) {
 	wrong := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if s.MaxFuture <= 0 {
 		wrong("--max-future is %s, it must be positive", s.MaxFuture)
@@ -51,14 +53,27 @@ func (s *serveCmd) check() (faults []error) {
 	if s.RateToken < 0 || s.RateAddress < 0 {
 		wrong("--rate-token and --rate-address must not be negative")
 	}
-	_, port, err := net.SplitHostPort(s.Listen)
+	if err := checkAddress(s.Listen); err != nil {
+		wrong("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err)
+	}
+	if s.SQLListen == "" {
+		return faults
+	}
+	if err := checkAddress(s.SQLListen); err != nil {
+		wrong("--sql-listen %s: %v; give HOST:PORT or :PORT", s.SQLListen, err)
+	}
+	if clickhouseURL != "" {
+		wrong("--sql-listen is a port of the embedded engine; the server that --clickhouse names has its own")
+	}
+	return faults
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
-	if err != nil {
-		wrong("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err)
-	}
-	return faults
+	return err
 }
 
 // gcPercent lets the service's small heap grow a few times over between collections:
@@ -100,6 +115,7 @@ type service struct {
 	writer    *ingest.Writer
 	server    *ingest.Server
 	scheduler *jobs.Scheduler
+	sql       *sqlPort // nil unless asked for
 
 	background sync.WaitGroup // Follow and the writer
 	cancel     context.CancelFunc
@@ -111,7 +127,7 @@ type service struct {
 const catalogInterval = 300 * time.Millisecond
 
 func (s *service) start(ctx context.Context) error {
-	s.failed = make(chan error, 2)
+	s.failed = make(chan error, 3)
 	var err error
 	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -157,6 +173,11 @@ func (s *service) start(ctx context.Context) error {
 		return err
 	}
 	s.scheduler.Start()
+	if s.settings.SQLListen != "" {
+		if s.sql, err = s.openSQLPort(s.settings.SQLListen); err != nil {
+			return err
+		}
+	}
 	go func() {
 		if err := s.server.Serve(s.listener); err != nil {
 			s.failed <- fmt.Errorf("serve HTTP: %w", err)
@@ -237,6 +258,9 @@ func (s *service) close() error {
 	}
 	if s.listener != nil {
 		s.listener.Close() // closed already where the server ran
+	}
+	if s.sql != nil {
+		errs = append(errs, s.sql.Close())
 	}
 	if s.scheduler != nil {
 		errs = append(errs, s.scheduler.Close())

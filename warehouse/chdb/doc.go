@@ -12,4 +12,8 @@
 // again. Each Client holds a lease, an HTTP request that stays open. The kernel
 // closes it when its holder dies, however it dies. The engine ends when the last
 // lease is gone, so none is left behind.
+//
+// What others may read: the engine has no users, so [Client.ReadOnly] serves a path
+// of the socket where a guard looks at each statement before the engine sees it, and
+// the session is readonly=1.
 package chdb

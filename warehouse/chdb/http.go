@@ -20,6 +20,7 @@ import (
 // and golang-migrate use.
 type handler struct {
 	engine *engine
+	guard  *guard // what may be asked, anything when nil
 }
 
 // reserved are the URL parameters that are no settings.
@@ -43,10 +44,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	if h.guard != nil {
+		if err := h.guard.settings(st); err != nil {
+			writeError(w, err)
+			return
+		}
+	}
 	st.format = firstOf(values.Get("default_format"), r.Header.Get("X-ClickHouse-Format"), "TabSeparated")
 	w.Header().Set("X-ClickHouse-Query-Id", st.id)
 
-	if format, sql, ok := streamedInsert(st.sql, r); ok {
+	if format, sql, ok := streamedInsert(st.sql, r); ok && h.guard == nil {
 		st.sql, st.format = sql, format
 		if err := h.insert(r.Context(), st, r.Body); err != nil {
 			writeError(w, err)
@@ -59,6 +66,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st.sql = joinQuery(st.sql, body)
+	if h.guard != nil {
+		if err := h.guard.check(st); err != nil {
+			writeError(w, err)
+			return
+		}
+		leave, err := h.guard.enter(r.Context())
+		if err != nil {
+			return // the client has gone
+		}
+		defer leave()
+	}
 	st.format = formatOf(st.sql, st.format)
 	revision, _ := strconv.ParseUint(values.Get("client_protocol_version"), 10, 64)
 	h.answer(w, r, st, revision)

@@ -33,6 +33,12 @@ func curl(t *testing.T, client *http.Client, query, body string) (status int, co
 	return res.StatusCode, res.Header.Get("X-ClickHouse-Exception-Code"), strings.TrimSpace(string(text))
 }
 
+func socketClient(dir string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", filepath.Join(dir, "engine.sock"))
+	}}}
+}
+
 func TestHTTPInterface(t *testing.T) {
 	dir := t.TempDir()
 	engine, err := chdb.Open(t.Context(), dir, warehousetest.Command(), slog.New(slog.DiscardHandler))
@@ -40,9 +46,7 @@ func TestHTTPInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return net.Dial("unix", filepath.Join(dir, "engine.sock"))
-	}}}
+	client := socketClient(dir)
 	defer client.CloseIdleConnections()
 	q := url.QueryEscape
 	for _, c := range []struct {

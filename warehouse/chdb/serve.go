@@ -75,6 +75,7 @@ func Serve(ctx context.Context, dataDir string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Ok.\n") })
 	mux.Handle(leasePath, leases)
+	mux.Handle(readOnlyPath, &handler{engine: eng, guard: newGuard(eng)})
 	mux.Handle("/", &handler{engine: eng})
 	server := &http.Server{Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() {

@@ -21,6 +21,7 @@ type statement struct {
 	database string
 	params   map[string]string // values in ClickHouse's escaped text form
 	settings map[string]string
+	readOnly bool // nothing but reading, within readLimits
 }
 
 // session is one connection to the engine, for one statement: what a statement does
@@ -123,14 +124,20 @@ func (s *session) prepare(st *statement) error {
 			return err
 		}
 	}
-	if len(st.settings) == 0 {
-		return nil
-	}
 	var list []string
+	if st.readOnly {
+		list = append(list, readLimits)
+	}
 	for _, name := range sortedKeys(st.settings) {
 		list = append(list, name+" = "+quote(st.settings[name]))
 	}
-	_, err := s.run("set " + strings.Join(list, ", "))
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := s.run("set " + strings.Join(list, ", ")); err != nil || !st.readOnly {
+		return err
+	}
+	_, err := s.run("set readonly = 1") // can't be undone on this session
 	return err
 }
 
