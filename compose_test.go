@@ -2,6 +2,8 @@ package tieback_test
 
 import (
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,22 +22,44 @@ func loadCompose(t *testing.T, environment ...string) (*types.Project, error) {
 
 // TestComposeFile reads docker-compose.yml as Docker would.
 func TestComposeFile(t *testing.T) {
-	if _, err := loadCompose(t); err == nil || !strings.Contains(err.Error(), "set a password for ClickHouse") {
-		t.Errorf("without a password: %v", err)
+	secrets := []string{"TIEBACK_CLICKHOUSE_PASSWORD=secret", "TIEBACK_ANALYST_PASSWORD=reader", "GRAFANA_PASSWORD=admin"}
+	for i, says := range []string{"set a password for ClickHouse", "set a password for the analysts", "set a password for Grafana"} {
+		if _, err := loadCompose(t, slices.Delete(slices.Clone(secrets), i, i+1)...); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("without %s: %v", secrets[i], err)
+		}
 	}
-	project, err := loadCompose(t, "TIEBACK_CLICKHOUSE_PASSWORD=secret")
+	project, err := loadCompose(t, secrets...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	clickhouse, tieback := project.Services["clickhouse"], project.Services["tieback"]
+	clickhouse, tieback, grafana := project.Services["clickhouse"], project.Services["tieback"], project.Services["grafana"]
 	if clickhouse.Image != "clickhouse/clickhouse-server:26.7" {
 		t.Errorf("ClickHouse is %s, the embedded engine is 26.7", clickhouse.Image)
 	}
 	if url := tieback.Environment["TIEBACK_CLICKHOUSE"]; url == nil || *url != "http://tieback:secret@clickhouse:8123" {
 		t.Errorf("TIEBACK_CLICKHOUSE is %v", url)
 	}
-	if tieback.DependsOn["clickhouse"].Condition != types.ServiceConditionHealthy || len(project.Volumes) != 2 {
+	if tieback.DependsOn["clickhouse"].Condition != types.ServiceConditionHealthy || len(project.Volumes) != 3 {
 		t.Errorf("depends on %v, volumes %v", tieback.DependsOn, project.Volumes)
+	}
+	for _, service := range project.Services {
+		for _, volume := range service.Volumes {
+			if volume.Type == types.VolumeTypeBind {
+				if _, err := os.Stat(volume.Source); err != nil {
+					t.Errorf("%s mounts what is not there: %v", service.Name, err)
+				}
+			}
+		}
+	}
+	// What the data source asks the environment for.
+	source, err := os.ReadFile("dashboards/provisioning/datasources/tieback.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(string(source), -1) {
+		if value := grafana.Environment[name[1]]; value == nil || *value == "" {
+			t.Errorf("Grafana has no %s", name[1])
+		}
 	}
 }
 

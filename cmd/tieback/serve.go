@@ -31,6 +31,8 @@ type serveCmd struct {
 
 	SQLListen string `name:"sql-listen" env:"TIEBACK_SQL_LISTEN" placeholder:"ADDRESS" help:"Let Grafana, curl and drivers read the embedded engine's published tables over ClickHouse's HTTP interface here, as :8123 (this machine only) or HOST:8123."`
 
+	NoteEvery time.Duration `hidden:"" default:"1m" help:"How often a row of service_minutes is written."`
+
 	TLSCert string `name:"tls-cert" env:"TIEBACK_TLS_CERT" placeholder:"FILE" help:"Certificate, PEM; with --tls-key it makes the service speak HTTPS. Read again when it changes."`
 	TLSKey  string `name:"tls-key" env:"TIEBACK_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
 
@@ -168,6 +170,7 @@ func (s *service) start(ctx context.Context) error {
 		s.live.Follow(background, catalogInterval, s.catalogFailed)
 	})
 	s.background.Go(func() { s.writer.Run(background) })
+	s.background.Go(func() { s.noteMinutes(background, s.settings.NoteEvery) })
 	runner := jobs.NewRunner(s.db, s.now, s.log)
 	if s.scheduler, err = jobs.NewScheduler(runner, s.spool.WaitDrained, clockwork.NewRealClock(), s.log); err != nil {
 		return err
