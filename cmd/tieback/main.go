@@ -62,6 +62,8 @@ type cli struct {
 	Explain      explainCmd      `cmd:"" help:"Tell what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
 	DeadLetter   deadLetterCmd   `cmd:"" name:"deadletter" help:"Rows that ClickHouse refused."`
+	Backup       backupCmd       `cmd:"" help:"Back up all tables of the embedded engine, beside a running service."`
+	Restore      restoreCmd      `cmd:"" help:"Bring a backup back, into an empty data folder."`
 	Migrate      migrateCmd      `cmd:"" help:"Bring the schema up to date."`
 	Demo         demoCmd         `cmd:"" help:"Show the whole of it on a fresh folder."`
 	Engine       engineCmd       `cmd:"" hidden:"" help:"Host the embedded engine (other commands start it)."`

@@ -19,6 +19,7 @@ const (
 	socketName = "engine.sock" // in the data folder
 	lockName   = "engine.lock"
 	logName    = "engine.log"
+	configName = "engine.xml"
 	engineDir  = "clickhouse" // ClickHouse's own data path, in the data folder
 
 	leasePath   = "/tieback/lease"
@@ -53,7 +54,11 @@ func Serve(ctx context.Context, dataDir string) error {
 	if err != nil {
 		return err
 	}
-	eng, err := newEngine(bound, filepath.Join(dataDir, engineDir))
+	config, err := writeConfig(dataDir)
+	if err != nil {
+		return err
+	}
+	eng, err := newEngine(bound, filepath.Join(dataDir, engineDir), config)
 	if err != nil {
 		return fmt.Errorf("open the engine's data in %s: %w (code 76 above: another program uses that folder)", filepath.Join(dataDir, engineDir), err)
 	}
@@ -90,6 +95,20 @@ func Serve(ctx context.Context, dataDir string) error {
 		return fmt.Errorf("serve the engine's socket: %w", err)
 	}
 	return nil
+}
+
+// writeConfig writes what the engine takes from a file only, and returns its path:
+// backups may be written to and read from anywhere that this user can.
+func writeConfig(dataDir string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dataDir, configName))
+	if err != nil {
+		return "", fmt.Errorf("find the data folder: %w", err)
+	}
+	const text = "<clickhouse><backups><allowed_path>/</allowed_path></backups></clickhouse>\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("write the engine's settings: %w", err)
+	}
+	return path, nil
 }
 
 // takeLock takes the lock of the folder's engine. It returns nil without an error

@@ -36,6 +36,7 @@ type session struct {
 type engine struct {
 	lib   *library
 	path  string
+	conf  string        // file of settings
 	first *session      // keeps the engine open
 	slots chan struct{} // one token a session that is in use
 }
@@ -48,8 +49,8 @@ const (
 	closePatience = 8 * time.Second
 )
 
-func newEngine(lib *library, path string) (*engine, error) {
-	e := &engine{lib: lib, path: path, slots: make(chan struct{}, maxSessions)}
+func newEngine(lib *library, path, conf string) (*engine, error) {
+	e := &engine{lib: lib, path: path, conf: conf, slots: make(chan struct{}, maxSessions)}
 	first, err := e.open()
 	e.first = first
 	return e, err
@@ -57,7 +58,7 @@ func newEngine(lib *library, path string) (*engine, error) {
 
 func (e *engine) open() (*session, error) {
 	// implicit_select: the library's own default reads `selec 1` as a SELECT.
-	pointer, err := e.lib.open(e.path, "--implicit_select=0")
+	pointer, err := e.lib.open(e.path, "--config-file="+e.conf, "--implicit_select=0")
 	if err != nil {
 		return nil, err
 	}
