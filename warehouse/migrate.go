@@ -45,6 +45,18 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 	return before, newest, nil
 }
 
+// Schema returns the version that the schema has, 0 for none, and the newest there is.
+func (db *DB) Schema(ctx context.Context) (has, newest int, err error) {
+	if newest, err = newestMigration(); err != nil {
+		return 0, 0, err
+	}
+	has, dirty, err := db.schemaVersion(ctx)
+	if err == nil && dirty {
+		err = fmt.Errorf("a migration to version %d was cut off", has)
+	}
+	return has, newest, err
+}
+
 func (db *DB) migrateUp(ctx context.Context) error {
 	migrations, err := iofs.New(sql.Migrations(), ".")
 	if err != nil {

@@ -61,6 +61,7 @@ type cli struct {
 	Results      resultsCmd      `cmd:"" help:"Show an optimization's results: its variations side by side, per goal."`
 	Explain      explainCmd      `cmd:"" help:"Tell what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
+	Doctor       doctorCmd       `cmd:"" help:"Look whether all that Tieback lives on is well, and tell how to mend what is not."`
 	DeadLetter   deadLetterCmd   `cmd:"" name:"deadletter" help:"Rows that ClickHouse refused."`
 	Backup       backupCmd       `cmd:"" help:"Back up all tables of the embedded engine, beside a running service."`
 	Restore      restoreCmd      `cmd:"" help:"Bring a backup back, into an empty data folder."`

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/ingest/spool"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/warehouse"
+	"github.com/tieback/tieback/warehouse/chdb"
+)
+
+type doctorCmd struct{}
+
+// finding is what one look has found; mend is empty where all is well.
+type finding struct{ subject, found, mend string }
+
+// Run looks at what Tieback lives on and changes nothing. It ends with 1 when
+// something is to be mended.
+func (*doctorCmd) Run(ctx context.Context, p *program) error {
+	findings := []finding{p.lookAtDisk(), p.lookAtEngine()}
+	db, err := p.openUnmigrated(ctx)
+	if err != nil {
+		findings = append(findings, finding{"ClickHouse", err.Error(), "see above; nothing else can be looked at without it"})
+	} else {
+		defer db.Close()
+		for _, look := range []func(context.Context, *warehouse.DB) finding{p.lookAtClickHouse, p.lookAtSchema, p.lookAtRuns} {
+			findings = append(findings, look(ctx, db))
+		}
+	}
+	findings = append(findings, p.lookAtSpool(), p.lookAtDeadLetters())
+	bad := 0
+	for _, f := range findings {
+		verdict := "ok  "
+		if f.mend != "" {
+			verdict, bad = "BAD ", bad+1
+		}
+		fmt.Fprintf(p.stdout, "%s %-12s %s\n", verdict, f.subject, f.found)
+		if f.mend != "" {
+			fmt.Fprintf(p.stdout, "                  %s\n", f.mend)
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d looks found something to mend", bad, len(findings))
+	}
+	return nil
+}
+
+// leastFree is the room below which a night may not fit beside what is there.
+const leastFree = 2 << 30
+
+func (p *program) lookAtDisk() finding {
+	f := finding{subject: "disk"}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(p.dataDir, &disk); err != nil {
+		f.found, f.mend = fmt.Sprintf("%s: %v", p.dataDir, err), "give the data folder with --data or TIEBACK_DATA"
+		return f
+	}
+	free, size := int64(disk.Bavail)*disk.Bsize, int64(disk.Blocks)*disk.Bsize
+	f.found = fmt.Sprintf("%.1f of %.1f GB are free at %s", float64(free)/1e9, float64(size)/1e9, p.dataDir)
+	if free < leastFree || free < size/20 {
+		f.mend = "make room: below a twentieth, at most 256 MB, events are refused with 503; docs/operating.md has the retention settings"
+	}
+	return f
+}
+
+func (p *program) lookAtEngine() finding {
+	f := finding{subject: "engine"}
+	if p.clickhouseURL != "" {
+		f.found = "not needed: a ClickHouse server is used"
+		return f
+	}
+	library, err := chdb.FindLibrary()
+	if err != nil {
+		f.found, f.mend = err.Error(), "run `make engine`, or set "+chdb.LibEnv
+		return f
+	}
+	f.found = library
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		f.mend = "the embedded engine needs Linux on amd64: use a ClickHouse server with --clickhouse"
+	}
+	return f
+}
+
+// clockTolerance is how far ClickHouse's clock may be from ours; a run reads rows again
+// that became visible in the ten minutes before the last one.
+const clockTolerance = 5 * time.Second
+
+func (p *program) lookAtClickHouse(ctx context.Context, db *warehouse.DB) finding {
+	f := finding{subject: "ClickHouse"}
+	var version string
+	var clock time.Time
+	asked := p.now()
+	if err := db.Row(ctx, "select version(), now64(3, 'UTC')", nil, &version, &clock); err != nil {
+		f.found, f.mend = err.Error(), "look at its log; for the embedded engine that is engine.log in the data folder"
+		return f
+	}
+	apart := max(clock.Sub(asked).Abs()-p.now().Sub(asked), 0)
+	f.found = fmt.Sprintf("version %s, its clock is %s from ours", version, apart.Round(time.Millisecond))
+	if apart > clockTolerance {
+		f.mend = "let both machines keep their time by NTP: what is received and what is visible are compared"
+	}
+	return f
+}
+
+func (p *program) lookAtSchema(ctx context.Context, db *warehouse.DB) finding {
+	f := finding{subject: "schema"}
+	has, newest, err := db.Schema(ctx)
+	switch {
+	case err != nil:
+		f.found, f.mend = err.Error(), "run `tieback migrate`"
+	case has == newest:
+		f.found = fmt.Sprintf("version %d, the newest", has)
+	case has > newest:
+		f.found, f.mend = fmt.Sprintf("version %d, this tieback knows %d", has, newest), "use the newer tieback"
+	default:
+		f.found, f.mend = fmt.Sprintf("version %d of %d", has, newest), "run `tieback migrate`; every other command does it, too"
+	}
+	return f
+}
+
+func (p *program) lookAtRuns(ctx context.Context, db *warehouse.DB) finding {
+	f := finding{subject: "last run"}
+	cutoff, err := jobs.PublishedCutoff(ctx, db)
+	var told *warehouse.Error
+	switch {
+	case errors.As(err, &told) && told.Code == 60: // no such table: nothing has migrated yet
+		f.found = "none yet"
+	case err != nil:
+		f.found, f.mend = err.Error(), "see ClickHouse above"
+	case cutoff.IsZero():
+		f.found = "none yet; `tieback serve` makes one each midnight UTC, `tieback run` one now"
+	case cutoff.Before(jobs.LastMidnight(p.now().Add(-lateRun))):
+		f.found, f.mend = "published up to "+stamp(cutoff), "the last midnight is missing: `tieback status` tells why, `tieback run` makes up for it"
+	default:
+		f.found = "published up to " + stamp(cutoff)
+	}
+	return f
+}
+
+// lateRun is how long after midnight a run may take before it is missed.
+const lateRun = 2 * time.Hour
+
+func (p *program) lookAtSpool() finding {
+	f := finding{subject: "spool"}
+	cursor, end, err := spool.Extent(spoolDir(p.dataDir))
+	switch {
+	case err != nil:
+		f.found, f.mend = err.Error(), "everything in the spool is sent again by the next start, and counts once; look at the disk"
+	case cursor.Before(end):
+		f.found, f.mend = "events wait to be sent to ClickHouse", "a running `tieback serve` sends them within seconds; if this stays, its /readyz tells why"
+	default:
+		f.found = "empty"
+	}
+	return f
+}
+
+func (p *program) lookAtDeadLetters() finding {
+	f := finding{subject: "dead letters", found: "none"}
+	letters, err := ingest.NewDeadLetters(p.dataDir).List()
+	switch {
+	case err != nil:
+		f.found, f.mend = err.Error(), "look at deadletter.ndjson in the data folder"
+	case len(letters) > 0:
+		f.found, f.mend = fmt.Sprintf("%d rows", len(letters)), "`tieback deadletter list` shows them with the reasons, `retry` inserts them again"
+	}
+	return f
+}
