@@ -147,6 +147,25 @@ func TestPanels(t *testing.T) {
 	}
 }
 
+// Every query of docs/sql.md runs and gives rows, but for one about what should not be.
+func TestQueriesOfTheDocs(t *testing.T) {
+	db, _ := filledSite(t)
+	text, err := os.ReadFile("../docs/sql.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	questions := regexp.MustCompile("(?s)\n## ([^\n]+)\n.*?```sql\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(questions) < 10 {
+		t.Fatalf("%d questions", len(questions))
+	}
+	for _, question := range questions {
+		_, rows, err := db.Table(t.Context(), question[2], nil)
+		if err != nil || len(rows) == 0 && question[1] != "Who saw more than one variation?" {
+			t.Errorf("%s %d rows, %v", question[1], len(rows), err)
+		}
+	}
+}
+
 // The embedded engine's read-only port takes every statement of dashboards and alerts.
 func TestReadOnlyPortTakesThem(t *testing.T) {
 	port := httptest.NewServer(warehousetest.Open(t).ReadOnly())

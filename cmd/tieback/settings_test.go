@@ -1,0 +1,144 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+var update = flag.Bool("update", false, "write docs/settings.md and docs/tables.md")
+
+// golden holds a generated page against its file, or writes it with -update.
+func golden(t *testing.T, path, page string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || string(text) != page {
+		t.Errorf("%s is not what the code says now, run `make docs`: %v", path, err)
+	}
+}
+
+// docs/settings.md is made from the flags themselves.
+func TestSettingsPage(t *testing.T) {
+	parser, err := kong.New(&cli{}, kong.Name("tieback"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page strings.Builder
+	page.WriteString(`# Commands and settings
+
+Made from the program's own flags by ` + "`make docs`" + `; ` + "`tieback COMMAND --help`" + ` tells the same. A flag goes before its environment
+variable, that before the default. All are checked at the start, and all faults are told at once.
+
+Every command takes:
+
+`)
+	writeFlags(&page, parser.Model.Flags)
+	for _, node := range parser.Model.Leaves(true) {
+		fmt.Fprintf(&page, "\n## tieback %s\n\n%s\n", strings.TrimPrefix(node.Path(), "tieback "), node.Help)
+		var arguments []string
+		for _, argument := range node.Positional {
+			arguments = append(arguments, fmt.Sprintf("- `%s`: %s", argument.Summary(), argument.Help))
+		}
+		if len(arguments) > 0 {
+			fmt.Fprintf(&page, "\n%s\n", strings.Join(arguments, "\n"))
+		}
+		if len(node.Flags) > 0 {
+			page.WriteString("\n")
+			writeFlags(&page, node.Flags)
+		}
+	}
+	golden(t, "../../docs/settings.md", page.String())
+}
+
+func writeFlags(page *strings.Builder, flags []*kong.Flag) {
+	page.WriteString("| flag | environment | default | |\n|---|---|---|---|\n")
+	for _, f := range flags {
+		if f.Name == "help" || f.Hidden {
+			continue
+		}
+		name := "--" + f.Name
+		if f.PlaceHolder != "" && !f.IsBool() {
+			name += " " + f.PlaceHolder
+		}
+		environment := ""
+		if len(f.Envs) > 0 {
+			environment = "`" + strings.Join(f.Envs, "`, `") + "`"
+		}
+		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", name, environment, f.Default, strings.ReplaceAll(f.Help, "|", "\\|"))
+	}
+}
+
+// docs/tables.md is made from the comments of the columns.
+func TestTablesPage(t *testing.T) {
+	dir := t.TempDir()
+	rows := must(t, dir, "sql", `select table, name, type, comment from system.columns
+		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|.*_versions|published_days|run_log|run_names|identities.*|schema_migrations|results_.*)$')
+		order by table, position`, "--format", "TSV")
+	var page strings.Builder
+	page.WriteString(`# The tables for analysts
+
+Made from the comments of the columns by ` + "`make docs`" + `; ` + "`describe table sessions`" + ` tells the same. All times are UTC. What the tables are for
+stands in [sql/README.md](../sql/README.md), questions and their queries in [sql.md](sql.md).
+`)
+	table := ""
+	for _, row := range strings.Split(rows, "\n") {
+		cells := strings.Split(row, "\t")
+		if cells[0] != table {
+			table = cells[0]
+			fmt.Fprintf(&page, "\n## %s\n\n| column | type | |\n|---|---|---|\n", table)
+		}
+		if cells[3] == "" {
+			t.Errorf("%s.%s has no comment", table, cells[1])
+		}
+		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", cells[1], strings.ReplaceAll(cells[2], `\'`, "'"), cells[3])
+	}
+	golden(t, "../../docs/tables.md", page.String())
+}
+
+// The statements of docs/operating.md run, in their order.
+func TestStatementsOfTheOperatingPage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	must(t, dir, "migrate")
+	statements := regexp.MustCompile(`(?m)^    tieback sql "(.*)"$`).FindAllStringSubmatch(string(text), -1)
+	if len(statements) != 8 {
+		t.Fatalf("%d statements", len(statements))
+	}
+	for _, statement := range statements {
+		must(t, dir, "sql", statement[1])
+	}
+	ttls := must(t, dir, "sql", "select count() from system.tables where database = 'tieback' and create_table_query like '%TTL%toIntervalDay(400)%'", "--format", "TSV")
+	if ttls != "6" {
+		t.Errorf("%s tables forget after 400 days", ttls)
+	}
+	// Every command that a page names is one.
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, "../../README.md", "../../dashboards/README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range regexp.MustCompile("(?:`|^    (?:bin/)?)tieback ([a-z]+)").FindAllStringSubmatch(string(text), -1) {
+			if _, stderr, code := tieback(t, dir, "", command[1], "--help"); code != 0 {
+				t.Errorf("%s names `tieback %s`: %s", page, command[1], stderr)
+			}
+		}
+	}
+}
