@@ -7,7 +7,7 @@ GO     := CGO_ENABLED=0 go
 RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint engine build stories bench-ingest bench-night fuzz torture docs clean
+.PHONY: help demo test lint engine build stories bench-ingest bench-night fuzz torture snippet docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: ## Fuzz the decoders of bodies, import lines and spool frames, a minute ea
 
 stories: engine ## Write what the stories of sql/testdata give into their files
 	$(GO) test ./jobs -run TestStories -update
+
+snippet: ## Build the browser script, ingest/snippet/snippet.js
+	$(GO) test ./ingest/snippet -run TestBuilt -update
 
 docs: engine ## Write docs/settings.md and docs/tables.md from the code
 	$(GO) test ./cmd/tieback -run 'TestSettingsPage|TestTablesPage' -update

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/ingest/snippet"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -488,6 +489,29 @@ func TestGetResults(t *testing.T) {
 	}
 	if got := e.request(http.MethodGet, "/results/hero", "", "Authorization", ""); got.status != 401 {
 		t.Errorf("without a token: %d", got.status)
+	}
+}
+
+func TestGetSnippet(t *testing.T) {
+	e := newEdge(t, seedTime)
+	plain := e.request(http.MethodGet, "/snippet.js?customerId=123456789", "", "Authorization", "")
+	if plain.status != 200 || !strings.Contains(plain.body, `"123456789"`) || !strings.HasPrefix(plain.header.Get("Content-Type"), "text/javascript") || plain.header.Get("Cache-Control") != "public, max-age=300" {
+		t.Errorf("%d %v %.80s", plain.status, plain.header, plain.body)
+	}
+	kept := e.request(http.MethodGet, "/snippet.js?customerId=123456789&v="+snippet.Version, "", "Accept-Encoding", "gzip")
+	if kept.status != 200 || kept.header.Get("Content-Encoding") != "gzip" || !strings.Contains(kept.header.Get("Cache-Control"), "immutable") {
+		t.Errorf("with its version: %d %v", kept.status, kept.header)
+	}
+	if again := e.request(http.MethodGet, "/snippet.js?customerId=123456789", "", "If-None-Match", plain.header.Get("ETag")); again.status != 304 || again.body != "" {
+		t.Errorf("again: %d %q", again.status, again.body)
+	}
+	if old := e.request(http.MethodGet, "/snippet.js?customerId=123456789&v=old", ""); strings.Contains(old.header.Get("Cache-Control"), "immutable") {
+		t.Error("another version may be kept for good")
+	}
+	for query, status := range map[string]int{"": 400, "?customerId=nobody": 404} {
+		if got := e.request(http.MethodGet, "/snippet.js"+query, ""); got.status != status {
+			t.Errorf("%q: %d %s", query, got.status, got.body)
+		}
 	}
 }
 

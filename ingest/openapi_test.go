@@ -23,6 +23,7 @@ type contract struct {
 
 func loadContract(t *testing.T) (*openapi3.T, *contract) {
 	t.Helper()
+	openapi3filter.RegisterBodyDecoder("text/javascript", openapi3filter.FileBodyDecoder)
 	doc, err := openapi3.NewLoader().LoadFromFile("../docs/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)

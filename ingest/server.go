@@ -92,6 +92,7 @@ func NewServer(cfg Config) *Server {
 	s.app.Post("/events", s.limitAddress, s.postEvents)
 	s.app.Get("/conversions/:apiName/:actionId", s.limitAddress, s.getConversion)
 	s.app.Get("/results/:optimizationId", s.limitAddress, s.getResults)
+	s.app.Get("/snippet.js", s.limitAddress, s.getSnippet)
 	s.app.Options("/collect", s.preflight)
 	s.app.Post("/collect", s.limitAddress, s.postCollect)
 	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// stub is the line of docs/snippet.md that queues calls until the script is there.
+const stub = `!function(w,q){w.tieback=w.wf=w.intellimize=w.tieback||{q:q};["ready","setUserId","recordView","optOut","optIn"].forEach(function(n){w.tieback[n]=w.tieback[n]||function(){q.push([n,arguments])}})}(window,[])`
+
+// browser is a real one, a running service, and a site whose pages load its script.
+type browser struct {
+	t       *testing.T
+	service *running
+	gate    *httptest.Server // before the service; shut, it drops connections
+	shut    atomic.Bool
+	site    *httptest.Server
+	ctx     context.Context // of the first tab
+
+	mu     sync.Mutex
+	errors []string // of the consoles
+}
+
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("NOT TESTED in a browser: chromium is not installed (apt-get install chromium)")
+	}
+	dir := t.TempDir()
+	b := &browser{t: t, service: serve(t, dir)}
+	b.service.token = configure(t, dir)
+	target, err := url.Parse(b.service.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	b.gate = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.shut.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(b.gate.Close)
+	b.site = httptest.NewServer(http.HandlerFunc(b.servePage))
+	t.Cleanup(b.site.Close)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
+	allocated, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	b.ctx = b.tab(allocated)
+	return b
+}
+
+// tab opens one; what goes wrong in it fails the test.
+func (b *browser) tab(parent context.Context) context.Context {
+	ctx, cancel := chromedp.NewContext(parent)
+	b.t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	b.t.Cleanup(cancel)
+	err := chromedp.Listen(ctx, func(event any) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			b.errors = append(b.errors, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
+		case *log.EventEntryAdded:
+			if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.URL, "favicon") {
+				b.errors = append(b.errors, e.Entry.Text+" "+e.Entry.URL)
+			}
+		}
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, enable := range []cdp.Command[cdp.Empty, cdp.Empty]{log.Enable, runtime.Enable} {
+		b.do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, enable, cdp.Empty{})
+			return err
+		}))
+	}
+	return ctx
+}
+
+func (b *browser) do(ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// run runs JavaScript in a page and returns what it gives, as text.
+func (b *browser) run(ctx context.Context, script string) string {
+	b.t.Helper()
+	result, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+script+")"))
+	if err != nil {
+		b.t.Fatalf("%s: %v", script, err)
+	}
+	return result
+}
+
+// loaded waits until a page has its script.
+func (b *browser) loaded(ctx context.Context) {
+	b.t.Helper()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!(window.tieback && tieback.visitorId)")); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// servePage answers /NAME with a page that loads the script, some with more in them.
+func (b *browser) servePage(w http.ResponseWriter, r *http.Request) {
+	source := b.gate.URL + "/snippet.js?customerId=123456789"
+	tags := fmt.Sprintf(`<script nonce="n">%s</script><script async src="%s"></script>`, stub, source)
+	switch r.URL.Path {
+	case "/favicon.ico":
+		return
+	case "/story":
+		tags += `<script>intellimize.ready(function() { intellimize.setUserId("salesforce", "72349876"); wf.recordView("hero", "b"); });</script>`
+	case "/strict":
+		w.Header().Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; script-src 'nonce-n' %[1]s; connect-src %[1]s", b.gate.URL))
+		tags += `<script nonce="n">tieback.recordView("strict", "a")</script>`
+	case "/blocked":
+		framed := strings.ReplaceAll(tags+`<script>tieback.recordView("blocked", "a")</script>`, `"`, "&quot;")
+		tags = `<iframe sandbox="allow-scripts" srcdoc="` + framed + `"></iframe>`
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintf(w, "<!doctype html><title>Page</title>%s<p>A page", tags)
+}
+
+func (b *browser) open(ctx context.Context, path string) {
+	b.t.Helper()
+	b.do(ctx, chromedp.Navigate(b.site.URL+path))
+	if path != "/blocked" {
+		b.loaded(ctx)
+	}
+}
+
+func (b *browser) sql(query string) string {
+	b.t.Helper()
+	return must(b.t, b.service.dataDir, "sql", query, "--format", "TSV")
+}
+
+// arrives waits until the query gives what is wanted.
+func (b *browser) arrives(query, want string) {
+	b.t.Helper()
+	got := ""
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if got = b.sql(query); got == want {
+			return
+		}
+	}
+	b.t.Errorf("%s gives %q, expected %q", query, got, want)
+}
+
+// check fails the test for what the consoles have shown, apart from what is expected.
+func (b *browser) check(expected ...string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, text := range b.errors {
+		known := false
+		for _, e := range expected {
+			known = known || strings.Contains(text, e)
+		}
+		if !known {
+			b.t.Errorf("the console shows %s", text)
+		}
+	}
+	b.errors = nil
+}
+
+// The seed's page, in a real browser, up to the attributed conversion; one visitor over
+// reloads and tabs.
+func TestBrowserStory(t *testing.T) {
+	b := newBrowser(t)
+	must(t, b.service.dataDir, "account", "add", "123456789", "--origin", b.site.URL)
+	b.open(b.ctx, "/story")
+	b.arrives("select arraySort(groupUniqArray(type)), uniqExact(visitor_id) from client_events", "['activity','identify','view']\t1")
+	visitor := b.run(b.ctx, "tieback.visitorId()")
+	b.do(b.ctx, chromedp.Reload())
+	b.loaded(b.ctx)
+	second := b.tab(b.ctx)
+	b.open(second, "/other")
+	for _, ctx := range []context.Context{b.ctx, second} {
+		if got := b.run(ctx, "tieback.visitorId()"); got != visitor || got == "" {
+			t.Errorf("the visitor was %q and is %q", visitor, got)
+		}
+	}
+	if got := b.run(b.ctx, "window.tieback === wf && wf === intellimize"); got != "true" {
+		t.Error("tieback, wf and intellimize are not one")
+	}
+	time.Sleep(5 * time.Millisecond) // the conversion happens after the view
+	if status, answer := b.service.post("/event", seedBody("1", 0)); status != 200 {
+		t.Fatal(answer)
+	}
+	must(t, b.service.dataDir, "run", "--cutoff", "now")
+	b.arrives("select variation_id, visitor_id from attributions", "b\t"+visitor)
+	b.check()
+}
+
+// What is reported as the page goes away, and while the network is gone, arrives.
+func TestBrowserLosesNothing(t *testing.T) {
+	b := newBrowser(t)
+	const views = "select count(), uniqExact(ingest_id) from client_events where optimization_id = "
+	b.open(b.ctx, "/page")
+	b.run(b.ctx, `tieback.recordView("unload", "a")`)
+	b.do(b.ctx, chromedp.Navigate("about:blank"))
+	b.arrives(views+"'unload'", "1\t1")
+
+	b.open(b.ctx, "/page")
+	b.arrives("select count() > 1 from client_events where type = 'activity'", "1")
+	b.shut.Store(true)
+	b.run(b.ctx, `tieback.recordView("away", "a")`)
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](`performance.getEntriesByType("resource").filter(r => r.name.endsWith("/collect")).length > 1`)); err != nil {
+		t.Fatal(err)
+	}
+	b.shut.Store(false)
+	b.arrives(views+"'away'", "1\t1")
+
+	// A page that went away while the service did: the next page sends it.
+	b.open(b.ctx, "/page")
+	b.run(b.ctx, `Object.defineProperty(navigator, "onLine", {get: () => false})`)
+	b.run(b.ctx, `tieback.recordView("kept", "a")`)
+	b.open(b.ctx, "/other")
+	b.arrives(views+"'kept'", "1\t1")
+	b.check("ERR_EMPTY_RESPONSE", "ERR_CONNECTION")
+}
+
+// Storage that is blocked, a strict policy, and visitors who don't want it.
+func TestBrowserRespects(t *testing.T) {
+	b := newBrowser(t)
+	b.open(b.ctx, "/strict")
+	b.arrives("select count() from client_events where optimization_id = 'strict'", "1")
+	b.open(b.ctx, "/blocked")
+	b.arrives("select count() from client_events where optimization_id = 'blocked'", "1")
+	b.check()
+
+	b.open(b.ctx, "/page")
+	b.run(b.ctx, "tieback.optOut()")
+	b.run(b.ctx, `tieback.recordView("out", "a")`)
+	b.open(b.ctx, "/page")
+	b.run(b.ctx, `tieback.recordView("out", "a")`)
+	if got := b.run(b.ctx, "tieback.visitorId() + Object.keys(localStorage)"); got != "tieback.opt" {
+		t.Errorf("after optOut the browser keeps %q", got)
+	}
+	b.run(b.ctx, "tieback.optIn()")
+	b.run(b.ctx, `tieback.recordView("in", "a")`)
+	b.arrives("select groupArray(optimization_id) from client_events where optimization_id in ('in', 'out')", "['in']")
+
+	control := b.tab(b.ctx)
+	b.do(control, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+			Source: `Object.defineProperty(navigator, "globalPrivacyControl", {get: () => true}); try { localStorage.removeItem("tieback.opt") } catch (_) {}`,
+		})
+		return err
+	}))
+	b.open(control, "/page")
+	b.run(control, `tieback.recordView("control", "a")`)
+	if got := b.run(control, "tieback.visitorId()"); got != "" {
+		t.Errorf("with Global Privacy Control the visitor is %q", got)
+	}
+	b.do(control, chromedp.Navigate("about:blank"))
+	b.run(b.ctx, `tieback.recordView("last", "a")`)
+	b.arrives("select count() from client_events where optimization_id = 'last'", "1")
+	b.arrives("select count() from client_events where optimization_id = 'control'", "0")
+	b.check()
+}
+
+// The line in the docs is the one that the tests load.
+func TestStubIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/snippet.md")
+	if err != nil || !strings.Contains(string(text), stub) {
+		t.Errorf("docs/snippet.md does not have the stub: %v", err)
+	}
+}
