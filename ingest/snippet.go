@@ -37,7 +37,7 @@ func (s *Server) getSnippet(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if c.AcceptsEncodings("gzip") == "" {
+	if !strings.Contains(c.Get(fiber.HeaderAcceptEncoding), "gzip") { // curl asks for none
 		return c.SendString(script)
 	}
 	var packed bytes.Buffer
