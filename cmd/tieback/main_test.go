@@ -67,6 +67,7 @@ type running struct {
 	cmd     *exec.Cmd
 	address string
 	token   string
+	head    string // of the log, up to the line that says that it listens
 	log     *bytes.Buffer
 	logged  chan struct{}
 }
@@ -94,6 +95,7 @@ func serve(t *testing.T, dataDir string, args ...string) *running {
 		s.log.WriteString(lines.Text() + "\n")
 		if m := listens.FindStringSubmatch(lines.Text()); m != nil {
 			s.address = "http://" + m[1]
+			s.head = s.log.String()
 			break
 		}
 	}

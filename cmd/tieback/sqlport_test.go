@@ -12,9 +12,9 @@ import (
 func TestSQLPort(t *testing.T) {
 	dir := t.TempDir()
 	s := serve(t, dir, "--listen", "127.0.0.1:0", "--sql-listen", "127.0.0.1:0")
-	found := regexp.MustCompile(`msg="SQL can be read" address=(\S+)`).FindStringSubmatch(s.log.String())
+	found := regexp.MustCompile(`msg="SQL can be read" address=(\S+)`).FindStringSubmatch(s.head)
 	if found == nil {
-		t.Fatalf("no address of the port in the log:\n%s", s.log)
+		t.Fatalf("no address of the port in the log:\n%s", s.head)
 	}
 	for statement, want := range map[string]string{
 		"select count() from exposures":      "0",
