@@ -205,7 +205,6 @@ func TestBrowserStory(t *testing.T) {
 	if got := b.run(b.ctx, "window.tieback === wf && wf === intellimize"); got != "true" {
 		t.Error("tieback, wf and intellimize are not one")
 	}
-	time.Sleep(5 * time.Millisecond) // the conversion happens after the view
 	if status, answer := b.service.post("/event", seedBody("1", 0)); status != 200 {
 		t.Fatal(answer)
 	}
