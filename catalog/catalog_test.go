@@ -106,6 +106,25 @@ func TestNamesBelongToOneEvent(t *testing.T) {
 	})
 }
 
+// TestRenamedTwiceInOneMillisecond: intervals that begin and end at one moment must
+// not hide the one that holds.
+func TestRenamedTwiceInOneMillisecond(t *testing.T) {
+	e := newEdit(noon)
+	if _, err := e.AddEvent("c1", "a", "e1", noon); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"b", "a", "b", "a"} {
+		if err := e.RenameEvent("c1", "e1", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		if _, err := e.AddEvent("c1", name, "e1", noon); !errors.Is(err, ErrConflict) {
+			t.Errorf("a second name for e1, %q, gives %v", name, err)
+		}
+	}
+}
+
 func TestOptimizations(t *testing.T) {
 	e := newEdit(noon)
 	put := func(baseline string, ids ...string) error {

@@ -18,9 +18,9 @@ func (e *Edit) AddEvent(customerID, apiName, eventID string, from time.Time) (st
 	if eventID == "" {
 		eventID = "evt_" + strings.ReplaceAll(uuid.Must(uuid.NewV7()).String(), "-", "")
 	}
-	if last, exists := known(e.Names[customerID], eventID); exists && (last.To == nil || last.To.After(from)) {
+	if name, bears := borneAfter(e.Names[customerID], eventID, from); bears {
 		return "", fmt.Errorf("%w: account %s has an event %s already, named %q since %s; `tieback event rename` changes its name",
-			ErrConflict, customerID, eventID, last.APIName, last.From.Format(time.RFC3339Nano))
+			ErrConflict, customerID, eventID, name.APIName, name.From.Format(time.RFC3339Nano))
 	}
 	return eventID, e.PutName(EventName{CustomerID: customerID, EventID: eventID, APIName: apiName, From: from})
 }

@@ -55,6 +55,17 @@ func current(names []EventName, eventID string) (EventName, bool) {
 	return EventName{}, false
 }
 
+// borneAfter returns an interval in which the event bears a name at some moment from
+// then on. Intervals that begin and end at one moment hold at none.
+func borneAfter(names []EventName, eventID string, from time.Time) (EventName, bool) {
+	for _, name := range names {
+		if name.EventID == eventID && name.end().After(from) && name.end().After(name.From) {
+			return name, true
+		}
+	}
+	return EventName{}, false
+}
+
 // known returns the last interval of an event, ended or not.
 func known(names []EventName, eventID string) (EventName, bool) {
 	for _, name := range slices.Backward(names) {
