@@ -28,8 +28,12 @@
 //   - A name (R3) matters to the conversions under it since the moment from which its
 //     intervals differ from those that the last run used.
 //   - A copy under one ingest_id (R5) draws in wherever the others are. Copies of a
-//     client event are looked for among what was received within 8 days of it: a
-//     browser tries again for 7, every other copy repeats received_at.
+//     client event that is new to the tables are looked for among what was received
+//     within 8 days of it: a browser tries again for 7, every other copy repeats
+//     received_at. Those that were found are remembered.
+//
+// Days after the last one published have no visitors to spare: they are computed
+// whole, like those of a range, with all conversions in reach of them.
 //
 // Nothing else enters a rule. Goals, accounts and optimizations don't (R4). Rows that
 // were deleted or altered in ClickHouse leave mutations, which make the next run a full
@@ -37,8 +41,9 @@
 //
 // # How
 //
-//	10-19  what is concerned: night_days, night_keys, and the links read
-//	20-25  the conversions, their users' links, doubled events; again while it grows
+//	05-08  the names as this run sees them, and what has come a second time
+//	10-18  what is concerned: night_days, night_keys, and the links read
+//	20-24  the conversions, their users' links, which copies count
 //	30-40  stretches, sessions and exposures of the visitor-days concerned
 //	45-47  the version of each day; the other visitors' rows are carried over
 //	50-71  candidates, attributions, outcomes; the other conversions' are carried over

@@ -93,10 +93,11 @@ func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, 
 	if err != nil {
 		return Record{}, since{}, fmt.Errorf("read the ledger: %w", err)
 	}
-	epoch, err := l.db.DeletionEpoch(ctx)
+	deletions, err := l.db.DeletionEpoch(ctx)
 	if err != nil {
 		return Record{}, since{}, err
 	}
+	epoch := fmt.Sprintf("%s.%d", deletions, memory)
 	from, err := l.since(ctx, epoch)
 	if err != nil {
 		return Record{}, since{}, err

@@ -29,38 +29,66 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 		return false, err
 	}
 	if n.full {
-		if n.rows, _, err = n.rowsToRead(ctx); err != nil {
-			return false, err
-		}
-		if err := n.doubles(ctx, n.rows); err != nil {
-			return false, err
-		}
-		return true, n.steps(ctx, "12_night_identities", "20_night_conversions", "21_night_links")
+		return true, n.prepareAll(ctx)
 	}
-	err = n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
-	if err != nil {
+	if n.req.From == nil {
+		if err := n.newDays(ctx); err != nil {
+			return false, err
+		}
+	}
+	var changed uint64
+	var firstReceived time.Time
+	if err := n.ask(ctx, "changed_rows", sql.Report("changed_rows").SQL, &changed, &firstReceived); err != nil {
 		return false, err
 	}
-	var days, keys uint64
-	if err := n.db.Row(ctx, "select (select count() from night_days), (select count() from night_keys)", nil, &days, &keys); err != nil {
-		return false, err
-	}
-	if days+keys == 0 && n.req.From == nil {
-		return false, nil
-	}
-	for {
-		if err := n.draw(ctx); err != nil {
+	if changed > 0 {
+		n.params = n.params.With("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach)))
+		if err := n.doubles(ctx, changed, "07_doubled_events"); err != nil {
 			return false, err
 		}
-		// Copies elsewhere make more visitor-days part of it.
-		if added, err := n.step(ctx, "25_night_days_copies"); err != nil || added == 0 {
-			return true, err
-		}
 	}
+	if err := n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names"); err != nil {
+		return false, err
+	}
+	keys, err := n.count(ctx, "night_keys")
+	if err != nil || changed+keys == 0 && n.req.From == nil {
+		return false, err
+	}
+	return true, n.draw(ctx)
+}
+
+// prepareAll is what a full run prepares.
+func (n *night) prepareAll(ctx context.Context) (err error) {
+	query := "select count() from client_events where received_at < {cutoff:DateTime64(3, 'UTC')}"
+	if err := n.ask(ctx, "rows_to_read", query, &n.rows); err != nil {
+		return err
+	}
+	if err := n.empty(ctx, "doubled_events_next"); err != nil {
+		return err
+	}
+	if err := n.doubles(ctx, n.rows, "08_doubled_events_next"); err != nil {
+		return err
+	}
+	return n.steps(ctx, "24_night_doubles", "12_night_identities", "20_night_conversions", "21_night_links")
+}
+
+// newDays lets the days since the last one published be computed whole: that costs
+// less than a list of all their visitors.
+func (n *night) newDays(ctx context.Context) error {
+	var last time.Time
+	query := "select max(day) from published_days where events_version > 0 and day <= toDate({cutoff:DateTime64(3, 'UTC')})"
+	if err := n.ask(ctx, "last day", query, &last); err != nil {
+		return err
+	}
+	n.params = n.params.With("whole_from", warehouse.Day(last.Add(day))).With("whole_to", warehouse.Day(n.req.Cutoff))
+	return nil
 }
 
 // draw completes the visitor-days and the conversions by what depends on them.
 func (n *night) draw(ctx context.Context) error {
+	if err := n.steps(ctx, "18_night_days_copies"); err != nil {
+		return err
+	}
 	if err := n.repeat(ctx, "11_night_days_chains"); err != nil {
 		return err
 	}
@@ -70,37 +98,26 @@ func (n *night) draw(ctx context.Context) error {
 	if err := n.repeat(ctx, "17_night_keys_copies"); err != nil {
 		return err
 	}
-	if err := n.empty(ctx, "night_conversions", "night_links", "night_view_days", "night_doubled_ids", "night_doubles"); err != nil {
+	if err := n.steps(ctx, "20_night_conversions", "21_night_links", "22_night_view_days", "24_night_doubles"); err != nil {
 		return err
 	}
-	if err := n.steps(ctx, "20_night_conversions", "21_night_links", "22_night_view_days"); err != nil {
-		return err
-	}
-	rows, since, err := n.rowsToRead(ctx)
-	if err != nil {
-		return err
-	}
-	n.rows = rows
-	if rows > 0 {
-		since = since.Add(-copiesReach)
-	}
-	n.params = n.params.With("copies_since", warehouse.Time(since))
-	return n.doubles(ctx, rows)
+	return n.ask(ctx, "rows_to_read", sql.Report("rows_to_read").SQL, &n.rows)
 }
 
-// doubles looks for events that were written more than once, some of the ids at a time.
-func (n *night) doubles(ctx context.Context, rows uint64) error {
+// doubles looks for copies, among rows client events and some of their ids at a time,
+// and lets remember keep those that it finds.
+func (n *night) doubles(ctx context.Context, rows uint64, remember string) error {
 	passes := rows/n.sliceRows + 1
 	for pass := range passes {
 		n.params = n.params.With("passes", passes).With("pass", pass)
-		if err := n.steps(ctx, "23_night_doubled_ids"); err != nil {
+		if err := n.steps(ctx, "06_night_doubled_ids"); err != nil {
 			return err
 		}
 	}
 	if doubled, err := n.count(ctx, "night_doubled_ids"); err != nil || doubled == 0 {
 		return err
 	}
-	return n.steps(ctx, "24_night_doubles")
+	return n.steps(ctx, remember)
 }
 
 // doubledLinks gives errForgetLinks where a copy that does not count told a link.
@@ -208,18 +225,6 @@ func flag(set bool) uint8 {
 	return 0
 }
 
-// rowsToRead counts the client events that the run will read.
-func (n *night) rowsToRead(ctx context.Context) (rows uint64, firstReceived time.Time, err error) {
-	query := sql.Report("rows_to_read").SQL
-	if n.full {
-		query = "select count(), min(received_at) from client_events where received_at < {cutoff:DateTime64(3, 'UTC')}"
-	}
-	if err := n.ask(ctx, "rows_to_read", query, &rows, &firstReceived); err != nil {
-		return 0, time.Time{}, err
-	}
-	return rows, firstReceived.UTC(), nil
-}
-
 func (n *night) steps(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if _, err := n.step(ctx, name); err != nil {
@@ -323,8 +328,8 @@ func (n *night) total(ctx context.Context) error {
 	return nil
 }
 
-// remember keeps the links that were read for the next run. A range leaves that to the
-// next run over all days, which takes the same rows into account once more.
+// remember keeps the links and the copies that were read for the next run. A range leaves
+// that to the next run over all days, which takes the same rows into account once more.
 func (n *night) remember(ctx context.Context) error {
 	switch {
 	case n.req.From != nil:
@@ -338,5 +343,10 @@ func (n *night) remember(ctx context.Context) error {
 	if err := n.steps(ctx, "98_identities_next"); err != nil {
 		return err
 	}
-	return n.db.Exec(ctx, "exchange tables identities and identities_next", nil)
+	for _, table := range []string{"identities", "doubled_events"} {
+		if err := n.db.Exec(ctx, "exchange tables "+table+" and "+table+"_next", nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }

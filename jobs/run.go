@@ -184,6 +184,7 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version, "run_id": record.RunID,
 		"full": flag(record.Mode == ModeFull), "forced": flag(req.From != nil),
 		"from_day": warehouse.Day(from), "to_day": warehouse.Day(to),
+		"whole_from": warehouse.Day(from), "whole_to": warehouse.Day(to),
 		"low": warehouse.Time(low), "high": warehouse.Time(high),
 		"visible_since": warehouse.Time(since.readAt.Add(-r.overlap)), "names_before": since.version,
 		"copies_since":        warehouse.Time(time.UnixMilli(0).UTC()),

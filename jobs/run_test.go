@@ -356,7 +356,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	}
 	written := map[string]bool{}
 	for _, known := range []string{
-		"client_events", "conversions", "event_names", "published_days", "identities", // what a run finds
+		"client_events", "conversions", "event_names", "published_days", "identities", "doubled_events", // what a run finds
 		"sessions_versions", "exposures_versions", "attributions_versions", "conversion_outcomes_versions",
 		"night_doubles", // empty until its step, which a full run has before
 	} {

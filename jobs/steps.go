@@ -36,6 +36,10 @@ const (
 	// tries again for 7 days (spec 3.2), all other copies repeat received_at.
 	copiesReach = 8 * day
 
+	// memory numbers what runs leave for the next one (identities, doubled_events, chain
+	// bounds). A run after an upgrade that has changed it is a full one.
+	memory = 2
+
 	// sliceRows is how many client events are sessionized at once; it bounds the memory.
 	sliceRows = 15_000_000
 )

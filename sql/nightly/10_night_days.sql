@@ -2,10 +2,10 @@
 -- Reads:      client_events
 -- Writes:     night_days
 -- Grain:      one row per visitor-day, neighbours included
--- Parameters: full, visible_since, low, high, session_gap_minutes
+-- Parameters: full, visible_since, low, high, whole_from, whole_to, session_gap_minutes
 -- Notes:      Changed are the rows that became visible since, and those received between the cutoffs. A
 --             row within a gap of midnight may join or part the sessions of two days, so it counts for
---             both. A full run needs no list, nor do the days of a range.
+--             both. Days that are computed whole need no list, nor does a full run.
 insert into night_days (customer_id, visitor_id, day, cause)
 with changed_days as
 (
@@ -19,6 +19,12 @@ with changed_days as
     where {full:UInt8} = 0
         and received_at < {high:DateTime64(3, 'UTC')}
         and (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})
+        and
+        (
+            toDate(occurred_at) not between {whole_from:Date} and {whole_to:Date}
+            or occurred_at < toDateTime64({whole_from:Date}, 3, 'UTC') + toIntervalMinute({session_gap_minutes:UInt32})
+            or occurred_at >= toDateTime64({whole_to:Date} + 1, 3, 'UTC') - toIntervalMinute({session_gap_minutes:UInt32})
+        )
     group by customer_id, visitor_id, changed_day
 )
 select
@@ -31,3 +37,4 @@ select
     ])) as day,
     'client_event'
 from changed_days
+where day not between {whole_from:Date} and {whole_to:Date}

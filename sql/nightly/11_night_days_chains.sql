@@ -2,9 +2,9 @@
 -- Reads:      night_days, sessions_versions, published_days
 -- Writes:     night_days
 -- Grain:      one row per visitor-day that was not listed
--- Parameters: forced, from_day, to_day
+-- Parameters: whole_from, whole_to
 -- Notes:      A chain is a run of events without a gap; where its sessions begin depends on its first event
---             (R1), so it is computed whole. So are the chains that lead out of a range asked for.
+--             (R1), so it is computed whole. So are the chains that lead out of the days computed whole.
 --             Repeated until nothing is added.
 insert into night_days (customer_id, visitor_id, day, cause)
 with
@@ -22,15 +22,14 @@ with
             and
             (
                 session_day in (select arrayJoin([day - 1, day]) from night_days)
-                or {forced:UInt8} = 1 and session_day between {from_day:Date} - 1 and {to_day:Date}
+                or session_day between {whole_from:Date} - 1 and {whole_to:Date}
             )
             and toDate(chain_started_at) < toDate(chain_ended_at)
             and
             (
-                {forced:UInt8} = 1
-                    and toDate(chain_started_at) <= {to_day:Date}
-                    and toDate(chain_ended_at) >= {from_day:Date}
-                    and (toDate(chain_started_at) < {from_day:Date} or toDate(chain_ended_at) > {to_day:Date})
+                toDate(chain_started_at) <= {whole_to:Date}
+                    and toDate(chain_ended_at) >= {whole_from:Date}
+                    and (toDate(chain_started_at) < {whole_from:Date} or toDate(chain_ended_at) > {whole_to:Date})
                 or (session_day, customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
                 or (toDate(last_event_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
@@ -45,4 +44,5 @@ with
     )
 select distinct customer_id, visitor_id, day, ''
 from chain_days
-where (day, customer_id, visitor_id) not in (select day, customer_id, visitor_id from night_days)
+where day not between {whole_from:Date} and {whole_to:Date}
+    and (day, customer_id, visitor_id) not in (select day, customer_id, visitor_id from night_days)

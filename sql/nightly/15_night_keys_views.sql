@@ -2,9 +2,10 @@
 -- Reads:      night_days, identities, night_identities, conversions
 -- Writes:     night_keys
 -- Grain:      one row per (account, name, action id)
--- Parameters: full, view_lookback_days
+-- Parameters: full, forced, whole_from, whole_to, view_lookback_days
 -- Notes:      A view matters to conversions of the days after it (R6); the session that it is in is open
---             until half an hour past midnight at most.
+--             until half an hour past midnight at most. Those in reach of a day computed whole are all taken; a
+--             run over a range publishes no others than its own.
 insert into night_keys (customer_id, api_name, action_id, cause)
 with
     links as
@@ -34,3 +35,9 @@ where {full:UInt8} = 0
     and conversions.action_at >= (select toDateTime64(min(day), 3, 'UTC') from night_days)
     and toDate(conversions.action_at)
         between user_days.day and user_days.day + toIntervalDay({view_lookback_days:UInt32})
+union distinct
+select customer_id, api_name, action_id, 'client_event'
+from conversions
+where {full:UInt8} = 0
+    and {forced:UInt8} = 0
+    and toDate(action_at) between {whole_from:Date} and {whole_to:Date} + toIntervalDay({view_lookback_days:UInt32})

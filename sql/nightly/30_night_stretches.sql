@@ -2,7 +2,7 @@
 -- Reads:      client_events, night_doubles, night_days
 -- Writes:     night_stretches
 -- Grain:      one row per run of events without a gap
--- Parameters: full, forced, from_day, to_day, cutoff, session_gap_minutes, slice_first_customer, slice_first_visitor,
+-- Parameters: full, whole_from, whole_to, cutoff, session_gap_minutes, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      A visitor's moments are sorted as numbers, the type in the lowest bit. No array is used inside the
 --             lambda of another one: each of its elements would carry a copy. Slices of the visitors, in the order
@@ -18,7 +18,7 @@ with
             and
             (
                 {full:UInt8} = 1
-                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and ingest_id not in (select ingest_id from night_doubles)
@@ -33,7 +33,7 @@ with
         where
             (
                 {full:UInt8} = 1
-                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and (customer_id > {slice_first_customer:String}

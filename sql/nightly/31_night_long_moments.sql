@@ -3,7 +3,7 @@
 -- Reads:      night_stretches, client_events, night_doubles, night_days
 -- Writes:     night_long_moments
 -- Grain:      one row per (stretch, moment)
--- Parameters: full, forced, from_day, to_day, cutoff, session_cap_hours, slice_first_customer, slice_first_visitor,
+-- Parameters: full, whole_from, whole_to, cutoff, session_cap_hours, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      The cap is greedy: where a session starts depends on where the one before it did. With the next one
 --             known from everywhere, following them is a look-up each.
@@ -24,7 +24,7 @@ with
             and
             (
                 {full:UInt8} = 1
-                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and ingest_id not in (select ingest_id from night_doubles)
@@ -39,7 +39,7 @@ with
         where
             (
                 {full:UInt8} = 1
-                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and (customer_id, visitor_id) in (select customer_id, visitor_id from long_stretches)

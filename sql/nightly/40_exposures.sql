@@ -2,7 +2,7 @@
 -- Reads:      client_events, night_doubles, night_days
 -- Writes:     exposures_versions
 -- Grain:      one row per (account, optimization, variation, visitor, UTC day of the view)
--- Parameters: full, forced, from_day, to_day, cutoff, version, slice_first_customer, slice_first_visitor,
+-- Parameters: full, whole_from, whole_to, cutoff, version, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      None.
 insert into exposures_versions
@@ -17,7 +17,7 @@ with
             and
             (
                 {full:UInt8} = 1
-                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and ingest_id not in (select ingest_id from night_doubles)
@@ -32,7 +32,7 @@ with
         where
             (
                 {full:UInt8} = 1
-                or {forced:UInt8} = 1 and toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and type = 'view'

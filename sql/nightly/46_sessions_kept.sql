@@ -2,8 +2,8 @@
 -- Reads:      sessions_versions, night_versions, night_days
 -- Writes:     sessions_versions
 -- Grain:      one row per session
--- Parameters: full, forced, from_day, to_day, version
--- Notes:      Of a range asked for nothing is carried over.
+-- Parameters: full, whole_from, whole_to, version
+-- Notes:      Of days computed whole nothing is carried over.
 insert into sessions_versions
     (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views,
      chain_started_at, chain_ended_at, version)
@@ -21,7 +21,7 @@ select
     {version:UInt64}
 from sessions_versions
 where {full:UInt8} = 0
-    and not ({forced:UInt8} = 1 and session_day between {from_day:Date} and {to_day:Date})
+    and session_day not between {whole_from:Date} and {whole_to:Date}
     and (session_day, sessions_versions.version) in (select day, old_events_version from night_versions where events_staged)
     and (session_day, customer_id, visitor_id) not in (select day, customer_id, visitor_id from night_days)
 settings max_insert_threads = 4

@@ -2,8 +2,8 @@
 -- Reads:      exposures_versions, night_versions, night_days
 -- Writes:     exposures_versions
 -- Grain:      one row per exposure
--- Parameters: full, forced, from_day, to_day, version
--- Notes:      Of a range asked for nothing is carried over.
+-- Parameters: full, whole_from, whole_to, version
+-- Notes:      Of days computed whole nothing is carried over.
 insert into exposures_versions
     (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, version)
 select
@@ -18,7 +18,7 @@ select
     {version:UInt64}
 from exposures_versions
 where {full:UInt8} = 0
-    and not ({forced:UInt8} = 1 and day between {from_day:Date} and {to_day:Date})
+    and day not between {whole_from:Date} and {whole_to:Date}
     and (day, exposures_versions.version) in (select night_versions.day, old_events_version from night_versions where events_staged)
     and (day, customer_id, visitor_id) not in (select night_days.day, customer_id, visitor_id from night_days)
 settings max_insert_threads = 4

@@ -1,8 +1,8 @@
 -- Purpose:    Note why each day is computed anew.
--- Reads:      night_days, night_keys, conversions, night_versions
+-- Reads:      night_days, client_events, night_keys, conversions, night_versions
 -- Writes:     run_days
 -- Grain:      one row per (account, day, cause)
--- Parameters: full, forced, cutoff, run_id, from_day, to_day
+-- Parameters: full, forced, cutoff, run_id, from_day, to_day, whole_from, whole_to, visible_since, low, high
 -- Notes:      A full run, and one over a range, has a row a day for all accounts.
 insert into run_days (run_id, customer_id, day, cause, items, cutoff)
 with reasons as
@@ -11,6 +11,14 @@ with reasons as
     from night_days
     where cause != ''
     group by customer_id, day, cause
+    union all
+    select customer_id, toDate(occurred_at) as day, 'client_event', uniqExact(visitor_id)
+    from client_events
+    where {full:UInt8} = 0
+        and toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
+        and received_at < {high:DateTime64(3, 'UTC')}
+        and (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})
+    group by customer_id, day
     union all
     select conversions.customer_id, toDate(conversions.action_at) as day, night_keys.cause as cause, uniqExact(conversions.api_name, conversions.action_id)
     from conversions
