@@ -18,7 +18,7 @@ type night struct {
 	params warehouse.Params
 	full   bool
 	rows   uint64 // client events to be read
-	done   int    // steps, for the progress
+	pace   *pace
 }
 
 // prepare finds what is to be computed anew, and reads it apart from the client
@@ -154,8 +154,14 @@ func (n *night) stage(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := n.steps(ctx, "45_night_versions"); err != nil {
+		return err
+	}
+	if n.pace.Days, err = n.count(ctx, "night_versions"); err != nil {
+		return err
+	}
 	return n.steps(ctx,
-		"45_night_versions", "46_sessions_kept", "47_exposures_kept",
+		"46_sessions_kept", "47_exposures_kept",
 		"50_night_candidates", "60_attributions", "61_attributions_kept",
 		"70_conversion_outcomes", "71_conversion_outcomes_kept",
 	)
@@ -247,9 +253,8 @@ func (n *night) repeat(ctx context.Context, name string) error {
 func (n *night) step(ctx context.Context, name string) (written uint64, err error) {
 	statement := sql.Nightly(name)
 	if n.Progress != nil {
-		n.Progress(name, min(n.done, stepCount), stepCount)
+		n.Progress(n.pace.begins(name))
 	}
-	n.done++
 	before, err := n.count(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
@@ -266,6 +271,7 @@ func (n *night) step(ctx context.Context, name string) (written uint64, err erro
 	}
 	written = after - before
 	n.record.note(name, started, took, written)
+	n.pace.ended(name, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
 	return written, nil
 }
@@ -277,6 +283,7 @@ func (n *night) ask(ctx context.Context, name, query string, dest ...any) error 
 		return fmt.Errorf("query %s: %w", name, err)
 	}
 	n.record.note("query "+name, started, time.Since(begun), 0)
+	n.pace.passed += n.pace.before["query "+name]
 	return nil
 }
 
@@ -305,6 +312,7 @@ func (n *night) check(ctx context.Context) error {
 			return fmt.Errorf("check %s: %w", check.Name, err)
 		}
 		n.record.note("check "+check.Name, started, time.Since(begun), uint64(len(rows)))
+		n.pace.passed += n.pace.before["check "+check.Name]
 		if len(rows) == 0 {
 			continue
 		}

@@ -151,7 +151,7 @@ func disturb(t *testing.T, random *rand.Rand, runner *jobs.Runner) {
 	case 1: // ended at some statement
 		ctx, cancel := context.WithCancel(t.Context())
 		steps := random.IntN(40)
-		runner.Progress = func(string, int, int) {
+		runner.Progress = func(jobs.Progress) {
 			if steps--; steps < 0 {
 				cancel()
 			}
@@ -175,7 +175,7 @@ func disturb(t *testing.T, random *rand.Rand, runner *jobs.Runner) {
 func killed(t *testing.T, runner *jobs.Runner, req jobs.Request, steps int) {
 	t.Helper()
 	defer func() { _ = recover() }()
-	runner.Progress = func(string, int, int) {
+	runner.Progress = func(jobs.Progress) {
 		if steps--; steps < 0 {
 			panic("killed")
 		}

@@ -18,7 +18,7 @@ type Runner struct {
 	log *slog.Logger
 
 	// Progress is told of each step as it begins, when set.
-	Progress func(step string, done, of int)
+	Progress func(Progress)
 
 	overlap   time.Duration
 	sliceRows uint64
@@ -133,12 +133,17 @@ func (r *Runner) compute(ctx context.Context, req Request, since since, record *
 var errForgetLinks = errors.New("a remembered link must be forgotten")
 
 func (r *Runner) computeOnce(ctx context.Context, req Request, since since, record *Record) error {
+	pace, err := newPace(ctx, r.db, record)
+	if err != nil {
+		return err
+	}
 	started, begun := r.clock(), time.Now()
 	if err := r.sweep(ctx, since); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
 	record.note("sweep", started, time.Since(begun), 0)
-	n := &night{Runner: r, req: req, record: record, full: record.Mode == ModeFull, params: r.params(req, since, record)}
+	pace.passed += pace.before["sweep"]
+	n := &night{Runner: r, req: req, record: record, pace: pace, full: record.Mode == ModeFull, params: r.params(req, since, record)}
 	anything, err := n.prepare(ctx)
 	if err != nil || !anything {
 		return err

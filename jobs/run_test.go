@@ -167,8 +167,8 @@ func TestRunThatFailsOrDiesLeavesWhatWasPublished(t *testing.T) {
 
 	for stop := range 9 {
 		ctx, cancel := context.WithCancel(t.Context())
-		runner.Progress = func(_ string, done, _ int) {
-			if done == stop {
+		runner.Progress = func(p jobs.Progress) {
+			if p.Done == stop {
 				cancel()
 			}
 		}
@@ -212,8 +212,8 @@ func TestFailedCheckPublishesNothing(t *testing.T) {
 	before := fingerprint(t, db)
 	site(t, db, 21)
 	// A row that no rule allows, put in once the sessions have been cut.
-	runner.Progress = func(step string, _, _ int) {
-		if step == "50_night_candidates" {
+	runner.Progress = func(p jobs.Progress) {
+		if p.Step == "50_night_candidates" {
 			if err := db.Exec(t.Context(), `insert into sessions_versions (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views, version)
 				select customer_id, visitor_id, session_day, started_at + 1, last_event_at + 1, expires_at + 100000, 1, 1, version
 				from sessions_versions where version = (select max(version) from sessions_versions)`, nil); err != nil {
@@ -236,7 +236,7 @@ func TestRunsWaitForEachOther(t *testing.T) {
 	first, second := runnerAt(db, date(25, 0)), runnerAt(db, date(25, 0))
 	done := make(chan error, 1)
 	once := false
-	first.Progress = func(string, int, int) {
+	first.Progress = func(jobs.Progress) {
 		if !once {
 			once = true
 			go func() {
@@ -279,8 +279,8 @@ func TestScheduler(t *testing.T) {
 	clock := clockwork.NewFakeClockAt(date(22, 18)) // down over two midnights
 	ran := make(chan struct{}, 10)
 	runner := jobs.NewRunner(db, clock.Now, slog.New(slog.DiscardHandler))
-	runner.Progress = func(step string, _, _ int) {
-		if step == "70_conversion_outcomes" {
+	runner.Progress = func(p jobs.Progress) {
+		if p.Step == "70_conversion_outcomes" {
 			ran <- struct{}{}
 		}
 	}

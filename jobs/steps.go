@@ -17,9 +17,6 @@ var published = []struct{ table, versionColumn string }{
 	{"conversion_outcomes_versions", "conversions_version"},
 }
 
-// stepCount is how many kinds of steps a run has, for the progress.
-const stepCount = 30
-
 // The numbers of the rules, as parameters of the steps (spec R1, R6).
 const (
 	sessionGapMinutes = 30

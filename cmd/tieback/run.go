@@ -115,15 +115,18 @@ func (r *runCmd) request(now time.Time) (req jobs.Request, err error) {
 }
 
 // stepProgress returns what tells of each step: one line that is written over in a
-// terminal, a line each elsewhere when asked to be verbose.
-func (p *program) stepProgress() func(step string, done, of int) {
-	started := time.Now()
-	return func(step string, done, of int) {
+// terminal, plain lines now and then elsewhere.
+func (p *program) stepProgress() func(jobs.Progress) {
+	last := time.Now()
+	return func(progress jobs.Progress) {
 		if isTerminal(p.stderr) {
-			fmt.Fprintf(p.stderr, "\r\033[Kstep %d of about %d, after %s: %s", done+1, of, time.Since(started).Round(time.Second), step)
+			fmt.Fprintf(p.stderr, "\r\033[K%s", progress)
 			return
 		}
-		p.log.Info("step", "step", step, "number", done+1, "of", of)
+		if time.Since(last) >= progressInterval {
+			last = time.Now()
+			fmt.Fprintf(p.stderr, "%s\n", progress)
+		}
 	}
 }
 
