@@ -7,6 +7,7 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,6 +94,52 @@ func checkID(what, id string) error {
 		return fmt.Errorf("%w: %s has %d bytes, at most %d are allowed", ErrInvalid, what, len(id), MaxIDBytes)
 	}
 	return nil
+}
+
+// TokensOf lists an account's tokens, revoked ones too, in the order of their making.
+func (s *Snapshot) TokensOf(customerID string) []Token {
+	var list []Token
+	for _, token := range s.Tokens {
+		if token.CustomerID == customerID {
+			list = append(list, token)
+		}
+	}
+	slices.SortFunc(list, func(a, b Token) int {
+		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	return list
+}
+
+// Event is a custom event with all names that it bore, in order of From.
+type Event struct {
+	EventID string
+	Names   []EventName
+}
+
+// Current is the name that the event bears, empty when it is archived.
+func (e Event) Current() string {
+	name, _ := current(e.Names, e.EventID)
+	return name.APIName
+}
+
+// EventsOf lists an account's events by their ids.
+func (s *Snapshot) EventsOf(customerID string) []Event {
+	var list []Event
+	at := map[string]int{}
+	for _, name := range s.Names[customerID] {
+		i, listed := at[name.EventID]
+		if !listed {
+			i = len(list)
+			at[name.EventID] = i
+			list = append(list, Event{EventID: name.EventID})
+		}
+		list[i].Names = append(list[i].Names, name)
+	}
+	slices.SortFunc(list, func(a, b Event) int { return cmp.Compare(a.EventID, b.EventID) })
+	return list
 }
 
 // VariationsOf lists an optimization's variations in their order.

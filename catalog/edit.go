@@ -40,30 +40,43 @@ func (e *Edit) note(customerID, format string, args ...any) {
 // PutAccount adds an account. Of one that exists it sets the origins, if any are
 // given, and leaves the rest.
 func (e *Edit) PutAccount(customerID string, origins []string) error {
+	if account, exists := e.Accounts[customerID]; exists && len(origins) == 0 {
+		origins = account.Origins
+	}
+	return e.SetOrigins(customerID, origins)
+}
+
+// SetOrigins sets the origins that an account's browsers may send from, none for any,
+// and makes the account if there is none.
+func (e *Edit) SetOrigins(customerID string, origins []string) error {
 	if err := checkID("the account's id", customerID); err != nil {
 		return err
 	}
-	origins = slices.Clone(origins)
+	normal := make([]string, len(origins))
 	for i := range origins {
-		normal, err := normalOrigin(origins[i])
-		if err != nil {
+		var err error
+		if normal[i], err = normalOrigin(origins[i]); err != nil {
 			return err
 		}
-		origins[i] = normal
 	}
 	account, exists := e.Accounts[customerID]
-	if exists && (len(origins) == 0 || slices.Equal(origins, account.Origins)) {
+	if exists && slices.Equal(normal, account.Origins) {
 		return nil
 	}
 	if !exists {
-		account = Account{CustomerID: customerID, Origins: []string{}, CreatedAt: e.now}
+		account = Account{CustomerID: customerID, CreatedAt: e.now}
 	}
-	if len(origins) > 0 {
-		account.Origins = origins
-	}
+	account.Origins = normal
 	e.Accounts[customerID] = account
 	e.accounts = append(e.accounts, account)
-	e.note(customerID, "account put, origins %v", account.Origins)
+	switch {
+	case !exists && len(normal) == 0:
+		e.note(customerID, "account added")
+	case len(normal) == 0:
+		e.note(customerID, "pages of any origin may send")
+	default:
+		e.note(customerID, "pages of %s may send, no others", strings.Join(normal, ", "))
+	}
 	return nil
 }
 

@@ -138,7 +138,7 @@ func (e *Edit) PutName(n EventName) error {
 		return err
 	}
 	if n.To != nil && n.To.Before(n.From) {
-		return fmt.Errorf("the name %q ends (%s) before it begins (%s)", n.APIName, n.To.Format(time.RFC3339Nano), n.From.Format(time.RFC3339Nano))
+		return fmt.Errorf("%w: the name %q ends (%s) before it begins (%s)", ErrInvalid, n.APIName, n.To.Format(time.RFC3339Nano), n.From.Format(time.RFC3339Nano))
 	}
 	if by, taken := takenBy(e.Names[n.CustomerID], n); taken {
 		return nameTakenError(n, by)

@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -47,7 +48,7 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	}
 	e.Variations[o.CustomerID][o.OptimizationID] = after
 	e.variations = slices.AppendSeq(e.variations, maps.Values(after))
-	e.note(o.CustomerID, "optimization %s put, %d variations", o.OptimizationID, len(variations))
+	e.note(o.CustomerID, "optimization %s is called %q and has %d variations", o.OptimizationID, o.Name, len(variations))
 	return nil
 }
 
@@ -65,8 +66,8 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 			return nil, fmt.Errorf("%w: variation %q is given twice", ErrInvalid, v.VariationID)
 		}
 		seen[v.VariationID] = true
-		if v.Weight < 0 {
-			return nil, fmt.Errorf("the weight of variation %q is negative", v.VariationID)
+		if !(v.Weight >= 0 && v.Weight <= math.MaxFloat32) { // nor NaN
+			return nil, fmt.Errorf("%w: the weight of variation %q is no number from 0 up", ErrInvalid, v.VariationID)
 		}
 		if v.IsBaseline {
 			baselines++
@@ -77,7 +78,7 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 		variations[0].IsBaseline = true
 	case 1:
 	default:
-		return nil, fmt.Errorf("optimization %s has %d baselines, one is allowed", o.OptimizationID, baselines)
+		return nil, fmt.Errorf("%w: optimization %s has %d baselines, one is allowed", ErrInvalid, o.OptimizationID, baselines)
 	}
 	return variations, nil
 }
@@ -123,7 +124,14 @@ func (e *Edit) putGoal(g Goal) {
 	}
 	e.Goals[g.CustomerID][g.OptimizationID][g.EventID] = g
 	e.goals = append(e.goals, g)
-	e.note(g.CustomerID, "goal %s of optimization %s put, primary %t, removed %t", g.EventID, g.OptimizationID, g.IsPrimary, g.IsDeleted)
+	switch {
+	case g.IsDeleted:
+		e.note(g.CustomerID, "event %s is no goal of optimization %s any more", g.EventID, g.OptimizationID)
+	case g.IsPrimary:
+		e.note(g.CustomerID, "event %s is the primary goal of optimization %s", g.EventID, g.OptimizationID)
+	default:
+		e.note(g.CustomerID, "event %s is a goal of optimization %s", g.EventID, g.OptimizationID)
+	}
 }
 
 // ReplaceOptimization sets an optimization with its variations and goals, and keeps
@@ -137,7 +145,7 @@ func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals
 			return err
 		}
 		if wanted[g.EventID] {
-			return fmt.Errorf("goal %q is given twice", g.EventID)
+			return fmt.Errorf("%w: goal %q is given twice", ErrInvalid, g.EventID)
 		}
 		wanted[g.EventID] = true
 		if g.IsPrimary {
@@ -145,7 +153,7 @@ func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals
 		}
 	}
 	if primaries > 1 {
-		return fmt.Errorf("optimization %s has %d primary goals, one is allowed", o.OptimizationID, primaries)
+		return fmt.Errorf("%w: optimization %s has %d primary goals, one is allowed", ErrInvalid, o.OptimizationID, primaries)
 	}
 	if err := e.PutOptimization(o, variations); err != nil {
 		return err

@@ -39,6 +39,7 @@ type Config struct {
 	Patience time.Duration        // for a whole request to arrive, 30 s when 0
 	Explain  Explainer            // answers GET /conversions; not found when nil
 	Results  Resulter             // answers GET /results; not found when nil
+	Mount    func(fiber.Router)   // adds more routes; none when nil
 	Ready    func() error         // why the service is not ready; always ready when nil
 	Now      func() time.Time     // time.Now when nil
 	Log      *slog.Logger         // slog.Default() when nil
@@ -98,6 +99,9 @@ func NewServer(cfg Config) *Server {
 	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	s.app.Get("/readyz", s.readyz)
 	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})))
+	if cfg.Mount != nil {
+		cfg.Mount(s.app)
+	}
 	return s
 }
 

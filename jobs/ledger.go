@@ -222,6 +222,17 @@ func Recent(ctx context.Context, db *warehouse.DB, limit int) ([]Record, error) 
 	return records, err
 }
 
+// Find returns a run by its id.
+func Find(ctx context.Context, db *warehouse.DB, runID string) (record Record, found bool, err error) {
+	var records []Record
+	err = db.Select(ctx, &records, `select `+recordColumns+`
+		from run_log final where run_id = {run_id:String}`, warehouse.Params{"run_id": runID})
+	if err != nil || len(records) == 0 {
+		return Record{}, false, err
+	}
+	return records[0], true, nil
+}
+
 const day = 24 * time.Hour
 
 // LastMidnight returns the newest midnight UTC that is not after t.

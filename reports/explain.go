@@ -163,8 +163,7 @@ func (e *Explanation) reason(ctx context.Context, db *warehouse.DB, c *Copy, fir
 	case "event_not_defined":
 		return e.nameReason(ctx, db, time.UnixMilli(c.ActionTimestamp))
 	case "attributed":
-		a := c.Attributions
-		return fmt.Sprintf("a view in the session that was open: %d optimization(s)", len(a)), nil
+		return "it happened while a session was open that had seen a variation before; the last view of each optimization in it counts", nil
 	default:
 		return e.visitorReason(ctx, db, c)
 	}

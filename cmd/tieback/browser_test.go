@@ -20,10 +20,9 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-)
 
-// stub is the line of docs/snippet.md that queues calls until the script is there.
-const stub = `!function(w,q){w.tieback=w.wf=w.intellimize=w.tieback||{q:q};["ready","setUserId","recordView","optOut","optIn"].forEach(function(n){w.tieback[n]=w.tieback[n]||function(){q.push([n,arguments])}})}(window,[])`
+	"github.com/tieback/tieback/ingest/snippet"
+)
 
 // browser is a real one, a running service, and a site whose pages load its script.
 type browser struct {
@@ -40,13 +39,20 @@ type browser struct {
 
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
+	dir := t.TempDir()
+	service := serve(t, dir)
+	service.token = configure(t, dir)
+	return browse(t, service)
+}
+
+// browse starts a browser and a site for a running service.
+func browse(t *testing.T, service *running) *browser {
+	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("NOT TESTED in a browser: chromium is not installed (apt-get install chromium)")
 	}
-	dir := t.TempDir()
-	b := &browser{t: t, service: serve(t, dir)}
-	b.service.token = configure(t, dir)
+	b := &browser{t: t, service: service}
 	target, err := url.Parse(b.service.address)
 	if err != nil {
 		t.Fatal(err)
@@ -126,12 +132,12 @@ func (b *browser) loaded(ctx context.Context) {
 // servePage answers /NAME with a page that loads the script, some with more in them.
 func (b *browser) servePage(w http.ResponseWriter, r *http.Request) {
 	source := b.gate.URL + "/snippet.js?customerId=123456789"
-	tags := fmt.Sprintf(`<script nonce="n">%s</script><script async src="%s"></script>`, stub, source)
+	tags := fmt.Sprintf(`<script nonce="n">%s</script><script async src="%s"></script>`, snippet.Stub, source)
 	switch r.URL.Path {
 	case "/favicon.ico":
 		return
 	case "/story":
-		tags += `<script>intellimize.ready(function() { intellimize.setUserId("salesforce", "72349876"); wf.recordView("hero", "b"); });</script>`
+		tags += `<script>intellimize.ready(function() { wf.recordView("hero", "b"); intellimize.setUserId("salesforce", "72349876"); });</script>`
 	case "/strict":
 		w.Header().Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; script-src 'nonce-n' %[1]s; connect-src %[1]s", b.gate.URL))
 		tags += `<script nonce="n">tieback.recordView("strict", "a")</script>`
@@ -284,7 +290,7 @@ func TestBrowserRespects(t *testing.T) {
 // The line in the docs is the one that the tests load.
 func TestStubIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/snippet.md")
-	if err != nil || !strings.Contains(string(text), stub) {
+	if err != nil || !strings.Contains(string(text), snippet.Stub) {
 		t.Errorf("docs/snippet.md does not have the stub: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/jobs"
 )
 
 type accountCmd struct {
@@ -74,20 +75,8 @@ type tokenListCmd struct {
 
 func (l *tokenListCmd) Run(ctx context.Context, p *program) error {
 	return p.withCatalog(ctx, func(snap *catalog.Snapshot) error {
-		var tokens []catalog.Token
-		for _, token := range snap.Tokens {
-			if token.CustomerID == l.Customer {
-				tokens = append(tokens, token)
-			}
-		}
-		slices.SortFunc(tokens, func(a, b catalog.Token) int {
-			if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-				return c
-			}
-			return strings.Compare(a.Name, b.Name)
-		})
 		t := newTable("name", "begins with", "created at", "revoked at")
-		for _, token := range tokens {
+		for _, token := range snap.TokensOf(l.Customer) {
 			t.AppendRow(table.Row{token.Name, "tb_" + token.Prefix, stamp(token.CreatedAt), stampOr(token.RevokedAt, "")})
 		}
 		return render(p.stdout, t)
@@ -118,7 +107,7 @@ type eventAddCmd struct {
 }
 
 func (a *eventAddCmd) Run(ctx context.Context, p *program) error {
-	from, err := parseTime(a.From, p.now())
+	from, err := jobs.ParseTime(a.From, p.now())
 	if err != nil {
 		return err
 	}
@@ -158,11 +147,11 @@ type eventListCmd struct {
 
 func (l *eventListCmd) Run(ctx context.Context, p *program) error {
 	return p.withCatalog(ctx, func(snap *catalog.Snapshot) error {
-		names := slices.Clone(snap.Names[l.Customer])
-		slices.SortStableFunc(names, func(a, b catalog.EventName) int { return strings.Compare(a.EventID, b.EventID) })
 		t := newTable("event", "apiName", "from", "to")
-		for _, n := range names {
-			t.AppendRow(table.Row{n.EventID, n.APIName, stamp(n.From), stampOr(n.To, "")})
+		for _, event := range snap.EventsOf(l.Customer) {
+			for _, n := range event.Names {
+				t.AppendRow(table.Row{n.EventID, n.APIName, stamp(n.From), stampOr(n.To, "")})
+			}
 		}
 		return render(p.stdout, t)
 	})

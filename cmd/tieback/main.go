@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -131,7 +132,7 @@ func (p *program) exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage) || errors.Is(err, catalog.ErrInvalid):
+	case errors.As(err, &usage) || errors.Is(err, catalog.ErrInvalid) || errors.Is(err, jobs.ErrInvalid) || errors.Is(err, jobs.ErrFutureCutoff):
 		fmt.Fprintln(p.stderr, "tieback:", err)
 		return exitUsage
 	case errors.Is(err, context.Canceled):
@@ -192,36 +193,4 @@ func (p *program) withCatalog(ctx context.Context, fn func(*catalog.Snapshot) er
 		}
 		return fn(snap)
 	})
-}
-
-// parseTime reads TIME of spec 5: RFC 3339 or now.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if text == "now" {
-		return now.UTC().Truncate(time.Millisecond), nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return time.Time{}, usagef("%q is no time: give RFC 3339, as 2026-09-21T14:00:00Z, or now", text)
-	}
-	if err := inRange(t); err != nil {
-		return time.Time{}, err
-	}
-	return t.UTC().Truncate(time.Millisecond), nil
-}
-
-// inRange holds times to what an import takes, too (spec 6).
-func inRange(t time.Time) error {
-	if year := t.UTC().Year(); year < 2000 || year > 2100 {
-		return usagef("%s lies outside the years 2000 to 2100", t.Format(time.RFC3339))
-	}
-	return nil
-}
-
-// parseDay reads DAY of spec 5: YYYY-MM-DD.
-func parseDay(text string) (*time.Time, error) {
-	t, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return nil, usagef("%q is no day: give YYYY-MM-DD, as 2026-09-21", text)
-	}
-	return &t, inRange(t)
 }

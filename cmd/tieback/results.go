@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -57,20 +56,13 @@ func printResults(w io.Writer, r *reports.Results) error {
 	}
 	var errs []error
 	for _, goal := range r.Goals {
-		name := goal.EventID
-		if goal.APIName != "" {
-			name = goal.APIName
-		}
-		if goal.IsPrimary {
-			name += " (primary goal)"
-		}
-		fmt.Fprintf(w, "\n%s\n", name)
-		errs = append(errs, printArms(w, goal.Arms))
+		fmt.Fprintf(w, "\n%s\n", goal.Title())
+		errs = append(errs, printArms(w, goal))
 	}
 	if len(r.Goals) == 0 && len(r.Variations) > 0 {
 		t := newTable("variation", "visitors")
 		for _, v := range r.Variations {
-			t.AppendRow(table.Row{armName(v), v.Visitors})
+			t.AppendRow(table.Row{v.Label(), v.Visitors})
 		}
 		errs = append(errs, render(w, t))
 	}
@@ -80,78 +72,27 @@ func printResults(w io.Writer, r *reports.Results) error {
 	return errors.Join(errs...)
 }
 
-func printArms(w io.Writer, arms []reports.Arm) error {
+func printArms(w io.Writer, goal reports.GoalResults) error {
 	rates := newTable("variation", "visitors", "conversions", "converters", "rate", "lift, 95 % interval", "p", "chance to beat", "users", "not exposed")
 	values := newTable("variation", "value", "per visitor", "lift, 95 % interval", "p", "chance to beat", "per conversion")
-	anyValue := false
-	for _, arm := range arms {
+	for _, arm := range goal.Arms {
 		rates.AppendRow(table.Row{
-			armName(arm.Shown), arm.Visitors, arm.Conversions, arm.Converters, percent(arm.ConversionRate),
-			liftText(arm.Rate), pText(arm.Rate), chanceText(arm.Rate), arm.ConvertingUsers, arm.ConversionsNotExposed,
+			arm.Label(), arm.Visitors, arm.Conversions, arm.Converters, reports.Percent(arm.ConversionRate),
+			arm.Rate.LiftText(), arm.Rate.PText(), arm.Rate.ChanceText(), arm.ConvertingUsers, arm.ConversionsNotExposed,
 		})
 		values.AppendRow(table.Row{
-			armName(arm.Shown), arm.ValueTotal.String(), amount(arm.ValuePerVisitor),
-			liftText(arm.Value), pText(arm.Value), chanceText(arm.Value), amount(arm.ValuePerConversion),
+			arm.Label(), arm.ValueTotal.String(), reports.Amount(arm.ValuePerVisitor),
+			arm.Value.LiftText(), arm.Value.PText(), arm.Value.ChanceText(), reports.Amount(arm.ValuePerConversion),
 		})
-		anyValue = anyValue || arm.ValuePerConversion != nil
 	}
 	err := render(w, rates)
-	if anyValue {
+	if goal.HasValue() {
 		err = errors.Join(err, render(w, values))
 	}
-	for _, arm := range arms {
+	for _, arm := range goal.Arms {
 		if arm.Note != "" {
-			fmt.Fprintf(w, "%s: %s\n", armName(arm.Shown), arm.Note)
+			fmt.Fprintf(w, "%s: %s\n", arm.Label(), arm.Note)
 		}
 	}
 	return err
-}
-
-func armName(v reports.Shown) string {
-	name := v.VariationID
-	if v.Name != "" && v.Name != name {
-		name += " " + v.Name
-	}
-	if v.IsBaseline {
-		name += " (baseline)"
-	}
-	return strings.TrimSpace(name)
-}
-
-func percent(share *float64) string {
-	if share == nil {
-		return ""
-	}
-	return fmt.Sprintf("%.2f %%", 100**share)
-}
-
-func amount(value *float64) string {
-	if value == nil {
-		return ""
-	}
-	return fmt.Sprintf("%.2f", *value)
-}
-
-func liftText(c *reports.Comparison) string {
-	if c == nil || c.Lift == nil {
-		return ""
-	}
-	return fmt.Sprintf("%+.1f %% (%+.1f to %+.1f)", 100**c.Lift, 100**c.LiftLow, 100**c.LiftHigh)
-}
-
-func pText(c *reports.Comparison) string {
-	if c == nil || c.PValue == nil {
-		return ""
-	}
-	if *c.PValue < 0.0001 {
-		return "< 0.0001"
-	}
-	return fmt.Sprintf("%.4f", *c.PValue)
-}
-
-func chanceText(c *reports.Comparison) string {
-	if c == nil {
-		return ""
-	}
-	return percent(c.Chance)
 }

@@ -23,10 +23,11 @@ type runCmd struct {
 }
 
 func (r *runCmd) Run(ctx context.Context, p *program) error {
-	req, err := r.request(p.now())
+	req, err := jobs.ParseRequest(r.From, r.To, r.Cutoff, p.now())
 	if err != nil {
 		return err
 	}
+	req.Full, req.DryRun = r.Full, r.DryRun
 	return p.withDB(ctx, func(db *warehouse.DB) error {
 		if err := p.settleSpool(ctx, db); err != nil {
 			return err
@@ -36,9 +37,6 @@ func (r *runCmd) Run(ctx context.Context, p *program) error {
 		record, err := runner.Run(ctx, req)
 		if isTerminal(p.stderr) {
 			fmt.Fprint(p.stderr, "\r\033[K")
-		}
-		if errors.Is(err, jobs.ErrFutureCutoff) || errors.Is(err, jobs.ErrCutoffWithRange) {
-			return usageError{err}
 		}
 		if err != nil {
 			return err
@@ -84,34 +82,6 @@ func (p *program) printChanges(ctx context.Context, db *warehouse.DB, runID stri
 		fmt.Fprintf(p.stdout, "and %d more: tieback sql \"select * from run_changes where run_id = '%s'\"\n", total-maxChanges, runID)
 	}
 	return nil
-}
-
-func (r *runCmd) request(now time.Time) (req jobs.Request, err error) {
-	req.Full, req.DryRun = r.Full, r.DryRun
-	switch {
-	case (r.From == "") != (r.To == ""):
-		return req, usagef("--from and --to go together")
-	case r.From != "" && r.Cutoff != "":
-		return req, usageError{jobs.ErrCutoffWithRange}
-	}
-	if r.From != "" {
-		if req.From, err = parseDay(r.From); err != nil {
-			return req, err
-		}
-		if req.To, err = parseDay(r.To); err != nil {
-			return req, err
-		}
-		if req.To.Before(*req.From) {
-			return req, usagef("--to %s lies before --from %s", r.To, r.From)
-		}
-	}
-	if r.Cutoff != "" {
-		req.Cutoff, err = parseTime(r.Cutoff, now)
-		if err == nil && req.Cutoff.After(now) {
-			err = usageError{fmt.Errorf("%w: %s", jobs.ErrFutureCutoff, r.Cutoff)}
-		}
-	}
-	return req, err
 }
 
 // stepProgress returns what tells of each step: one line that is written over in a

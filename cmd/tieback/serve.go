@@ -14,8 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/jonboulle/clockwork"
 
+	"github.com/tieback/tieback/admin"
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/ingest/spool"
@@ -30,6 +32,8 @@ type serveCmd struct {
 	MaxAge    time.Duration `default:"168h" env:"TIEBACK_MAX_AGE" help:"How far before its receipt a conversion may have happened."`
 
 	SQLListen string `name:"sql-listen" env:"TIEBACK_SQL_LISTEN" placeholder:"ADDRESS" help:"Let Grafana, curl and drivers read the embedded engine's published tables over ClickHouse's HTTP interface here, as :8123 (this machine only) or HOST:8123."`
+
+	AdminToken string `name:"admin-token" env:"TIEBACK_ADMIN_TOKEN" placeholder:"TOKEN" help:"Opens the admin page and API under /admin/; 16 bytes at least. Off if not given. Better in the environment, where ps does not show it."`
 
 	NoteEvery time.Duration `hidden:"" default:"1m" help:"How often a row of service_minutes is written."`
 
@@ -54,6 +58,9 @@ func (s *serveCmd) check(clickhouseURL string) (faults []error) {
 	}
 	if s.RateToken < 0 || s.RateAddress < 0 {
 		wrong("--rate-token and --rate-address must not be negative")
+	}
+	if s.AdminToken != "" && len(s.AdminToken) < admin.MinTokenBytes {
+		wrong("--admin-token has %d bytes, at least %d are needed; `openssl rand -hex 24` makes one", len(s.AdminToken), admin.MinTokenBytes)
 	}
 	if err := checkAddress(s.Listen); err != nil {
 		wrong("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err)
@@ -115,6 +122,7 @@ type service struct {
 	stale     bool // the last read of the catalog failed
 	spool     *spool.Spool
 	writer    *ingest.Writer
+	admin     *admin.Admin // nil unless asked for
 	server    *ingest.Server
 	scheduler *jobs.Scheduler
 	sql       *sqlPort // nil unless asked for
@@ -156,11 +164,15 @@ func (s *service) start(ctx context.Context) error {
 		}
 		return err
 	}
+	mount, err := s.openAdmin()
+	if err != nil {
+		return err
+	}
 	s.server = ingest.NewServer(ingest.Config{
 		Catalog: s.live, Spool: s.spool, Now: s.now, Log: s.log, Ready: s.ready,
 		Limits:  ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
 		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
-		Explain: s.explain, Results: s.results,
+		Explain: s.explain, Results: s.results, Mount: mount,
 	})
 	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.server)
 
@@ -202,6 +214,25 @@ func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool.Spool,
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// openAdmin returns what adds the admin page and API, or what says that there is none.
+func (s *service) openAdmin() (mount func(fiber.Router), err error) {
+	if s.settings.AdminToken == "" {
+		return func(app fiber.Router) {
+			app.Get("/admin*", func(c *fiber.Ctx) error {
+				return c.Status(fiber.StatusNotFound).SendString("There is no admin page: start the service with --admin-token or TIEBACK_ADMIN_TOKEN.\n")
+			})
+		}, nil
+	}
+	s.admin, err = admin.New(admin.Config{
+		Token: s.settings.AdminToken, DB: s.db, Store: catalog.NewStore(s.db, s.now), Live: s.live,
+		Drained: s.spool.WaitDrained, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.admin.Mount, nil
 }
 
 // explain waits a moment for what was accepted before it to become visible, so that
@@ -261,6 +292,9 @@ func (s *service) close() error {
 	}
 	if s.listener != nil {
 		s.listener.Close() // closed already where the server ran
+	}
+	if s.admin != nil {
+		s.admin.Close()
 	}
 	if s.sql != nil {
 		errs = append(errs, s.sql.Close())

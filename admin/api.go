@@ -1,0 +1,411 @@
+package admin
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/tieback/tieback/catalog"
+)
+
+const sourceKey = "source" // of c.Locals: who asks
+
+// mountAPI adds the routes of docs/openapi.yaml.
+func (a *Admin) mountAPI(api fiber.Router) {
+	const account = "/accounts/:customerId"
+	const event = account + "/events/:eventId"
+	const optimization = account + "/optimizations/:optimizationId"
+	api.Get("/accounts", a.answer(a.getAccounts))
+	api.Get(account, a.answer(a.getAccount))
+	api.Put(account, a.answer(a.apiPutAccount))
+	api.Get(account+"/changes", a.answer(a.getChanges))
+	api.Get(account+"/activity", a.answer(a.getActivity))
+	api.Get(account+"/tokens", a.answer(a.getTokens))
+	api.Post(account+"/tokens", a.answer(a.apiAddToken))
+	api.Delete(account+"/tokens/:name", a.answer(a.apiRevokeToken))
+	api.Get(account+"/events", a.answer(a.getEvents))
+	api.Post(account+"/events", a.answer(a.apiAddEvent))
+	api.Post(event+"/rename", a.answer(a.apiRenameEvent))
+	api.Post(event+"/archive", a.answer(a.apiArchiveEvent))
+	api.Get(account+"/optimizations", a.answer(a.getOptimizations))
+	api.Put(optimization, a.answer(a.apiPutOptimization))
+	api.Get(optimization+"/results", a.answer(a.getResults))
+	api.Get(optimization+"/trend", a.answer(a.getTrend))
+	api.Put(optimization+"/goals/:eventId", a.answer(a.apiPutGoal))
+	api.Delete(optimization+"/goals/:eventId", a.answer(a.apiRemoveGoal))
+	api.Get(account+"/outcomes", a.answer(a.getOutcomes))
+	api.Get(account+"/conversions", a.answer(a.getConversions))
+	api.Get(account+"/conversions/:apiName/:actionId", a.answer(a.getConversion))
+	api.Get("/runs", a.answer(a.getRuns))
+	api.Post("/runs", a.answer(a.apiStartRun))
+	api.Get("/runs/current", a.answer(a.getCurrentRun))
+	api.Get("/runs/:runId", a.answer(a.getRun))
+	api.Use(func(c *fiber.Ctx) error { return a.refuse(c, errNoSuchPath) })
+}
+
+// onlyAPI lets in whoever holds the admin token or a cookie.
+func (a *Admin) onlyAPI(c *fiber.Ctx) error {
+	source, err := a.signedIn(c)
+	if err != nil {
+		return a.refuse(c, err)
+	}
+	c.Locals(sourceKey, source)
+	return c.Next()
+}
+
+func source(c *fiber.Ctx) string {
+	text, _ := c.Locals(sourceKey).(string)
+	return text
+}
+
+// answer sends what a handler returns as JSON: 204 for nil, and 201 or 202 where it
+// returns a created or an accepted.
+func (a *Admin) answer(handle func(*fiber.Ctx) (any, error)) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		value, err := handle(c)
+		if err != nil {
+			return a.refuse(c, err)
+		}
+		switch v := value.(type) {
+		case nil:
+			return c.SendStatus(fiber.StatusNoContent)
+		case created:
+			return c.Status(fiber.StatusCreated).JSON(v.value)
+		case accepted:
+			return c.Status(fiber.StatusAccepted).JSON(v.value)
+		default:
+			return c.JSON(v)
+		}
+	}
+}
+
+type (
+	created  struct{ value any }
+	accepted struct{ value any }
+)
+
+// refuse sends an error in the form of spec 3.1.
+func (a *Admin) refuse(c *fiber.Ctx, err error) error {
+	p := a.problemOf(c, err)
+	return c.Status(p.Status).JSON(map[string]*problem{"error": p})
+}
+
+const maxInputBytes = 1 << 20
+
+// decode reads a JSON body strictly: a misspelt name must not be taken for nothing.
+func decode(c *fiber.Ctx, into any) error {
+	body := c.Request().Body()
+	if len(body) > maxInputBytes {
+		return &problem{fiber.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body may have %d bytes", maxInputBytes)}
+	}
+	if len(body) == 0 {
+		return &problem{fiber.StatusBadRequest, "invalid_json", "the body is empty; send a JSON object"}
+	}
+	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
+		return &problem{fiber.StatusBadRequest, "invalid_json", strings.ToValidUTF8(err.Error(), "?")}
+	}
+	return nil
+}
+
+// Answers of the API. Times are Unix milliseconds.
+type (
+	accountAnswer struct {
+		CustomerID string   `json:"customerId"`
+		Origins    []string `json:"origins"` // none: any
+		CreatedAt  int64    `json:"createdAt"`
+	}
+	tokenAnswer struct {
+		Name      string `json:"name"`
+		Begins    string `json:"begins"` // the public part of the token
+		CreatedAt int64  `json:"createdAt"`
+		RevokedAt *int64 `json:"revokedAt"`
+		Token     string `json:"token,omitempty"` // in the answer to its making only
+	}
+	eventAnswer struct {
+		EventID string       `json:"eventId"`
+		APIName string       `json:"apiName"` // now; empty when it is archived
+		Names   []nameAnswer `json:"names"`
+	}
+	nameAnswer struct {
+		APIName string `json:"apiName"`
+		From    int64  `json:"from"`
+		To      *int64 `json:"to"`
+	}
+	optimizationAnswer struct {
+		OptimizationID string            `json:"optimizationId"`
+		Name           string            `json:"name"`
+		Variations     []variationAnswer `json:"variations"`
+		Goals          []goalAnswer      `json:"goals"` // the primary one first
+	}
+	variationAnswer struct {
+		ID       string  `json:"id"`
+		Name     string  `json:"name"`
+		Weight   float64 `json:"weight"`
+		Baseline bool    `json:"baseline"`
+	}
+	goalAnswer struct {
+		EventID string `json:"eventId"`
+		Primary bool   `json:"primary"`
+	}
+)
+
+func accountOf(account catalog.Account) accountAnswer {
+	return accountAnswer{account.CustomerID, slices.Clone(account.Origins), ms(account.CreatedAt)}
+}
+
+func tokenOf(t catalog.Token) tokenAnswer {
+	answer := tokenAnswer{Name: t.Name, Begins: "tb_" + t.Prefix, CreatedAt: ms(t.CreatedAt)}
+	if t.RevokedAt != nil {
+		at := ms(*t.RevokedAt)
+		answer.RevokedAt = &at
+	}
+	return answer
+}
+
+func eventOf(e catalog.Event) eventAnswer {
+	answer := eventAnswer{EventID: e.EventID, APIName: e.Current()}
+	for _, n := range e.Names {
+		name := nameAnswer{APIName: n.APIName, From: ms(n.From)}
+		if n.To != nil {
+			at := ms(*n.To)
+			name.To = &at
+		}
+		answer.Names = append(answer.Names, name)
+	}
+	return answer
+}
+
+func optimizationOf(snap *catalog.Snapshot, o catalog.Optimization) optimizationAnswer {
+	answer := optimizationAnswer{OptimizationID: o.OptimizationID, Name: o.Name, Variations: []variationAnswer{}, Goals: []goalAnswer{}}
+	for _, v := range snap.VariationsOf(o.CustomerID, o.OptimizationID) {
+		answer.Variations = append(answer.Variations, variationAnswer{v.VariationID, v.Name, v.Weight, v.IsBaseline})
+	}
+	for _, g := range snap.GoalsOf(o.CustomerID, o.OptimizationID) {
+		answer.Goals = append(answer.Goals, goalAnswer{g.EventID, g.IsPrimary})
+	}
+	return answer
+}
+
+func (a *Admin) getAccounts(c *fiber.Ctx) (any, error) {
+	if err := a.cfg.Live.Refresh(c.UserContext()); err != nil {
+		return nil, err
+	}
+	snap := a.cfg.Live.Snapshot()
+	list := []accountAnswer{}
+	for _, id := range slices.Sorted(maps.Keys(snap.Accounts)) {
+		list = append(list, accountOf(snap.Accounts[id]))
+	}
+	return list, nil
+}
+
+func (a *Admin) getAccount(c *fiber.Ctx) (any, error) {
+	account, _, err := a.account(c)
+	return accountOf(account), err
+}
+
+func (a *Admin) apiPutAccount(c *fiber.Ctx) (any, error) {
+	id, err := param(c, "customerId")
+	if err != nil {
+		return nil, err
+	}
+	var in accountInput
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	if err := a.putAccount(c.UserContext(), source(c), id, in); err != nil {
+		return nil, err
+	}
+	return a.getAccount(c)
+}
+
+func (a *Admin) getTokens(c *fiber.Ctx) (any, error) {
+	account, snap, err := a.account(c)
+	list := []tokenAnswer{}
+	for _, token := range snap.TokensOf(account.CustomerID) {
+		list = append(list, tokenOf(token))
+	}
+	return list, err
+}
+
+func (a *Admin) apiAddToken(c *fiber.Ctx) (any, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	var in tokenInput
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	secret, err := a.addToken(c.UserContext(), source(c), account.CustomerID, in)
+	if err != nil {
+		return nil, err
+	}
+	prefix := strings.SplitN(secret.Reveal(), "_", 3)[1]
+	answer := tokenOf(a.cfg.Live.Snapshot().Tokens[prefix])
+	answer.Token = secret.Reveal()
+	return created{answer}, nil
+}
+
+func (a *Admin) apiRevokeToken(c *fiber.Ctx) (any, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.revokeToken(c.UserContext(), source(c), account.CustomerID, name)
+}
+
+func (a *Admin) getEvents(c *fiber.Ctx) (any, error) {
+	account, snap, err := a.account(c)
+	list := []eventAnswer{}
+	for _, event := range snap.EventsOf(account.CustomerID) {
+		list = append(list, eventOf(event))
+	}
+	return list, err
+}
+
+// event returns the event that the path names, as it is now.
+func (a *Admin) event(customerID, eventID string) (any, error) {
+	for _, event := range a.cfg.Live.Snapshot().EventsOf(customerID) {
+		if event.EventID == eventID {
+			return eventOf(event), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: account %s has no event %s", catalog.ErrNotFound, customerID, eventID)
+}
+
+func (a *Admin) apiAddEvent(c *fiber.Ctx) (any, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	var in eventInput
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	id, err := a.addEvent(c.UserContext(), source(c), account.CustomerID, in)
+	if err != nil {
+		return nil, err
+	}
+	event, err := a.event(account.CustomerID, id)
+	return created{event}, err
+}
+
+func (a *Admin) apiRenameEvent(c *fiber.Ctx) (any, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	id, err := param(c, "eventId")
+	if err != nil {
+		return nil, err
+	}
+	var in renameInput
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	if err := a.renameEvent(c.UserContext(), source(c), account.CustomerID, id, in); err != nil {
+		return nil, err
+	}
+	return a.event(account.CustomerID, id)
+}
+
+func (a *Admin) apiArchiveEvent(c *fiber.Ctx) (any, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	id, err := param(c, "eventId")
+	if err != nil {
+		return nil, err
+	}
+	if err := a.archiveEvent(c.UserContext(), source(c), account.CustomerID, id); err != nil {
+		return nil, err
+	}
+	return a.event(account.CustomerID, id)
+}
+
+func (a *Admin) getOptimizations(c *fiber.Ctx) (any, error) {
+	account, snap, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	list := []optimizationAnswer{}
+	configured := snap.Optimizations[account.CustomerID]
+	for _, id := range slices.Sorted(maps.Keys(configured)) {
+		list = append(list, optimizationOf(snap, configured[id]))
+	}
+	return list, nil
+}
+
+// optimization returns the ids that the path names.
+func (a *Admin) optimization(c *fiber.Ctx) (customerID, optimizationID string, snap *catalog.Snapshot, err error) {
+	account, snap, err := a.account(c)
+	if err != nil {
+		return "", "", nil, err
+	}
+	optimizationID, err = param(c, "optimizationId")
+	return account.CustomerID, optimizationID, snap, err
+}
+
+// configured answers with an optimization as it is now.
+func (a *Admin) configured(customerID, optimizationID string) any {
+	snap := a.cfg.Live.Snapshot()
+	return optimizationOf(snap, snap.Optimizations[customerID][optimizationID])
+}
+
+func (a *Admin) apiPutOptimization(c *fiber.Ctx) (any, error) {
+	customerID, id, _, err := a.optimization(c)
+	if err != nil {
+		return nil, err
+	}
+	var in optimizationInput
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	if err := a.putOptimization(c.UserContext(), source(c), customerID, id, in); err != nil {
+		return nil, err
+	}
+	return a.configured(customerID, id), nil
+}
+
+func (a *Admin) apiPutGoal(c *fiber.Ctx) (any, error) {
+	customerID, id, _, err := a.optimization(c)
+	if err != nil {
+		return nil, err
+	}
+	eventID, err := param(c, "eventId")
+	if err != nil {
+		return nil, err
+	}
+	var in goalInput
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	if err := a.putGoal(c.UserContext(), source(c), customerID, id, eventID, in); err != nil {
+		return nil, err
+	}
+	return a.configured(customerID, id), nil
+}
+
+func (a *Admin) apiRemoveGoal(c *fiber.Ctx) (any, error) {
+	customerID, id, _, err := a.optimization(c)
+	if err != nil {
+		return nil, err
+	}
+	eventID, err := param(c, "eventId")
+	if err != nil {
+		return nil, err
+	}
+	if err := a.removeGoal(c.UserContext(), source(c), customerID, id, eventID); err != nil {
+		return nil, err
+	}
+	return a.configured(customerID, id), nil
+}

@@ -1,0 +1,221 @@
+package admin
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/tieback/tieback/reports"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+//go:embed static
+var static embed.FS
+
+// pages are the templates by the name of their file.
+type pages map[string]*template.Template
+
+// view is what a page is made from.
+type view struct {
+	Title   string
+	Account string // id of the account that the page is about, empty for none
+	Tab     string // of the navigation
+	Problem string // why what was asked for was not done
+	Data    any
+}
+
+func parsePages() (pages, error) {
+	files, err := fs.Glob(templates, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list the templates: %w", err)
+	}
+	parsed := pages{}
+	for _, file := range files {
+		name := strings.TrimSuffix(path.Base(file), ".html")
+		if name == "layout" {
+			continue
+		}
+		t, err := template.New("layout.html").Funcs(functions).ParseFS(templates, "templates/layout.html", file)
+		if err != nil {
+			return nil, fmt.Errorf("read the page %s: %w", name, err)
+		}
+		parsed[name] = t
+	}
+	return parsed, nil
+}
+
+// functions of the templates.
+var functions = template.FuncMap{
+	"path":    url.PathEscape,
+	"stamp":   stamp,
+	"outcome": outcomeText,
+	"percent": reports.Percent,
+	"amount":  reports.Amount,
+	"join":    strings.Join,
+	"add":     func(a, b int) int { return a + b },
+	"json":    toJSON,
+}
+
+// toJSON writes a value for an attribute, which html/template escapes.
+func toJSON(value any) (string, error) {
+	text, err := json.Marshal(value)
+	return string(text), err
+}
+
+// stamp writes Unix milliseconds, a time or a pointer to one of them.
+func stamp(moment any) string {
+	var at time.Time
+	switch m := moment.(type) {
+	case int64:
+		at = time.UnixMilli(m)
+	case *int64:
+		if m == nil {
+			return ""
+		}
+		at = time.UnixMilli(*m)
+	case time.Time:
+		at = m
+	case *time.Time:
+		if m == nil {
+			return ""
+		}
+		at = *m
+	}
+	return at.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// outcomeText is an outcome of R6 in words.
+func outcomeText(outcome string) string {
+	words := map[string]string{
+		"attributed": "attributed", "duplicate": "sent twice", "event_not_defined": "no event of that name then",
+		"no_identity": "user never identified", "identity_too_late": "user identified too late",
+		"no_view_before": "no view before it", "session_expired": "session had expired", "pending": "not decided yet",
+	}
+	if text, known := words[outcome]; known {
+		return text
+	}
+	return outcome
+}
+
+// show sends a page.
+func (a *Admin) show(c *fiber.Ctx, status int, name string, v *view) error {
+	var body bytes.Buffer
+	if err := a.pages[name].Execute(&body, v); err != nil {
+		a.cfg.Log.Error("render a page", "page", name, "err", err)
+		return c.Status(fiber.StatusInternalServerError).SendString("the page could not be made; the log of the service says why\n")
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+	return c.Status(status).Send(body.Bytes())
+}
+
+// viewer gathers what a page shows.
+type viewer func(c *fiber.Ctx) (*view, error)
+
+// page answers a GET.
+func (a *Admin) page(name string, gather viewer) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		v, err := gather(c)
+		if err != nil {
+			return a.showProblem(c, err)
+		}
+		return a.show(c, fiber.StatusOK, name, v)
+	}
+}
+
+// form answers a POST: what was asked for is done and the browser sent on, or the page
+// that the form is on shows why not.
+func (a *Admin) form(act func(c *fiber.Ctx) (to string, err error), name string, gather viewer) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		to, err := act(c)
+		if err == nil {
+			return c.Redirect(to, fiber.StatusSeeOther)
+		}
+		p := a.problemOf(c, err)
+		v, gatherErr := gather(c)
+		if gatherErr != nil {
+			return a.showProblem(c, err)
+		}
+		v.Problem = p.Message
+		return a.show(c, p.Status, name, v)
+	}
+}
+
+// showProblem sends a page that says what is wrong.
+func (a *Admin) showProblem(c *fiber.Ctx, err error) error {
+	p := a.problemOf(c, err)
+	return a.show(c, p.Status, "problem", &view{Title: "This did not work", Problem: p.Message, Data: p.Status})
+}
+
+// onlyPages lets in whoever is signed in, and shows the door to others.
+func (a *Admin) onlyPages(c *fiber.Ctx) error {
+	source, err := a.signedIn(c)
+	switch {
+	case err == errSignedOut && !changes(c):
+		return c.Redirect("/admin/login?next="+url.QueryEscape(c.OriginalURL()), fiber.StatusSeeOther)
+	case err == errSignedOut:
+		return a.show(c, fiber.StatusUnauthorized, "login", &view{Title: "Sign in", Problem: "You were signed out, so nothing was changed. Sign in and do it again.", Data: ""})
+	case err != nil:
+		return a.showProblem(c, err)
+	}
+	c.Locals(sourceKey, source)
+	return c.Next()
+}
+
+// getStatic sends an embedded file.
+func (a *Admin) getStatic(c *fiber.Ctx) error {
+	name := path.Clean("static/" + c.Params("*"))
+	data, err := static.ReadFile(name)
+	if err != nil || !strings.HasPrefix(name, "static/") {
+		return c.Status(fiber.StatusNotFound).SendString("not found\n")
+	}
+	types := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+	kind, known := types[path.Ext(name)]
+	if !known {
+		kind = fiber.MIMETextPlainCharsetUTF8
+	}
+	c.Set(fiber.HeaderContentType, kind)
+	c.Set(fiber.HeaderCacheControl, "private, max-age=300")
+	return c.Send(data)
+}
+
+// postLogin signs in and goes on to where the visitor was heading: a page of ours.
+func (a *Admin) postLogin(c *fiber.Ctx) error {
+	next := strings.Clone(c.FormValue("next"))
+	if err := a.signIn(c, c.FormValue("token")); err != nil {
+		p := a.problemOf(c, err)
+		return a.show(c, p.Status, "login", &view{Title: "Sign in", Problem: p.Message, Data: next})
+	}
+	if !strings.HasPrefix(next, "/admin/") || strings.ContainsAny(next, "\\\r\n") {
+		next = "/admin/"
+	}
+	return c.Redirect(next, fiber.StatusSeeOther)
+}
+
+func (a *Admin) postLogout(c *fiber.Ctx) error {
+	a.setCookie(c, "", time.Unix(0, 0))
+	return c.Redirect("/admin/login", fiber.StatusSeeOther)
+}
+
+// values returns all values of a field of a form, copies.
+func values(c *fiber.Ctx, name string) []string {
+	var list []string
+	for _, value := range c.Request().PostArgs().PeekMulti(name) {
+		list = append(list, string(value))
+	}
+	return list
+}
+
+func value(c *fiber.Ctx, name string) string {
+	return strings.TrimSpace(strings.Clone(c.FormValue(name)))
+}

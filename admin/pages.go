@@ -1,0 +1,232 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/ingest/snippet"
+	"github.com/tieback/tieback/reports"
+)
+
+// mountPages adds the web page. What has no cookie gets no further than the door.
+func (a *Admin) mountPages(site fiber.Router) {
+	site.Get("/static/*", a.getStatic)
+	site.Get("/login", a.page("login", func(c *fiber.Ctx) (*view, error) {
+		return &view{Title: "Sign in", Data: query(c, "next")}, nil
+	}))
+	site.Post("/login", a.postLogin)
+	site.Use(a.onlyPages)
+	site.Post("/logout", a.postLogout)
+	site.Get("/", a.page("accounts", a.viewAccounts))
+	site.Post("/accounts", a.form(a.formAccount, "accounts", a.viewAccounts))
+	site.Get("/runs", a.page("runs", a.viewRuns))
+	site.Post("/runs", a.form(a.formRun, "runs", a.viewRuns))
+	site.Get("/runs/:runId", a.page("run", a.viewRun))
+
+	account := site.Group("/accounts/:customerId")
+	account.Get("/", a.page("connect", a.viewConnect))
+	account.Get("/settings", a.page("settings", a.viewSettings))
+	account.Post("/origins", a.form(a.formOrigins, "settings", a.viewSettings))
+	account.Post("/tokens", a.postToken)
+	account.Post("/tokens/revoke", a.form(a.formRevoke, "settings", a.viewSettings))
+	account.Get("/events", a.page("events", a.viewEvents))
+	account.Post("/events", a.form(a.formEvent, "events", a.viewEvents))
+	account.Post("/events/rename", a.form(a.formRename, "events", a.viewEvents))
+	account.Post("/events/archive", a.form(a.formArchive, "events", a.viewEvents))
+	account.Get("/optimizations", a.page("optimizations", a.viewOptimizations))
+	account.Post("/optimizations", a.form(a.formNewOptimization, "optimizations", a.viewOptimizations))
+	account.Get("/optimizations/:optimizationId", a.page("optimization", a.viewOptimization))
+	account.Post("/optimizations/:optimizationId", a.form(a.formOptimization, "optimization", a.viewOptimization))
+	account.Post("/optimizations/:optimizationId/goals", a.form(a.formGoal, "optimization", a.viewOptimization))
+	account.Post("/optimizations/:optimizationId/goals/remove", a.form(a.formRemoveGoal, "optimization", a.viewOptimization))
+	account.Get("/optimizations/:optimizationId/results", a.page("results", a.viewResults))
+	account.Get("/conversions", a.page("conversions", a.viewConversions))
+	account.Get("/conversions/look", a.page("conversion", a.viewConversion))
+	site.Use(func(c *fiber.Ctx) error { return a.showProblem(c, errNoSuchPath) })
+}
+
+func (a *Admin) viewAccounts(c *fiber.Ctx) (*view, error) {
+	if err := a.cfg.Live.Refresh(c.UserContext()); err != nil {
+		return nil, err
+	}
+	type row struct {
+		ID                            string
+		Tokens, Events, Optimizations int
+	}
+	snap := a.cfg.Live.Snapshot()
+	var rows []row
+	for _, id := range slices.Sorted(maps.Keys(snap.Accounts)) {
+		rows = append(rows, row{id, len(liveTokens(snap, id)), len(liveEvents(snap, id)), len(snap.Optimizations[id])})
+	}
+	return &view{Title: "Accounts", Tab: "accounts", Data: rows}, nil
+}
+
+func liveTokens(snap *catalog.Snapshot, customerID string) []catalog.Token {
+	return slices.DeleteFunc(snap.TokensOf(customerID), func(t catalog.Token) bool { return t.RevokedAt != nil })
+}
+
+func liveEvents(snap *catalog.Snapshot, customerID string) []catalog.Event {
+	return slices.DeleteFunc(snap.EventsOf(customerID), func(e catalog.Event) bool { return e.Current() == "" })
+}
+
+// home is the path of an account's pages.
+func home(customerID string) string { return "/admin/accounts/" + url.PathEscape(customerID) }
+
+func (a *Admin) formAccount(c *fiber.Ctx) (string, error) {
+	id := value(c, "customerId")
+	if _, exists := a.cfg.Live.Snapshot().Accounts[id]; exists {
+		return "", fmt.Errorf("%w: there is an account %s already", catalog.ErrConflict, id)
+	}
+	return home(id) + "/settings", a.putAccount(c.UserContext(), source(c), id, accountInput{})
+}
+
+// connectData is what a site's developers need, with the right ids in it.
+type connectData struct {
+	Snippet, Curl string
+	Events        []catalog.Event
+	HasToken      bool
+	Activity      reports.Activity
+}
+
+func (a *Admin) viewConnect(c *fiber.Ctx) (*view, error) {
+	account, snap, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	id := account.CustomerID
+	base := strings.Clone(c.BaseURL())
+	data := connectData{Events: liveEvents(snap, id), HasToken: len(liveTokens(snap, id)) > 0}
+	data.Snippet = fmt.Sprintf("<script>%s</script>\n<script async src=\"%s/snippet.js?customerId=%s\"></script>\n"+
+		"<script>\n  tieback.ready(function() {\n    tieback.setUserId(\"salesforce\", \"72349876\"); // your system, and the visitor's id in it\n    tieback.recordView(\"hero-test\", \"b\");         // the optimization and the variation shown\n  });\n</script>",
+		snippet.Stub, base, url.QueryEscape(id))
+	name := "application-accepted"
+	if len(data.Events) > 0 {
+		name = data.Events[0].Current()
+	}
+	data.Curl = fmt.Sprintf("curl %s \\\n  --header 'Authorization: ApiKey TOKEN' \\\n  --data-raw '{\n    \"customerId\": %s,\n    \"apiName\": %s,\n    \"userDomain\": \"salesforce\",\n    \"userId\": \"72349876\",\n    \"actionId\": \"test-1\",\n    \"actionTimestamp\": %d,\n    \"value\": 149.99\n  }'",
+		base+"/event", shellJSON(id), shellJSON(name), ms(a.cfg.Now()))
+	since := a.cfg.Now().Add(-activityDays * 24 * time.Hour)
+	if data.Activity, err = reports.AccountActivity(c.UserContext(), a.cfg.DB, id, since); err != nil {
+		return nil, err
+	}
+	return &view{Title: "Connect " + id, Account: id, Tab: "connect", Data: data}, nil
+}
+
+// shellJSON writes text as JSON that may stand between single quotes in a shell.
+func shellJSON(text string) string {
+	quoted, _ := json.Marshal(text) // text always can be
+	return strings.ReplaceAll(string(quoted), "'", `\u0027`)
+}
+
+// settingsData is the page on which tokens are made.
+type settingsData struct {
+	Tokens  []tokenAnswer
+	Origins []string
+	Changes []reports.CatalogChange
+	Secret  string // of a token just made, shown this once
+	Named   string
+}
+
+func (a *Admin) viewSettings(c *fiber.Ctx) (*view, error) {
+	account, snap, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	data := settingsData{Origins: account.Origins}
+	for _, token := range snap.TokensOf(account.CustomerID) {
+		data.Tokens = append(data.Tokens, tokenOf(token))
+	}
+	if data.Changes, err = reports.CatalogChanges(c.UserContext(), a.cfg.DB, account.CustomerID, 50); err != nil {
+		return nil, err
+	}
+	return &view{Title: "Account settings", Account: account.CustomerID, Tab: "settings", Data: data}, nil
+}
+
+func (a *Admin) formOrigins(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	in := accountInput{Origins: strings.Fields(value(c, "origins"))}
+	return home(account.CustomerID) + "/settings", a.putAccount(c.UserContext(), source(c), account.CustomerID, in)
+}
+
+// postToken shows the token in its own answer: nothing else ever does.
+func (a *Admin) postToken(c *fiber.Ctx) error {
+	account, _, err := a.account(c)
+	if err != nil {
+		return a.showProblem(c, err)
+	}
+	name := value(c, "name")
+	secret, err := a.addToken(c.UserContext(), source(c), account.CustomerID, tokenInput{name})
+	status, problem := fiber.StatusOK, ""
+	if err != nil {
+		p := a.problemOf(c, err)
+		status, problem = p.Status, p.Message
+	}
+	v, err := a.viewSettings(c)
+	if err != nil {
+		// The token is there and its text only here: it must not be lost with the rest of the page.
+		v = &view{Title: "Account settings", Account: account.CustomerID, Tab: "settings", Data: settingsData{}}
+	}
+	data, _ := v.Data.(settingsData)
+	data.Secret, data.Named = secret.Reveal(), name
+	v.Data, v.Problem = data, problem
+	return a.show(c, status, "settings", v)
+}
+
+func (a *Admin) formRevoke(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	return home(account.CustomerID) + "/settings", a.revokeToken(c.UserContext(), source(c), account.CustomerID, strings.Clone(c.FormValue("name")))
+}
+
+func (a *Admin) viewEvents(c *fiber.Ctx) (*view, error) {
+	account, snap, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	var events []eventAnswer
+	for _, event := range snap.EventsOf(account.CustomerID) {
+		events = append(events, eventOf(event))
+	}
+	return &view{Title: "Custom events", Account: account.CustomerID, Tab: "events", Data: events}, nil
+}
+
+func (a *Admin) formEvent(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	in := eventInput{APIName: value(c, "apiName"), From: value(c, "from")}
+	_, err = a.addEvent(c.UserContext(), source(c), account.CustomerID, in)
+	return home(account.CustomerID) + "/events", err
+}
+
+func (a *Admin) formRename(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	return home(account.CustomerID) + "/events",
+		a.renameEvent(c.UserContext(), source(c), account.CustomerID, strings.Clone(c.FormValue("eventId")), renameInput{value(c, "apiName")})
+}
+
+func (a *Admin) formArchive(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	return home(account.CustomerID) + "/events",
+		a.archiveEvent(c.UserContext(), source(c), account.CustomerID, strings.Clone(c.FormValue("eventId")))
+}

@@ -1,0 +1,134 @@
+package admin
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/reports"
+)
+
+// pageSize is how many conversions a page lists.
+const pageSize = 100
+
+// conversionsData is what became of an account's conversions.
+type conversionsData struct {
+	outcomesAnswer
+	Names    []string // of the outcomes
+	Totals   map[string]uint64
+	Received uint64
+	Outcome  string // listed; empty for all
+	List     []reports.ListedConversion
+	Newer    string // links to the other pages of the list, empty where there are none
+	Older    string
+	First    uint32
+}
+
+func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	days, err := a.days(c, defaultDays)
+	if err != nil {
+		return nil, err
+	}
+	offset, err := number(c, "offset", 0, 1_000_000_000)
+	if err != nil {
+		return nil, err
+	}
+	data := conversionsData{Names: reports.OutcomeNames, Totals: map[string]uint64{}, Outcome: query(c, "outcome"), First: offset + 1}
+	if data.outcomesAnswer, err = a.outcomes(c.UserContext(), account.CustomerID, days); err != nil {
+		return nil, err
+	}
+	for _, day := range data.Days {
+		data.Received += day.Received
+		for outcome, n := range day.Outcomes {
+			data.Totals[outcome] += n
+		}
+	}
+	list, err := a.conversions(c.UserContext(), account.CustomerID, data.Outcome, days, pageSize+1, offset)
+	if err != nil {
+		return nil, err
+	}
+	at := func(offset uint32) string {
+		return "?" + url.Values{
+			"from": {data.From}, "to": {data.To}, "outcome": {data.Outcome}, "offset": {strconv.Itoa(int(offset))},
+		}.Encode() + "#list"
+	}
+	if len(list) > pageSize {
+		list, data.Older = list[:pageSize], at(offset+pageSize)
+	}
+	if offset > 0 {
+		data.Newer = at(offset - min(offset, pageSize))
+	}
+	data.List = list
+	return &view{Title: "Conversions", Account: account.CustomerID, Tab: "conversions", Data: data}, nil
+}
+
+// conversionData is one conversion, and what led to it.
+type conversionData struct {
+	APIName, ActionID string
+	Found             *lookup // nil where there is none
+	Timeline          *timeline
+}
+
+func (a *Admin) viewConversion(c *fiber.Ctx) (*view, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	data := conversionData{APIName: query(c, "apiName"), ActionID: query(c, "actionId")}
+	v := &view{Title: "A conversion", Account: account.CustomerID, Tab: "conversions"}
+	data.Found, err = a.lookUp(c.UserContext(), account.CustomerID, data.APIName, data.ActionID)
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		data.Found = nil
+	case err != nil:
+		return nil, err
+	default:
+		data.Timeline = newTimeline(data.Found.Copies[0], data.Found.Journey)
+	}
+	v.Data = data
+	return v, nil
+}
+
+// runsData is the ledger, and what is under way.
+type runsData struct {
+	Runs    []runAnswer
+	Current *runState
+	Today   string
+}
+
+func (a *Admin) viewRuns(c *fiber.Ctx) (*view, error) {
+	list, err := a.recentRuns(c.UserContext(), 50)
+	if err != nil {
+		return nil, err
+	}
+	yesterday := a.cfg.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
+	return &view{Title: "Runs", Tab: "runs", Data: runsData{list, a.runs.current(), yesterday}}, nil
+}
+
+func (a *Admin) formRun(c *fiber.Ctx) (string, error) {
+	in := runInput{From: value(c, "from"), To: value(c, "to"), Full: c.FormValue("full") != ""}
+	if c.FormValue("now") != "" {
+		in = runInput{Cutoff: "now"}
+	}
+	return "/admin/runs", a.startRun(source(c), in)
+}
+
+func (a *Admin) viewRun(c *fiber.Ctx) (*view, error) {
+	id, err := param(c, "runId")
+	if err != nil {
+		return nil, err
+	}
+	details, err := a.run(c.UserContext(), id)
+	if err != nil {
+		return nil, err
+	}
+	return &view{Title: "Run of " + stamp(details.StartedAt), Tab: "runs", Data: details}, nil
+}

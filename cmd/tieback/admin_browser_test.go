@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+var screens = flag.String("screens", "", "folder for screenshots of every admin page, to be looked at")
+
+const adminToken = "an-admin-token-for-tests"
+
+// serveAdmin runs a service with the admin page.
+func serveAdmin(t *testing.T, dir string) *running {
+	return serve(t, dir, "--listen", "127.0.0.1:0", "--admin-token", adminToken)
+}
+
+// goTo opens a page of the service.
+func (b *browser) goTo(ctx context.Context, path string) {
+	b.t.Helper()
+	b.do(ctx, chromedp.Navigate(b.service.address+path))
+}
+
+// withText is JavaScript that finds what begins with a text, as people see it.
+const withText = `[...document.querySelectorAll(%q)].find(element => element.textContent.trim().startsWith(%q))`
+
+// click clicks what has this text: a button, a link or a summary.
+func (b *browser) click(ctx context.Context, text string) {
+	b.t.Helper()
+	b.run(ctx, fmt.Sprintf(withText+".click()", "main button, main a, main summary", text))
+}
+
+// fill fills a field, by its name, of the form that has the button.
+func (b *browser) fill(ctx context.Context, button, name, text string) {
+	b.t.Helper()
+	b.run(ctx, fmt.Sprintf(withText+".form.elements.namedItem(%q).value = %q", "main button", button, name, text))
+}
+
+// waits waits for a condition in the page, or in the one that it goes to.
+func (b *browser) waits(ctx context.Context, condition string) {
+	b.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		// A page that goes away takes its scripts with it: ask the next one.
+		if holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool](condition)); err == nil && holds {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.t.Fatalf("%s never came true; the page: %s", condition, b.run(ctx, "document.body.innerText"))
+}
+
+// shows fails unless the page has the text.
+func (b *browser) shows(ctx context.Context, texts ...string) {
+	b.t.Helper()
+	page := b.run(ctx, "document.body.innerText")
+	for _, text := range texts {
+		if !strings.Contains(page, text) {
+			b.t.Errorf("the page %s lacks %q:\n%s", b.run(ctx, "location.pathname"), text, page)
+		}
+	}
+}
+
+func (b *browser) signIn(ctx context.Context) {
+	b.t.Helper()
+	b.goTo(ctx, "/admin/")
+	b.fill(ctx, "Sign in", "token", adminToken)
+	b.click(ctx, "Sign in")
+	b.waits(ctx, `document.title.startsWith("Accounts")`)
+}
+
+// The seed's story by clicking: a token, an event, a goal, the page and the backend
+// connected, and the result.
+func TestAdminStory(t *testing.T) {
+	dir := t.TempDir()
+	b := browse(t, serveAdmin(t, dir))
+	ctx := b.ctx
+	b.goTo(ctx, "/admin/runs")
+	b.fill(ctx, "Sign in", "token", "no admin token at all")
+	b.click(ctx, "Sign in")
+	b.waits(ctx, `!!document.querySelector("[role=alert]")`)
+	b.fill(ctx, "Sign in", "token", adminToken)
+	b.click(ctx, "Sign in")
+	b.waits(ctx, `location.pathname == "/admin/runs"`) // where it was going
+	b.check("401")
+
+	b.goTo(ctx, "/admin/")
+	b.shows(ctx, "There is no account yet")
+	b.fill(ctx, "Add account", "customerId", "123456789")
+	b.click(ctx, "Add account")
+	b.waits(ctx, `document.title.startsWith("Account settings")`)
+	b.shows(ctx, "No token yet")
+	b.fill(ctx, "Generate token", "name", "CRM")
+	b.click(ctx, "Generate token")
+	b.waits(ctx, `!!document.getElementById("secret")`)
+	b.service.token = b.run(ctx, `document.getElementById("secret").textContent`)
+	b.goTo(ctx, "/admin/accounts/123456789/settings")
+	if page := b.run(ctx, "document.documentElement.outerHTML"); strings.Contains(page, b.service.token) || !strings.Contains(page, "CRM") {
+		t.Error("the token is shown a second time, or its name is not")
+	}
+
+	b.goTo(ctx, "/admin/accounts/123456789/events")
+	b.shows(ctx, "No event yet")
+	b.fill(ctx, "Create event", "apiName", "application-accepted")
+	b.click(ctx, "Create event")
+	b.waits(ctx, `document.querySelector("h2").textContent == "application-accepted"`)
+
+	b.goTo(ctx, "/admin/accounts/123456789/optimizations")
+	b.fill(ctx, "Add optimization", "optimizationId", "hero")
+	b.fill(ctx, "Add optimization", "name", "Hero test")
+	b.run(ctx, `document.querySelectorAll("[name=variationId]").forEach((field, i) => field.value = "ab"[i])`)
+	b.click(ctx, "Add optimization")
+	b.waits(ctx, `document.title.startsWith("Hero test")`)
+	b.click(ctx, "Add goal")
+	b.waits(ctx, `document.querySelector("#goals .tag")?.textContent == "primary"`)
+
+	b.goTo(ctx, "/admin/accounts/123456789")
+	b.shows(ctx, "Waiting for your first event", "customerId=123456789", `"apiName": "application-accepted"`)
+	page := b.tab(ctx)
+	b.open(page, "/story")
+	b.waits(ctx, `document.querySelectorAll(".done").length == 2`)
+	if status, answer := b.service.post("/event", seedBody("23823940", 0)); status != 200 {
+		t.Fatal(answer)
+	}
+	b.waits(ctx, `document.querySelectorAll(".done").length == 3`)
+	b.shows(ctx, "Events are coming in")
+
+	b.goTo(ctx, "/admin/runs")
+	b.click(ctx, "Bring everything up to now")
+	b.waits(ctx, `document.querySelector("td.state")?.textContent == "done"`)
+	b.shows(ctx, "The last run that was started here")
+	b.goTo(ctx, "/admin/accounts/123456789/optimizations")
+	b.click(ctx, "Results")
+	b.waits(ctx, `document.title.startsWith("Results of Hero test")`)
+	b.shows(ctx, "application-accepted (primary goal)", "as of", "149.99")
+	if got := b.run(ctx, `[...document.querySelectorAll("tbody tr")].find(row => row.cells[0].textContent == "b").innerText.replace(/\s+/g, " ")`); !strings.HasPrefix(got, "b 1 1 1 100.00 %") {
+		t.Errorf("variation b has %q", got)
+	}
+
+	b.goTo(ctx, "/admin/accounts/123456789/conversions")
+	b.shows(ctx, "1 received, 1 attributed")
+	b.click(ctx, "23823940")
+	b.waits(ctx, `document.querySelector(".outcome.attributed")?.textContent == "attributed"`)
+	if got := b.run(ctx, `document.querySelectorAll("svg.timeline .winner").length`); got != "1" {
+		t.Errorf("%s views win on the timeline", got)
+	}
+	b.shows(ctx, "while a session was open")
+	b.check()
+}
+
+// TestAdminPages opens every page of a busy account, wide and narrow, light and dark: no
+// page is wider than the window, and no console shows an error. With -screens it keeps
+// pictures.
+func TestAdminPages(t *testing.T) {
+	dir := t.TempDir()
+	importSite(t, dir)
+	b := browse(t, serveAdmin(t, dir))
+	ctx := b.ctx
+	b.picture(ctx, "login", "/admin/login")
+	b.signIn(ctx)
+	run := must(t, dir, "sql", "select run_id from runs order by run_id desc limit 1", "--format", "TSV")
+	for name, path := range map[string]string{
+		"accounts": "/admin/", "runs": "/admin/runs", "run": "/admin/runs/" + run,
+		"connect": "/admin/accounts/shop", "settings": "/admin/accounts/shop/settings", "events": "/admin/accounts/shop/events",
+		"optimizations": "/admin/accounts/shop/optimizations", "optimization": "/admin/accounts/shop/optimizations/hero",
+		"results": "/admin/accounts/shop/optimizations/hero/results", "conversions": "/admin/accounts/shop/conversions",
+		"attributed": "/admin/accounts/shop/conversions/look?apiName=bought&actionId=attributed-1",
+		"expired":    "/admin/accounts/shop/conversions/look?apiName=bought&actionId=expired-1",
+		"unknown":    "/admin/accounts/shop/conversions/look?apiName=bought&actionId=nothing",
+		"empty":      "/admin/accounts/new/optimizations", "problem": "/admin/accounts/nobody",
+	} {
+		b.picture(ctx, name, path)
+	}
+	b.check("404")
+}
+
+// picture opens a page in each of its looks.
+func (b *browser) picture(ctx context.Context, name, path string) {
+	b.t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		b.do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			})
+			return err
+		}))
+		for width, look := range map[int64]string{1280: "wide", 390: "narrow"} {
+			b.do(ctx, chromedp.EmulateViewport(width, 844))
+			b.goTo(ctx, path)
+			if got := b.run(ctx, "document.scrollingElement.scrollWidth"); got != fmt.Sprint(width) {
+				b.t.Errorf("%s is %s wide in a window of %d", name, got, width)
+			}
+			if *screens == "" {
+				continue
+			}
+			picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(*screens, name+"-"+look+"-"+scheme+".png"), picture, 0o600); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// importSite loads three weeks of an account with two variations, conversions of every
+// outcome, and an account with nothing.
+func importSite(t *testing.T, dir string) {
+	t.Helper()
+	var lines strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&lines, format+"\n", args...) }
+	random := rand.New(rand.NewPCG(1, 2))
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	start := today.AddDate(0, 0, -21)
+	line(`{"type":"event","customerId":"shop","eventId":"e1","apiName":"bought","from":%d,"to":null}`, start.UnixMilli())
+	line(`{"type":"event","customerId":"shop","eventId":"e2","apiName":"trial","from":%d,"to":%d}`, start.UnixMilli(), start.AddDate(0, 0, 5).UnixMilli())
+	line(`{"type":"event","customerId":"shop","eventId":"e2","apiName":"trial-started","from":%d,"to":null}`, start.AddDate(0, 0, 5).UnixMilli())
+	line(`{"type":"optimization","customerId":"shop","optimizationId":"hero","name":"Hero on the front page","variations":[{"id":"a","name":"As it was","baseline":true},{"id":"b","name":"New photo"},{"id":"c","name":"New words"}],"goals":[{"eventId":"e1","primary":true},{"eventId":"e2"}]}`)
+	line(`{"type":"optimization","customerId":"new","optimizationId":"none","name":"Nothing yet","variations":[{"id":"a"}]}`)
+	for i := range 1500 {
+		at := start.Add(time.Duration(random.Int64N(int64(21 * 24 * time.Hour)))).UnixMilli()
+		variation := random.IntN(3)
+		line(`{"type":"view","customerId":"shop","visitorId":"v%d","optimizationId":"hero","variationId":"%c","occurredAt":%d}`, i, 'a'+variation, at)
+		line(`{"type":"identify","customerId":"shop","visitorId":"v%d","userDomain":"crm","userId":"u%d","occurredAt":%d}`, i, i, at+5000)
+		if random.IntN(20) < 3+2*variation {
+			line(`{"type":"conversion","customerId":"shop","apiName":"bought","userDomain":"crm","userId":"u%d","actionId":"attributed-%d","actionTimestamp":%d,"receivedAt":%d,"value":%d.5}`,
+				i, i, at+600_000, at+900_000, 50+random.IntN(100))
+		}
+		if i%40 == 1 {
+			for _, c := range []struct {
+				name, user, action string
+				after              time.Duration
+			}{
+				{"bought", fmt.Sprintf("u%d", i), "attributed", 5 * time.Minute}, {"bought", fmt.Sprintf("u%d", i), "expired", 2 * time.Hour},
+				{"bought", "nobody", "unidentified", time.Hour}, {"gone", "nobody", "undefined", time.Hour}, {"bought", fmt.Sprintf("u%d", i), "early", -time.Hour},
+			} {
+				line(`{"type":"conversion","customerId":"shop","apiName":%q,"userDomain":"crm","userId":%q,"actionId":"%s-%d","actionTimestamp":%d,"receivedAt":%d}`,
+					c.name, c.user, c.action, i, at+c.after.Milliseconds(), at+4*3600_000)
+			}
+		}
+	}
+	file := filepath.Join(t.TempDir(), "site.ndjson")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, dir, "import", file)
+	must(t, dir, "run")
+}

@@ -1,0 +1,179 @@
+package reports
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tieback/tieback/sql"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// OutcomeNames are the outcomes of R6, in the order in which they are looked for.
+var OutcomeNames = []string{
+	"duplicate", "event_not_defined", "no_identity", "identity_too_late", "no_view_before", "session_expired", "attributed",
+}
+
+// OutcomeDay is a day of an account: how many conversions were received for it, and what
+// became of them.
+type OutcomeDay struct {
+	Day      string            `json:"day"` // YYYY-MM-DD
+	Received uint64            `json:"received"`
+	Outcomes map[string]uint64 `json:"outcomes"` // by the names of R6
+}
+
+// AccountOutcomes returns the days of a range that conversions were received for, the
+// last one first, as the last run published them.
+func AccountOutcomes(ctx context.Context, db *warehouse.DB, customerID string, days Days) ([]OutcomeDay, error) {
+	var rows []struct {
+		Day         time.Time `ch:"day"`
+		Outcome     string    `ch:"outcome"`
+		Conversions uint64    `ch:"conversions"`
+	}
+	if err := db.Select(ctx, &rows, sql.Report("account_outcomes").SQL, rangeParams(customerID, days)); err != nil {
+		return nil, fmt.Errorf("count outcomes: %w", err)
+	}
+	list := []OutcomeDay{}
+	for _, row := range rows {
+		day := warehouse.Day(row.Day)
+		if len(list) == 0 || list[len(list)-1].Day != day {
+			list = append(list, OutcomeDay{Day: day, Outcomes: map[string]uint64{}})
+		}
+		last := &list[len(list)-1]
+		last.Outcomes[row.Outcome] += row.Conversions
+		last.Received += row.Conversions
+	}
+	return list, nil
+}
+
+// Waiting counts the conversions of an account received since the cutoff, which the next
+// run decides.
+func Waiting(ctx context.Context, db *warehouse.DB, customerID string, cutoff time.Time) (conversions uint64, err error) {
+	params := warehouse.Params{"customer_id": customerID, "cutoff": warehouse.Time(atLeastEpoch(cutoff))}
+	if err := db.Row(ctx, sql.Report("account_waiting").SQL, params, &conversions); err != nil {
+		return 0, fmt.Errorf("count what waits: %w", err)
+	}
+	return conversions, nil
+}
+
+// ListedConversion is a row of AccountConversions. Times are Unix milliseconds.
+type ListedConversion struct {
+	Day             string `json:"day"`
+	APIName         string `json:"apiName"`
+	ActionID        string `json:"actionId"`
+	ActionTimestamp int64  `json:"actionTimestamp"`
+	ReceivedAt      int64  `json:"receivedAt"`
+	Outcome         string `json:"outcome"`
+}
+
+// AccountConversions lists conversions of a range of days, the last ones first: those
+// with the outcome, or all where it is empty.
+func AccountConversions(ctx context.Context, db *warehouse.DB, customerID, outcome string, days Days, limit, offset uint32) ([]ListedConversion, error) {
+	var rows []struct {
+		Day         time.Time `ch:"day"`
+		APIName     string    `ch:"api_name"`
+		ActionID    string    `ch:"action_id"`
+		ConvertedAt time.Time `ch:"converted_at"`
+		ReceivedAt  time.Time `ch:"received_at"`
+		Outcome     string    `ch:"outcome"`
+	}
+	params := rangeParams(customerID, days).With("outcome", outcome).With("limit", limit).With("offset", offset)
+	if err := db.Select(ctx, &rows, sql.Report("account_conversions").SQL, params); err != nil {
+		return nil, fmt.Errorf("list conversions: %w", err)
+	}
+	list := make([]ListedConversion, len(rows))
+	for i, row := range rows {
+		list[i] = ListedConversion{
+			Day: warehouse.Day(row.Day), APIName: row.APIName, ActionID: row.ActionID,
+			ActionTimestamp: row.ConvertedAt.UnixMilli(), ReceivedAt: row.ReceivedAt.UnixMilli(), Outcome: row.Outcome,
+		}
+	}
+	return list, nil
+}
+
+// Activity is what has come from an account since a moment. Times are Unix milliseconds,
+// 0 for never.
+type Activity struct {
+	Views             uint64 `json:"views"`
+	Identifies        uint64 `json:"identifies"`
+	LastClientEventAt int64  `json:"lastClientEventAt"`
+	Conversions       uint64 `json:"conversions"`
+	LastConversionAt  int64  `json:"lastConversionAt"`
+}
+
+// AccountActivity counts what has reached ClickHouse since a moment.
+func AccountActivity(ctx context.Context, db *warehouse.DB, customerID string, since time.Time) (a Activity, err error) {
+	var client, conversion time.Time
+	params := warehouse.Params{"customer_id": customerID, "since": warehouse.Time(since)}
+	err = db.Row(ctx, sql.Report("account_activity").SQL, params, &a.Views, &a.Identifies, &client, &a.Conversions, &conversion)
+	if err != nil {
+		return a, fmt.Errorf("look for events: %w", err)
+	}
+	a.LastClientEventAt, a.LastConversionAt = client.UnixMilli(), conversion.UnixMilli()
+	return a, nil
+}
+
+// CatalogChange says who changed what, and when.
+type CatalogChange struct {
+	ChangedAt int64  `json:"changedAt"` // Unix milliseconds
+	Source    string `json:"source"`
+	Change    string `json:"change"`
+}
+
+// CatalogChanges returns the last changes of an account, the newest first.
+func CatalogChanges(ctx context.Context, db *warehouse.DB, customerID string, limit uint32) ([]CatalogChange, error) {
+	var rows []struct {
+		ChangedAt time.Time `ch:"changed_at"`
+		Source    string    `ch:"source"`
+		Change    string    `ch:"change"`
+	}
+	params := warehouse.Params{"customer_id": customerID, "limit": limit}
+	if err := db.Select(ctx, &rows, sql.Report("account_changes").SQL, params); err != nil {
+		return nil, fmt.Errorf("read the changes: %w", err)
+	}
+	changes := make([]CatalogChange, len(rows))
+	for i, row := range rows {
+		changes[i] = CatalogChange{row.ChangedAt.UnixMilli(), row.Source, row.Change}
+	}
+	return changes, nil
+}
+
+// TrendDay is a variation's day.
+type TrendDay struct {
+	Day         string `json:"day"` // YYYY-MM-DD
+	VariationID string `json:"variation_id"`
+	Visitors    uint64 `json:"visitors"`
+	Conversions uint64 `json:"conversions"`
+}
+
+// Trend returns the days of an optimization's range for one goal event, in their order.
+// A visitor of two days counts on each.
+func Trend(ctx context.Context, db *warehouse.DB, customerID, optimizationID, eventID string, days Days) ([]TrendDay, error) {
+	var rows []struct {
+		Day         time.Time `ch:"day"`
+		VariationID string    `ch:"variation_id"`
+		Visitors    uint64    `ch:"visitors"`
+		Conversions uint64    `ch:"conversions"`
+	}
+	params := rangeParams(customerID, days).With("optimization_id", optimizationID).With("event_id", eventID)
+	if err := db.Select(ctx, &rows, sql.Results("trend").SQL, params); err != nil {
+		return nil, fmt.Errorf("compute the trend: %w", err)
+	}
+	trend := make([]TrendDay, len(rows))
+	for i, row := range rows {
+		trend[i] = TrendDay{Day: warehouse.Day(row.Day), VariationID: row.VariationID, Visitors: row.Visitors, Conversions: row.Conversions}
+	}
+	return trend, nil
+}
+
+func rangeParams(customerID string, days Days) warehouse.Params {
+	return warehouse.Params{"customer_id": customerID, "from_day": warehouse.Day(days.From), "to_day": warehouse.Day(days.To)}
+}
+
+// atLeastEpoch holds the zero time to what ClickHouse can store.
+func atLeastEpoch(t time.Time) time.Time {
+	if t.Before(time.UnixMilli(0)) {
+		return time.UnixMilli(0).UTC()
+	}
+	return t
+}

@@ -1,0 +1,21 @@
+-- Purpose:    Views and identities of some visitors around a moment, for the drawing of a conversion's story.
+-- Reads:      client_events
+-- Grain:      one row per event
+-- Parameters: customer_id, visitors, from_at, to_at, cutoff
+-- Notes:      The last ones, as those decide.
+select visitor_id, type, optimization_id, variation_id, user_domain, user_id, occurred_at, received_at
+from
+(
+    select visitor_id, type, optimization_id, variation_id, user_domain, user_id, occurred_at, received_at, ingest_id
+    from client_events
+    where customer_id = {customer_id:String}
+        and visitor_id in {visitors:Array(String)}
+        and toDate(occurred_at) between toDate({from_at:DateTime64(3, 'UTC')}) and toDate({to_at:DateTime64(3, 'UTC')})
+        and occurred_at between {from_at:DateTime64(3, 'UTC')} and {to_at:DateTime64(3, 'UTC')}
+        and received_at < {cutoff:DateTime64(3, 'UTC')}
+        and type in ('view', 'identify')
+    order by received_at, occurred_at
+    limit 1 by ingest_id
+)
+order by occurred_at desc, visitor_id, type, optimization_id, variation_id
+limit 200
