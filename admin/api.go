@@ -224,11 +224,14 @@ func (a *Admin) apiPutAccount(c *fiber.Ctx) (any, error) {
 
 func (a *Admin) getTokens(c *fiber.Ctx) (any, error) {
 	account, snap, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
 	list := []tokenAnswer{}
 	for _, token := range snap.TokensOf(account.CustomerID) {
 		list = append(list, tokenOf(token))
 	}
-	return list, err
+	return list, nil
 }
 
 func (a *Admin) apiAddToken(c *fiber.Ctx) (any, error) {
@@ -264,11 +267,14 @@ func (a *Admin) apiRevokeToken(c *fiber.Ctx) (any, error) {
 
 func (a *Admin) getEvents(c *fiber.Ctx) (any, error) {
 	account, snap, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
 	list := []eventAnswer{}
 	for _, event := range snap.EventsOf(account.CustomerID) {
 		list = append(list, eventOf(event))
 	}
-	return list, err
+	return list, nil
 }
 
 // event returns the event that the path names, as it is now.

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/ingest/contracttest"
 	"github.com/tieback/tieback/ingest/snippet"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -38,7 +39,7 @@ type edge struct {
 	t        *testing.T
 	now      time.Time
 	token    string
-	contract *contract // every answer is held against it
+	contract *contracttest.Contract // every answer is held against it
 
 	mu      sync.Mutex
 	records [][]byte
@@ -78,7 +79,7 @@ func (c fixedCatalog) Refresh(context.Context) error { return c.fail }
 
 func newEdge(t *testing.T, now time.Time) *edge {
 	t.Helper()
-	_, contract := loadContract(t)
+	contract := contracttest.Load(t)
 	e := &edge{t: t, now: now, contract: contract}
 	secret, token := catalog.NewToken("123456789", "main", now)
 	_, other := catalog.NewToken("other", "main", now)
@@ -126,7 +127,7 @@ func (e *edge) request(method, path, body string, headers ...string) answer {
 		e.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	e.contract.hold(e.t, req, res)
+	e.contract.Hold(e.t, req, res)
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		e.t.Fatal(err)
@@ -317,7 +318,7 @@ func TestErrorCodes(t *testing.T) {
 		t.Errorf("%d refused events were stored", len(e.records))
 	}
 	for _, answer := range strings.Fields("postEvent_400 postEvent_401 postEvent_403 postEvent_413 postEvent_415 postCustomerEvent_403 postCollect_400 postCollect_403 postCollect_404 postCollect_413") {
-		if !e.contract.answers[strings.ReplaceAll(answer, "_", " ")] {
+		if !e.contract.Answers[strings.ReplaceAll(answer, "_", " ")] {
 			t.Errorf("no request showed %s", answer)
 		}
 	}
