@@ -17,7 +17,7 @@ const (
 	maxChanges   = 200 // of the catalog and of a run that are shown
 	maxListed    = 1000
 	defaultDays  = 30
-	activityDays = 1 // that the page looks back for the first event
+	activityTime = 24 * time.Hour // that the page looks back for the first event
 )
 
 func (a *Admin) getChanges(c *fiber.Ctx) (any, error) {
@@ -33,8 +33,11 @@ func (a *Admin) getActivity(c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	since := a.cfg.Now().Add(-activityDays * 24 * time.Hour)
-	return reports.AccountActivity(c.UserContext(), a.cfg.DB, account.CustomerID, since)
+	return a.activity(c.UserContext(), account.CustomerID)
+}
+
+func (a *Admin) activity(ctx context.Context, customerID string) (reports.Activity, error) {
+	return reports.AccountActivity(ctx, a.cfg.DB, customerID, a.cfg.Now().Add(-activityTime))
 }
 
 func (a *Admin) getResults(c *fiber.Ctx) (any, error) {

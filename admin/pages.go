@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -33,6 +32,7 @@ func (a *Admin) mountPages(site fiber.Router) {
 
 	account := site.Group("/accounts/:customerId")
 	account.Get("/", a.page("connect", a.viewConnect))
+	account.Get("/try", a.page("try", a.viewTry))
 	account.Get("/settings", a.page("settings", a.viewSettings))
 	account.Post("/origins", a.form(a.formOrigins, "settings", a.viewSettings))
 	account.Post("/tokens", a.postToken)
@@ -113,11 +113,35 @@ func (a *Admin) viewConnect(c *fiber.Ctx) (*view, error) {
 	}
 	data.Curl = fmt.Sprintf("curl %s \\\n  --header 'Authorization: ApiKey TOKEN' \\\n  --data-raw '{\n    \"customerId\": %s,\n    \"apiName\": %s,\n    \"userDomain\": \"salesforce\",\n    \"userId\": \"72349876\",\n    \"actionId\": \"test-1\",\n    \"actionTimestamp\": %d,\n    \"value\": 149.99\n  }'",
 		base+"/event", shellJSON(id), shellJSON(name), ms(a.cfg.Now()))
-	since := a.cfg.Now().Add(-activityDays * 24 * time.Hour)
-	if data.Activity, err = reports.AccountActivity(c.UserContext(), a.cfg.DB, id, since); err != nil {
+	if data.Activity, err = a.activity(c.UserContext(), id); err != nil {
 		return nil, err
 	}
 	return &view{Title: "Connect " + id, Account: id, Tab: "connect", Data: data}, nil
+}
+
+// tryData is what the page on which the script can be tried reports unless told otherwise.
+type tryData struct {
+	OptimizationID, VariationID string
+	Activity                    reports.Activity
+}
+
+func (a *Admin) viewTry(c *fiber.Ctx) (*view, error) {
+	account, snap, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	data := tryData{OptimizationID: "hero-test", VariationID: "b"}
+	for _, id := range slices.Sorted(maps.Keys(snap.Optimizations[account.CustomerID])) {
+		data.OptimizationID = id
+		if v := snap.VariationsOf(account.CustomerID, id); len(v) > 0 {
+			data.VariationID = v[len(v)-1].VariationID
+		}
+		break
+	}
+	if data.Activity, err = a.activity(c.UserContext(), account.CustomerID); err != nil {
+		return nil, err
+	}
+	return &view{Title: "Try the script", Account: account.CustomerID, Tab: "connect", Data: data}, nil
 }
 
 // shellJSON writes text as JSON that may stand between single quotes in a shell.

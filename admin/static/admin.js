@@ -114,6 +114,28 @@ if (activity) {
     }
     activity.querySelector("[data-activity-title]").textContent =
       seen.views || seen.conversions ? "Events are coming in" : "Waiting for your first event…";
-    return missing === 0;
+    return missing === 0 && !document.querySelector("[data-try]"); // there one wants to see each
   });
+}
+
+const trial = document.querySelector("[data-try]");
+if (trial) {
+  const said = trial.querySelector("[data-said]");
+  const visitor = () => (trial.querySelector("[data-visitor]").textContent = tieback.visitorId() || "none: the script is silent");
+  if (window.tieback) tieback.ready(visitor);
+  else said.textContent = "The script did not load.";
+  const call = (name, ...values) => {
+    tieback.ready(() => {
+      tieback[name](...values);
+      said.textContent = "Called tieback." + name + "(" + values.map((value) => JSON.stringify(value)).join(", ") + ").";
+      visitor();
+    });
+  };
+  for (const form of trial.querySelectorAll("form")) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      call(form.querySelector("[data-call]").dataset.call, ...[...form.querySelectorAll("input")].map((field) => field.value));
+    });
+  }
+  for (const button of trial.querySelectorAll("p [data-call]")) button.addEventListener("click", () => call(button.dataset.call));
 }

@@ -134,6 +134,11 @@ func TestAdminStory(t *testing.T) {
 	b.waits(ctx, `document.querySelectorAll(".done").length == 3`)
 	b.shows(ctx, "Events are coming in")
 
+	b.goTo(ctx, "/admin/accounts/123456789/try")
+	b.waits(ctx, `document.querySelector("[data-visitor]").textContent.length > 10`)
+	b.click(ctx, "Report this view")
+	b.waits(ctx, `document.querySelector("[data-check=views] [data-count]").textContent == "2"`)
+
 	b.goTo(ctx, "/admin/runs")
 	b.click(ctx, "Bring everything up to now")
 	b.waits(ctx, `document.querySelector("td.state")?.textContent == "done"`)
@@ -142,7 +147,7 @@ func TestAdminStory(t *testing.T) {
 	b.click(ctx, "Results")
 	b.waits(ctx, `document.title.startsWith("Results of Hero test")`)
 	b.shows(ctx, "application-accepted (primary goal)", "as of", "149.99")
-	if got := b.run(ctx, `[...document.querySelectorAll("tbody tr")].find(row => row.cells[0].textContent == "b").innerText.replace(/\s+/g, " ")`); !strings.HasPrefix(got, "b 1 1 1 100.00 %") {
+	if got := b.run(ctx, `[...document.querySelectorAll("tbody tr")].find(row => row.cells[0].textContent == "b").innerText.replace(/\s+/g, " ")`); !strings.HasPrefix(got, "b 2 1 1 50.00 %") {
 		t.Errorf("variation b has %q", got)
 	}
 
@@ -170,7 +175,7 @@ func TestAdminPages(t *testing.T) {
 	run := must(t, dir, "sql", "select run_id from runs order by run_id desc limit 1", "--format", "TSV")
 	for name, path := range map[string]string{
 		"accounts": "/admin/", "runs": "/admin/runs", "run": "/admin/runs/" + run,
-		"connect": "/admin/accounts/shop", "settings": "/admin/accounts/shop/settings", "events": "/admin/accounts/shop/events",
+		"connect": "/admin/accounts/shop", "try": "/admin/accounts/shop/try", "settings": "/admin/accounts/shop/settings", "events": "/admin/accounts/shop/events",
 		"optimizations": "/admin/accounts/shop/optimizations", "optimization": "/admin/accounts/shop/optimizations/hero",
 		"results": "/admin/accounts/shop/optimizations/hero/results", "conversions": "/admin/accounts/shop/conversions",
 		"attributed": "/admin/accounts/shop/conversions/look?apiName=bought&actionId=attributed-1",

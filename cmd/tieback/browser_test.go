@@ -17,6 +17,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -244,7 +245,27 @@ func TestBrowserLosesNothing(t *testing.T) {
 	b.run(b.ctx, `tieback.recordView("kept", "a")`)
 	b.open(b.ctx, "/other")
 	b.arrives(views+"'kept'", "1\t1")
-	b.check("ERR_EMPTY_RESPONSE", "ERR_CONNECTION")
+
+	// Offline as browsers are on a train, and back.
+	b.offline(b.ctx, true)
+	b.run(b.ctx, `tieback.recordView("train", "a")`)
+	b.waits(b.ctx, `!navigator.onLine`)
+	b.offline(b.ctx, false)
+	b.arrives(views+"'train'", "1\t1")
+	b.check("ERR_INTERNET_DISCONNECTED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION")
+}
+
+// offline takes the network from a tab, or gives it back.
+func (b *browser) offline(ctx context.Context, away bool) {
+	b.t.Helper()
+	b.do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		conditions := []*network.Conditions{{Offline: away, DownloadThroughput: -1, UploadThroughput: -1}}
+		_, err := cdp.Call(ctx, t, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: conditions})
+		if err == nil {
+			_, err = cdp.Call(ctx, t, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: away, DownloadThroughput: -1, UploadThroughput: -1})
+		}
+		return err
+	}))
 }
 
 // Storage that is blocked, a strict policy, and visitors who don't want it.
