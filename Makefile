@@ -7,7 +7,7 @@ GO     := CGO_ENABLED=0 go
 RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint engine build stories bench-ingest bench-night fuzz torture snippet docs clean
+.PHONY: help demo test lint engine build stories bench-ingest bench-night bench-panels fuzz torture snippet docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 
 bench-night: engine ## Measure the night beside a scan of the same rows, about 30 minutes
 	$(GO) build -o bin/bench-night ./bench/night
 	bin/bench-night
+
+bench-panels: engine ## Time every dashboard panel over 400 days of a busy site, about 10 minutes
+	$(GO) test ./dashboards -run TestPanelsOfABusySite -count 1 -v -timeout 30m -days 400
 
 fuzz: ## Fuzz the decoders of bodies, import lines and spool frames, a minute each
 	$(GO) test ./ingest -run xxx -fuzz FuzzJSON5 -fuzztime 60s -fuzzminimizetime 100x

@@ -228,14 +228,13 @@ func visitorsChart(results *reports.Results, trend []reports.TrendDay, days repo
 	})
 }
 
-// rateChart shows conversions per hundred visitors of the day: a conversion may be of a
-// visitor of the day before.
+// rateChart shows the conversion rate of each day by itself.
 func rateChart(results *reports.Results, trend []reports.TrendDay, days reports.Days) *chart {
 	return draw(results, trend, days, "%", func(row reports.TrendDay) *float64 {
 		if row.Visitors == 0 {
 			return nil
 		}
-		rate := 100 * float64(row.Conversions) / float64(row.Visitors)
+		rate := 100 * float64(row.Converters) / float64(row.Visitors)
 		return &rate
 	})
 }

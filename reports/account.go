@@ -144,9 +144,10 @@ type TrendDay struct {
 	VariationID string `json:"variation_id"`
 	Visitors    uint64 `json:"visitors"`
 	Conversions uint64 `json:"conversions"`
+	Converters  uint64 `json:"converters"`
 }
 
-// Trend returns the days of an optimization's range for one goal event, in their order.
+// Trend returns the days of an optimization's range for one of its goal events, in their order.
 // A visitor of two days counts on each.
 func Trend(ctx context.Context, db *warehouse.DB, customerID, optimizationID, eventID string, days Days) ([]TrendDay, error) {
 	var rows []struct {
@@ -154,6 +155,7 @@ func Trend(ctx context.Context, db *warehouse.DB, customerID, optimizationID, ev
 		VariationID string    `ch:"variation_id"`
 		Visitors    uint64    `ch:"visitors"`
 		Conversions uint64    `ch:"conversions"`
+		Converters  uint64    `ch:"converters"`
 	}
 	params := rangeParams(customerID, days).With("optimization_id", optimizationID).With("event_id", eventID)
 	if err := db.Select(ctx, &rows, sql.Results("trend").SQL, params); err != nil {
@@ -161,7 +163,7 @@ func Trend(ctx context.Context, db *warehouse.DB, customerID, optimizationID, ev
 	}
 	trend := make([]TrendDay, len(rows))
 	for i, row := range rows {
-		trend[i] = TrendDay{Day: warehouse.Day(row.Day), VariationID: row.VariationID, Visitors: row.Visitors, Conversions: row.Conversions}
+		trend[i] = TrendDay{Day: warehouse.Day(row.Day), VariationID: row.VariationID, Visitors: row.Visitors, Conversions: row.Conversions, Converters: row.Converters}
 	}
 	return trend, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -178,9 +179,35 @@ func TestResultsAreThoseOfR9(t *testing.T) {
 	if notExposed == 0 {
 		t.Error("no conversion just after midnight was drawn")
 	}
+	s.checkDays(t)
 	all := s.results(t, "o1", reports.Days{})
 	if all.Goals[0].EventID != "g1" || !all.Goals[0].IsPrimary || all.Goals[0].APIName != "name-of-g1" {
 		t.Errorf("the first goal is %+v", all.Goals[0])
+	}
+}
+
+// checkDays holds results_daily, and with it the trend, against variation_daily.
+func (s *site) checkDays(t *testing.T) {
+	t.Helper()
+	const columns = "select day, variation_id, event_id, visitors, conversions, converters, toString(value) from "
+	_, want, err := s.db.Table(t.Context(), columns+"variation_daily where customer_id = 'c1' and optimization_id = 'o1' order by all", nil)
+	if err != nil || len(want) < 20 {
+		t.Fatal(len(want), err)
+	}
+	_, got, err := s.db.Table(t.Context(), columns+"results_daily(customer_id = 'c1', optimization_id = 'o1', from_day = '2026-01-01', to_day = '2026-12-31') order by all", nil)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("results_daily, %v:\n%v\nvariation_daily:\n%v", err, got, want)
+	}
+	trend, err := reports.Trend(t.Context(), s.db, "c1", "o1", "g1", reports.Days{From: firstDay, To: firstDay.Add(3 * day)})
+	if err != nil || len(trend) == 0 {
+		t.Fatal(trend, err)
+	}
+	var conversions uint64
+	for _, row := range trend {
+		conversions += row.Conversions
+	}
+	if all := s.results(t, "o1", reports.Days{From: firstDay, To: firstDay.Add(3 * day)}).Goals[0]; all.Arms[0].Conversions+all.Arms[1].Conversions+all.Arms[2].Conversions != conversions {
+		t.Errorf("the days of the trend have %d conversions, the range %+v", conversions, all)
 	}
 }
 

@@ -1,0 +1,120 @@
+package dashboards_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/warehouse"
+	"github.com/tieback/tieback/warehouse/warehousetest"
+)
+
+var (
+	busyDays   = flag.Uint("days", 0, "days of a busy site over which to time the panels; 0 for none")
+	busyPerDay = flag.Uint64("per-day", 50_000, "its client events a day")
+)
+
+// TestPanelsOfABusySite times every panel over all days of a busy site, beside a plain
+// scan of its exposures: `make bench-panels`.
+func TestPanelsOfABusySite(t *testing.T) {
+	if *busyDays == 0 {
+		t.Skip("a measurement, not a test: make bench-panels")
+	}
+	db := warehousetest.Open(t)
+	first := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	last := first.AddDate(0, 0, int(*busyDays))
+	configureBusySite(t, db)
+	for _, kind := range []string{"events", "conversions"} {
+		statement, err := os.ReadFile("../bench/night/" + kind + ".sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for day := range *busyDays {
+			params := warehouse.Params{"day": day, "visitors": *busyPerDay / 5, "sessions": *busyPerDay / 8, "conversions": *busyPerDay / 100}
+			if err := db.Exec(t.Context(), string(statement), params.For(string(statement))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	runner := jobs.NewRunner(db, func() time.Time { return last }, slog.New(slog.DiscardHandler))
+	if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: last}); err != nil {
+		t.Fatal(err)
+	}
+	timed := func(sql string) time.Duration {
+		var took []time.Duration
+		for range 3 {
+			started := time.Now()
+			if _, _, err := db.Table(t.Context(), sql, nil); err != nil {
+				t.Errorf("%v\n%s", err, sql)
+			}
+			took = append(took, time.Since(started))
+		}
+		slices.Sort(took)
+		return took[1]
+	}
+	scan := timed("select count(), uniq(visitor_id), max(day) from exposures")
+	fmt.Printf("%d days, %d client events a day; a scan of all exposures: %s\n", *busyDays, *busyPerDay, scan.Round(time.Millisecond))
+	type figure struct {
+		title string
+		took  time.Duration
+	}
+	var figures []figure
+	for _, d := range readDashboards(t) {
+		chosen := map[string][]string{}
+		for _, v := range d.Templating.List {
+			_, rows, err := db.Table(t.Context(), expand(t, v.Query, first, last, chosen), nil)
+			if err != nil || len(rows) == 0 {
+				t.Fatalf("variable %s: %v, %v", v.Name, rows, err)
+			}
+			for _, row := range rows {
+				chosen[v.Name] = append(chosen[v.Name], row[0])
+			}
+			if !v.Multi {
+				chosen[v.Name] = chosen[v.Name][:1]
+			}
+			figures = append(figures, figure{d.Title + ": variable " + v.Name, timed(expand(t, v.Query, first, last, chosen))})
+		}
+		for _, p := range d.Panels {
+			figures = append(figures, figure{d.Title + ": " + p.Title, timed(expand(t, p.Targets[0].RawSQL, first, last, chosen))})
+		}
+	}
+	slices.SortFunc(figures, func(a, b figure) int { return cmp.Compare(b.took, a.took) })
+	for _, f := range figures {
+		fmt.Printf("%7d ms  %4.1f scans  %s\n", f.took.Milliseconds(), f.took.Seconds()/scan.Seconds(), f.title)
+	}
+}
+
+// configureBusySite makes what the generator of bench/night fills: 20 accounts with 20
+// optimizations of two variations and two goals each.
+func configureBusySite(t *testing.T, db *warehouse.DB) {
+	t.Helper()
+	err := catalog.NewStore(db, time.Now).Change(t.Context(), "bench", func(e *catalog.Edit) error {
+		for site := range 20 {
+			customer := fmt.Sprintf("site-%d", site)
+			for event := range 5 {
+				name := fmt.Sprintf("event-%d", event)
+				if err := e.PutName(catalog.EventName{CustomerID: customer, EventID: name, APIName: name, From: time.UnixMilli(0)}); err != nil {
+					return err
+				}
+			}
+			for n := range 20 {
+				o := catalog.Optimization{CustomerID: customer, OptimizationID: fmt.Sprintf("optimization-%d", n), Name: "Optimization"}
+				if err := e.ReplaceOptimization(o, []catalog.Variation{{VariationID: "a", Weight: 1}, {VariationID: "b", Weight: 1}},
+					[]catalog.Goal{{EventID: "event-0", IsPrimary: true}, {EventID: "event-1"}}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
