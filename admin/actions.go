@@ -3,7 +3,11 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
@@ -12,7 +16,7 @@ import (
 // What a form or an API call may ask for. The JSON names are the API's.
 type (
 	accountInput struct {
-		Origins []string `json:"origins"`
+		Origins *[]string `json:"origins"` // required: nothing must not open the account to all
 	}
 	tokenInput struct {
 		Name string `json:"name"`
@@ -36,7 +40,7 @@ type (
 		Baseline bool     `json:"baseline"` // the first one where none is
 	}
 	goalInput struct {
-		Primary bool `json:"primary"`
+		Primary *bool `json:"primary"` // required: nothing must not end a primary goal
 	}
 	runInput struct {
 		From   string `json:"from"`
@@ -46,54 +50,128 @@ type (
 	}
 )
 
-// change edits the catalog and lets the service see it at once.
+// change edits the catalog and lets the service see it at once. Once it is written it is
+// done: a service that can't read it now does so a moment later.
 func (a *Admin) change(ctx context.Context, source string, edit func(*catalog.Edit) error) error {
 	if err := a.cfg.Store.Change(ctx, source, edit); err != nil {
 		return err
 	}
-	return a.cfg.Live.Refresh(ctx)
+	if err := a.cfg.Live.Refresh(ctx); err != nil {
+		a.cfg.Log.Warn("a change was written, but can't be read yet", "err", err)
+	}
+	return nil
 }
 
-func (a *Admin) putAccount(ctx context.Context, source, customerID string, in accountInput) error {
-	return a.change(ctx, source, func(e *catalog.Edit) error { return e.SetOrigins(customerID, in.Origins) })
+// checkNames refuses what a person can't type or a path can't hold; an import may have it.
+func checkNames(names ...string) error {
+	for _, name := range names {
+		switch {
+		case name == "." || name == "..":
+			return fmt.Errorf("%w: %q can't be a name", catalog.ErrInvalid, name)
+		case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+			return fmt.Errorf("%w: the name %q has characters that can't be typed", catalog.ErrInvalid, name)
+		}
+	}
+	return nil
 }
 
-func (a *Admin) addToken(ctx context.Context, source, customerID string, in tokenInput) (secret catalog.Secret, err error) {
-	err = a.change(ctx, source, func(e *catalog.Edit) (err error) {
-		secret, err = e.AddToken(customerID, in.Name)
+func (a *Admin) putAccount(ctx context.Context, source, customerID string, in accountInput) (answer accountAnswer, err error) {
+	if in.Origins == nil {
+		return answer, fmt.Errorf("%w: origins is missing; an empty list lets pages of any origin send", catalog.ErrInvalid)
+	}
+	if err := checkNames(customerID); err != nil {
+		return answer, err
+	}
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		err := e.SetOrigins(customerID, *in.Origins)
+		answer = accountOf(e.Accounts[customerID])
 		return err
 	})
-	return secret, err
+	return answer, err
+}
+
+// addAccount adds an account and leaves one that is there as it is.
+func (a *Admin) addAccount(ctx context.Context, source, customerID string) error {
+	if err := checkNames(customerID); err != nil {
+		return err
+	}
+	return a.change(ctx, source, func(e *catalog.Edit) error {
+		if _, exists := e.Accounts[customerID]; exists {
+			return fmt.Errorf("%w: there is an account %s already", catalog.ErrConflict, customerID)
+		}
+		return e.PutAccount(customerID, nil)
+	})
+}
+
+// addToken returns the token with its text, which nothing can show again.
+func (a *Admin) addToken(ctx context.Context, source, customerID string, in tokenInput) (answer tokenAnswer, err error) {
+	if err := checkNames(in.Name); err != nil {
+		return answer, err
+	}
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		secret, err := e.AddToken(customerID, in.Name)
+		answer = tokenOf(e.Tokens[secret.Prefix()])
+		answer.Token = secret.Reveal()
+		return err
+	})
+	return answer, err
 }
 
 func (a *Admin) revokeToken(ctx context.Context, source, customerID, name string) error {
 	return a.change(ctx, source, func(e *catalog.Edit) error { return e.RevokeToken(customerID, name) })
 }
 
-func (a *Admin) addEvent(ctx context.Context, source, customerID string, in eventInput) (eventID string, err error) {
+func (a *Admin) addEvent(ctx context.Context, source, customerID string, in eventInput) (answer eventAnswer, err error) {
+	if err := checkNames(in.APIName, in.EventID); err != nil {
+		return answer, err
+	}
 	if in.From == "" {
 		in.From = "now"
 	}
 	from, err := jobs.ParseTime(in.From, a.cfg.Now())
 	if err != nil {
-		return "", err
+		return answer, err
 	}
-	err = a.change(ctx, source, func(e *catalog.Edit) (err error) {
-		eventID, err = e.AddEvent(customerID, in.APIName, in.EventID, from)
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		id, err := e.AddEvent(customerID, in.APIName, in.EventID, from)
+		answer = eventIn(e.Snapshot, customerID, id)
 		return err
 	})
-	return eventID, err
+	return answer, err
 }
 
-func (a *Admin) renameEvent(ctx context.Context, source, customerID, eventID string, in renameInput) error {
-	return a.change(ctx, source, func(e *catalog.Edit) error { return e.RenameEvent(customerID, eventID, in.APIName) })
+func (a *Admin) renameEvent(ctx context.Context, source, customerID, eventID string, in renameInput) (answer eventAnswer, err error) {
+	if err := checkNames(in.APIName); err != nil {
+		return answer, err
+	}
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		err := e.RenameEvent(customerID, eventID, in.APIName)
+		answer = eventIn(e.Snapshot, customerID, eventID)
+		return err
+	})
+	return answer, err
 }
 
-func (a *Admin) archiveEvent(ctx context.Context, source, customerID, eventID string) error {
-	return a.change(ctx, source, func(e *catalog.Edit) error { return e.ArchiveEvent(customerID, eventID) })
+func (a *Admin) archiveEvent(ctx context.Context, source, customerID, eventID string) (answer eventAnswer, err error) {
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		err := e.ArchiveEvent(customerID, eventID)
+		answer = eventIn(e.Snapshot, customerID, eventID)
+		return err
+	})
+	return answer, err
 }
 
-func (a *Admin) putOptimization(ctx context.Context, source, customerID, optimizationID string, in optimizationInput) error {
+func eventIn(snap *catalog.Snapshot, customerID, eventID string) eventAnswer {
+	for _, event := range snap.EventsOf(customerID) {
+		if event.EventID == eventID {
+			return eventOf(event)
+		}
+	}
+	return eventAnswer{}
+}
+
+func (a *Admin) putOptimization(ctx context.Context, source, customerID, optimizationID string, in optimizationInput) (answer optimizationAnswer, err error) {
+	names := []string{optimizationID, in.Name}
 	var variations []catalog.Variation
 	for _, v := range in.Variations {
 		variation := catalog.Variation{VariationID: v.ID, Name: v.Name, IsBaseline: v.Baseline, Weight: 1}
@@ -103,42 +181,84 @@ func (a *Admin) putOptimization(ctx context.Context, source, customerID, optimiz
 		if v.Weight != nil {
 			variation.Weight = *v.Weight
 		}
+		names = append(names, v.ID, v.Name)
 		variations = append(variations, variation)
 	}
-	o := catalog.Optimization{CustomerID: customerID, OptimizationID: optimizationID, Name: in.Name}
-	return a.change(ctx, source, func(e *catalog.Edit) error { return e.PutOptimization(o, variations) })
+	if err := checkNames(names...); err != nil {
+		return answer, err
+	}
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		o := catalog.Optimization{CustomerID: customerID, OptimizationID: optimizationID, Name: in.Name}
+		err := e.PutOptimization(o, variations)
+		answer = optimizationOf(e.Snapshot, o)
+		return err
+	})
+	return answer, err
 }
 
-func (a *Admin) putGoal(ctx context.Context, source, customerID, optimizationID, eventID string, in goalInput) error {
-	g := catalog.Goal{CustomerID: customerID, OptimizationID: optimizationID, EventID: eventID, IsPrimary: in.Primary}
-	return a.change(ctx, source, func(e *catalog.Edit) error { return e.AddGoal(g) })
+func (a *Admin) putGoal(ctx context.Context, source, customerID, optimizationID, eventID string, in goalInput) (optimizationAnswer, error) {
+	if in.Primary == nil {
+		return optimizationAnswer{}, fmt.Errorf("%w: primary is missing: true or false", catalog.ErrInvalid)
+	}
+	g := catalog.Goal{CustomerID: customerID, OptimizationID: optimizationID, EventID: eventID, IsPrimary: *in.Primary}
+	return a.changeGoals(ctx, source, customerID, optimizationID, func(e *catalog.Edit) error { return e.AddGoal(g) })
 }
 
-func (a *Admin) removeGoal(ctx context.Context, source, customerID, optimizationID, eventID string) error {
-	return a.change(ctx, source, func(e *catalog.Edit) error { return e.RemoveGoal(customerID, optimizationID, eventID) })
+func (a *Admin) removeGoal(ctx context.Context, source, customerID, optimizationID, eventID string) (optimizationAnswer, error) {
+	return a.changeGoals(ctx, source, customerID, optimizationID, func(e *catalog.Edit) error {
+		return e.RemoveGoal(customerID, optimizationID, eventID)
+	})
 }
 
-// startRun begins a run in the background. What only the run itself can find wrong is
-// in its state later.
-func (a *Admin) startRun(source string, in runInput) error {
+func (a *Admin) changeGoals(ctx context.Context, source, customerID, optimizationID string, edit func(*catalog.Edit) error) (answer optimizationAnswer, err error) {
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		err := edit(e)
+		answer = optimizationOf(e.Snapshot, e.Optimizations[customerID][optimizationID])
+		return err
+	})
+	return answer, err
+}
+
+// startRun begins a run in the background and records who wanted it. What only the run
+// itself can find wrong is in its state later.
+func (a *Admin) startRun(ctx context.Context, source string, in runInput) error {
 	req, err := jobs.ParseRequest(in.From, in.To, in.Cutoff, a.cfg.Now())
 	if err != nil {
 		return err
 	}
 	req.Full = in.Full
-	a.cfg.Log.Info("a run is started by hand", "by", source, "from", in.From, "to", in.To, "cutoff", in.Cutoff, "full", in.Full)
-	return a.runs.start(req)
+	if req.From != nil {
+		published, err := jobs.PublishedCutoff(ctx, a.cfg.DB)
+		if err != nil {
+			return err
+		}
+		if published.IsZero() {
+			return jobs.ErrNothingYet
+		}
+	}
+	if err := a.runs.start(req); err != nil {
+		return err
+	}
+	what := "a run was started by hand"
+	switch {
+	case in.From != "":
+		what += " of the days " + in.From + " to " + in.To
+	case in.Cutoff != "":
+		what += " with the cutoff " + in.Cutoff
+	}
+	if in.Full {
+		what += ", of all rows"
+	}
+	return a.change(ctx, source, func(e *catalog.Edit) error {
+		e.Remark("", what)
+		return nil
+	})
 }
 
 // lookable is an outcome to filter by, or empty for all.
 func lookable(outcome string, known []string) error {
-	if outcome == "" {
+	if outcome == "" || slices.Contains(known, outcome) {
 		return nil
-	}
-	for _, name := range known {
-		if name == outcome {
-			return nil
-		}
 	}
 	return fmt.Errorf("%w: %q is no outcome; there are %v", catalog.ErrInvalid, outcome, known)
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/time/rate"
@@ -41,7 +42,7 @@ type Config struct {
 // Admin answers what is asked under /admin.
 type Admin struct {
 	cfg      Config
-	sessions sessions
+	sessions *sessions
 	failures *rate.Limiter // wrong tokens, from anywhere
 	runs     *runs
 	pages    pages
@@ -105,6 +106,16 @@ type problem struct {
 
 func (p *problem) Error() string { return p.Message }
 
+// headers tells machines what the message tells people.
+func (p *problem) headers(c *fiber.Ctx) {
+	switch p.Status {
+	case fiber.StatusUnauthorized:
+		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+	case fiber.StatusTooManyRequests, fiber.StatusServiceUnavailable:
+		c.Set(fiber.HeaderRetryAfter, "2")
+	}
+}
+
 var (
 	errSignedOut   = &problem{fiber.StatusUnauthorized, "not_signed_in", "the Authorization header must be `Bearer TOKEN` with the admin token"}
 	errForeign     = &problem{fiber.StatusForbidden, "foreign_origin", "with a cookie, changes are taken from a page of this origin only"}
@@ -122,11 +133,11 @@ func (a *Admin) problemOf(c *fiber.Ctx, err error) *problem {
 		return p
 	case errors.Is(err, catalog.ErrInvalid), errors.Is(err, jobs.ErrInvalid),
 		errors.Is(err, jobs.ErrFutureCutoff), errors.Is(err, jobs.ErrCutoffWithRange):
-		return &problem{fiber.StatusBadRequest, "invalid", err.Error()}
-	case errors.Is(err, catalog.ErrConflict), errors.Is(err, jobs.ErrNothingYet), errors.Is(err, errRunning):
-		return &problem{fiber.StatusConflict, "conflict", err.Error()}
+		return &problem{fiber.StatusBadRequest, "invalid", plain(err)}
+	case errors.Is(err, catalog.ErrConflict), errors.Is(err, jobs.ErrNothingYet), errors.Is(err, errRunning), errors.Is(err, errClosed):
+		return &problem{fiber.StatusConflict, "conflict", plain(err)}
 	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, reports.ErrUnknownOptimization):
-		return &problem{fiber.StatusNotFound, "not_found", err.Error()}
+		return &problem{fiber.StatusNotFound, "not_found", plain(err)}
 	case errors.As(err, &fiberErr):
 		return &problem{fiberErr.Code, "bad_request", fiberErr.Message}
 	default:
@@ -135,10 +146,24 @@ func (a *Admin) problemOf(c *fiber.Ctx, err error) *problem {
 	}
 }
 
+// plain is an error's message for people who have a page and no command line: without the
+// name of its kind, and without the command that would help.
+func plain(err error) string {
+	text := err.Error()
+	for _, kind := range []error{catalog.ErrInvalid, catalog.ErrConflict, catalog.ErrNotFound} {
+		text = strings.TrimPrefix(text, kind.Error()+": ")
+	}
+	text = strings.NewReplacer("--from", "from", "--to", "to", "--cutoff", "a cutoff").Replace(text)
+	if hint := strings.Index(text, "; `tieback "); hint >= 0 {
+		text = text[:hint]
+	}
+	return text
+}
+
 // param returns a part of the path, unescaped; a copy, unlike what Fiber gives.
 func param(c *fiber.Ctx, name string) (string, error) {
 	text, err := url.PathUnescape(c.Params(name))
-	if err != nil {
+	if err != nil || !utf8.ValidString(text) {
 		return "", &problem{fiber.StatusBadRequest, "invalid", name + " in the path is not escaped as it should be"}
 	}
 	return strings.Clone(text), nil

@@ -164,7 +164,7 @@ func TestAPI(t *testing.T) {
 		{400, "PUT", "/accounts/c1/optimizations/o", `{"name":"O","variations":[]}`},
 		{400, "PUT", "/accounts/c1/optimizations/o", `{"name":"O","variations":[{"id":"a","weight":-1}]}`},
 		{400, "PUT", "/accounts/c1/optimizations/o", `{"name":"O","variations":[{"id":"a","baseline":true},{"id":"b","baseline":true}]}`},
-		{404, "PUT", "/accounts/c1/optimizations/hero/goals/e9", `{}`}, {404, "DELETE", "/accounts/c1/optimizations/hero/goals/e9", ""},
+		{404, "PUT", "/accounts/c1/optimizations/hero/goals/e9", `{"primary":true}`}, {400, "PUT", "/accounts/c1/optimizations/hero/goals/e1", `{}`}, {400, "PUT", "/accounts/c1", `{}`}, {400, "PUT", "/accounts/..", `{"origins":[]}`}, {400, "PUT", "/accounts/%ff", `{"origins":[]}`}, {409, "POST", "/runs", `{"from":"2026-09-01","to":"2026-09-02"}`}, {404, "DELETE", "/accounts/c1/optimizations/hero/goals/e9", ""},
 		{404, "GET", "/accounts/c1/optimizations/o/results", ""}, {400, "GET", "/accounts/c1/optimizations/hero/results?from=2026-09-01", ""},
 		{400, "GET", "/accounts/c1/conversions?outcome=lost", ""}, {400, "GET", "/accounts/c1/conversions?limit=-1", ""},
 		{404, "GET", "/accounts/c1/conversions/bought/none", ""}, {404, "GET", "/runs/none", ""},
@@ -239,7 +239,7 @@ func TestDoors(t *testing.T) {
 		"no word of where from":   {"Sec-Fetch-Site", ""},
 		"an origin that is null":  {"Sec-Fetch-Site", "", "Origin", "null"},
 		"the wrong token beside":  {"Authorization", "Bearer wrong"},
-		"an account's token":      {"Authorization", "ApiKey " + testToken},
+		"an account's token":      {"Authorization", "ApiKey " + testToken, "Cookie", ""},
 		"nothing after the token": {"Authorization", "Bearer"},
 	} {
 		if status, _ := h.page("POST", "/accounts/c1/tokens", form, header...); status != 401 && status != 403 {
@@ -313,7 +313,7 @@ func TestNamesAreText(t *testing.T) {
 	h.call(201, "POST", account+"/tokens", fmt.Sprintf(`{"name":%s}`, quoted))
 	h.call(201, "POST", account+"/events", fmt.Sprintf(`{"apiName":%s,"eventId":%s}`, quoted, quoted))
 	h.call(200, "PUT", account+"/optimizations/"+url.PathEscape(evil), fmt.Sprintf(`{"name":%s,"variations":[{"id":%s}]}`, quoted, quoted))
-	h.call(200, "PUT", account+"/optimizations/"+url.PathEscape(evil)+"/goals/"+url.PathEscape(evil), `{}`)
+	h.call(200, "PUT", account+"/optimizations/"+url.PathEscape(evil)+"/goals/"+url.PathEscape(evil), `{"primary":false}`)
 	for _, path := range []string{
 		"/", account, account + "/settings", account + "/events", account + "/optimizations", account + "/optimizations/" + url.PathEscape(evil),
 		account + "/optimizations/" + url.PathEscape(evil) + "/results", account + "/conversions",
@@ -357,5 +357,123 @@ func TestManyConversions(t *testing.T) {
 	}
 	if len(seen) != 10_000 {
 		t.Errorf("%d of 10,000 are listed", len(seen))
+	}
+}
+
+// TestRefusedFormsKeepWhatWasTyped, and leave the browser where a GET leads back.
+func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
+	h := newHouse(t)
+	h.configure()
+	h.call(200, "PUT", "/accounts/c1/optimizations/spaced", `{"name":"S","variations":[{"id":" b "}]}`)
+	for path, form := range map[string]url.Values{
+		"/accounts":           {"customerId": {"c1"}},
+		"/accounts/c1/tokens": {"name": {"crm"}}, "/accounts/c1/origins": {"origins": {"https://a.example https://b.example/path"}},
+		"/accounts/c1/events":                   {"apiName": {"kept-name"}, "from": {"21.9.2026"}},
+		"/accounts/c1/optimizations":            {"optimizationId": {"kept-id"}, "variationId": {"kept-a", "kept-a"}},
+		"/accounts/c1/optimizations/hero":       {"name": {"Kept"}, "variationId": {"kept-a"}, "weight": {"abc"}},
+		"/accounts/c1/optimizations/hero/goals": {"eventId": {"none"}}, "/accounts/c1/events/rename": {"eventId": {"none"}, "newName": {"x"}},
+		"/runs": {"from": {"2026-09-03"}, "to": {"2026-09-01"}},
+	} {
+		status, text := h.page("POST", path, form)
+		if status < 400 || status >= 500 || !strings.Contains(text, `role="alert"`) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+		if strings.HasSuffix(path, "/goals") || strings.HasSuffix(path, "/rename") {
+			form = nil // chosen, not typed
+		}
+		for _, values := range form {
+			for _, value := range values {
+				if !strings.Contains(text, `value="`+value+`"`) && !strings.Contains(text, value+"</textarea>") {
+					t.Errorf("%s forgets %q", path, value)
+				}
+			}
+		}
+		if status, _ := h.page("GET", path, nil); status != 200 && status != 303 {
+			t.Errorf("GET %s: %d", path, status)
+		}
+	}
+	if status, _ := h.page("POST", "/accounts/c1/optimizations/ghost", url.Values{"name": {"g"}, "variationId": {"a"}}); status != 404 {
+		t.Errorf("the page of no optimization makes one: %d", status)
+	}
+	// Saved as it was, a variation stays the one that it is.
+	h.page("POST", "/accounts/c1/optimizations/spaced", url.Values{"name": {"S"}, "variationId": {" b ", ""}, "variationName": {" b ", ""}, "weight": {"1", ""}, "baseline": {"1"}})
+	if got := h.call(200, "GET", "/accounts/c1/optimizations", ""); !strings.Contains(got, `"id":" b "`) || strings.Contains(got, `"id":"b","name":"b","weight":1`) {
+		t.Error(got)
+	}
+}
+
+// TestJourneyTellsWhatCounts: the view that a conversion is attributed to is told however
+// many others lie nearer, and by however many browsers.
+func TestJourneyTellsWhatCounts(t *testing.T) {
+	h := newHouse(t)
+	h.configure()
+	at := h.now.Add(-time.Hour)
+	err := h.db.Exec(t.Context(), `insert into client_events (customer_id, visitor_id, type, optimization_id, variation_id, user_domain, user_id, occurred_at, received_at, ingest_id)
+		select 'c1', 'v' || toString(number), 'identify', '', '', 'crm', 'u', {at:DateTime64(3, 'UTC')}, {at:DateTime64(3, 'UTC')} + toIntervalMillisecond(number), generateUUIDv7(number) from numbers(8)
+		union all
+		select 'c1', 'v7', 'view', 'hero', 'b', '', '', {at:DateTime64(3, 'UTC')} + toIntervalMillisecond(1000), {at:DateTime64(3, 'UTC')} + toIntervalMillisecond(1000), generateUUIDv7(1)
+		union all
+		select 'c1', 'v7', 'view', 'other', 'x', '', '', {at:DateTime64(3, 'UTC')} + toIntervalMillisecond(2000 + number), {at:DateTime64(3, 'UTC')} + toIntervalMillisecond(2000 + number), generateUUIDv7(number) from numbers(300)`,
+		warehouse.Params{"at": warehouse.Time(at)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.db.Exec(t.Context(), `insert into conversions (customer_id, api_name, user_domain, user_id, action_id, action_at, received_at, ingest_id)
+		values ('c1', 'bought', 'crm', 'u', '1', {at:DateTime64(3, 'UTC')} + toIntervalMillisecond(60000), {at:DateTime64(3, 'UTC')} + toIntervalMillisecond(60000), generateUUIDv7())`, warehouse.Params{"at": warehouse.Time(at)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, decided := range []bool{false, true} {
+		if decided {
+			h.call(202, "POST", "/runs", `{"cutoff":"now"}`)
+			h.runs()
+		}
+		var found lookup
+		if err := json.Unmarshal([]byte(h.call(200, "GET", "/accounts/c1/conversions/bought/1", "")), &found); err != nil {
+			t.Fatal(err)
+		}
+		j := found.Journey
+		if len(j.Visitors) != 5 || j.VisitorsLeftOut != 3 || !j.EventsLeftOut || j.Visitors[0].VisitorID != "v7" || len(j.Visitors[0].Events) < 150 {
+			t.Errorf("decided %t: %d visitors, %d left out, first %s with %d events", decided, len(j.Visitors), j.VisitorsLeftOut, j.Visitors[0].VisitorID, len(j.Visitors[0].Events))
+		}
+		_, page := h.page("GET", "/accounts/c1/conversions/look?apiName=bought&actionId=1", nil)
+		if winners := strings.Count(page, `class="winner"`); decided && winners != 2 || !decided && winners != 0 { // hero and other
+			t.Errorf("decided %t: %d views win", decided, winners)
+		}
+	}
+}
+
+// unread is a catalog that can be written, but not read just now.
+type unread struct{ Live }
+
+func (unread) Refresh(context.Context) error { return errUnavailable }
+
+// TestWrittenIsDone: a change that was written is told as done, with the token's text,
+// even where it can't be read back.
+func TestWrittenIsDone(t *testing.T) {
+	h := newHouse(t)
+	h.configure()
+	h.admin.cfg.Live = unread{h.admin.cfg.Live}
+	if got := h.call(201, "POST", "/accounts/c1/tokens", `{"name":"t"}`); !strings.Contains(got, `"token":"tb_`) {
+		t.Error(got)
+	}
+	if _, text := h.page("POST", "/accounts/c1/tokens", url.Values{"name": {"u"}}); !strings.Contains(text, `id="secret">tb_`) {
+		t.Error(text)
+	}
+}
+
+func TestGoodbyes(t *testing.T) {
+	h := newHouse(t)
+	cookie := cookieName + "=" + h.admin.sessions.cookie(h.now)
+	if status, _ := h.page("GET", "/runs", nil, "Cookie", cookie); status != 200 {
+		t.Fatal(status)
+	}
+	h.page("POST", "/logout", url.Values{}, "Cookie", cookie)
+	if status, _ := h.page("GET", "/runs", nil, "Cookie", cookie); status != 303 {
+		t.Errorf("a cookie that was signed out opens pages: %d", status)
+	}
+	h.admin.Close()
+	if got := h.call(409, "POST", "/runs", `{}`); !strings.Contains(got, "stopping") {
+		t.Error(got)
 	}
 }

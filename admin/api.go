@@ -91,6 +91,7 @@ type (
 // refuse sends an error in the form of spec 3.1.
 func (a *Admin) refuse(c *fiber.Ctx, err error) error {
 	p := a.problemOf(c, err)
+	p.headers(c)
 	return c.Status(p.Status).JSON(map[string]*problem{"error": p})
 }
 
@@ -216,10 +217,7 @@ func (a *Admin) apiPutAccount(c *fiber.Ctx) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	if err := a.putAccount(c.UserContext(), source(c), id, in); err != nil {
-		return nil, err
-	}
-	return a.getAccount(c)
+	return a.putAccount(c.UserContext(), source(c), id, in)
 }
 
 func (a *Admin) getTokens(c *fiber.Ctx) (any, error) {
@@ -243,14 +241,8 @@ func (a *Admin) apiAddToken(c *fiber.Ctx) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	secret, err := a.addToken(c.UserContext(), source(c), account.CustomerID, in)
-	if err != nil {
-		return nil, err
-	}
-	prefix := strings.SplitN(secret.Reveal(), "_", 3)[1]
-	answer := tokenOf(a.cfg.Live.Snapshot().Tokens[prefix])
-	answer.Token = secret.Reveal()
-	return created{answer}, nil
+	token, err := a.addToken(c.UserContext(), source(c), account.CustomerID, in)
+	return created{token}, err
 }
 
 func (a *Admin) apiRevokeToken(c *fiber.Ctx) (any, error) {
@@ -277,16 +269,6 @@ func (a *Admin) getEvents(c *fiber.Ctx) (any, error) {
 	return list, nil
 }
 
-// event returns the event that the path names, as it is now.
-func (a *Admin) event(customerID, eventID string) (any, error) {
-	for _, event := range a.cfg.Live.Snapshot().EventsOf(customerID) {
-		if event.EventID == eventID {
-			return eventOf(event), nil
-		}
-	}
-	return nil, fmt.Errorf("%w: account %s has no event %s", catalog.ErrNotFound, customerID, eventID)
-}
-
 func (a *Admin) apiAddEvent(c *fiber.Ctx) (any, error) {
 	account, _, err := a.account(c)
 	if err != nil {
@@ -296,11 +278,7 @@ func (a *Admin) apiAddEvent(c *fiber.Ctx) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	id, err := a.addEvent(c.UserContext(), source(c), account.CustomerID, in)
-	if err != nil {
-		return nil, err
-	}
-	event, err := a.event(account.CustomerID, id)
+	event, err := a.addEvent(c.UserContext(), source(c), account.CustomerID, in)
 	return created{event}, err
 }
 
@@ -317,10 +295,7 @@ func (a *Admin) apiRenameEvent(c *fiber.Ctx) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	if err := a.renameEvent(c.UserContext(), source(c), account.CustomerID, id, in); err != nil {
-		return nil, err
-	}
-	return a.event(account.CustomerID, id)
+	return a.renameEvent(c.UserContext(), source(c), account.CustomerID, id, in)
 }
 
 func (a *Admin) apiArchiveEvent(c *fiber.Ctx) (any, error) {
@@ -332,10 +307,7 @@ func (a *Admin) apiArchiveEvent(c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.archiveEvent(c.UserContext(), source(c), account.CustomerID, id); err != nil {
-		return nil, err
-	}
-	return a.event(account.CustomerID, id)
+	return a.archiveEvent(c.UserContext(), source(c), account.CustomerID, id)
 }
 
 func (a *Admin) getOptimizations(c *fiber.Ctx) (any, error) {
@@ -361,12 +333,6 @@ func (a *Admin) optimization(c *fiber.Ctx) (customerID, optimizationID string, s
 	return account.CustomerID, optimizationID, snap, err
 }
 
-// configured answers with an optimization as it is now.
-func (a *Admin) configured(customerID, optimizationID string) any {
-	snap := a.cfg.Live.Snapshot()
-	return optimizationOf(snap, snap.Optimizations[customerID][optimizationID])
-}
-
 func (a *Admin) apiPutOptimization(c *fiber.Ctx) (any, error) {
 	customerID, id, _, err := a.optimization(c)
 	if err != nil {
@@ -376,10 +342,7 @@ func (a *Admin) apiPutOptimization(c *fiber.Ctx) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	if err := a.putOptimization(c.UserContext(), source(c), customerID, id, in); err != nil {
-		return nil, err
-	}
-	return a.configured(customerID, id), nil
+	return a.putOptimization(c.UserContext(), source(c), customerID, id, in)
 }
 
 func (a *Admin) apiPutGoal(c *fiber.Ctx) (any, error) {
@@ -395,10 +358,7 @@ func (a *Admin) apiPutGoal(c *fiber.Ctx) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	if err := a.putGoal(c.UserContext(), source(c), customerID, id, eventID, in); err != nil {
-		return nil, err
-	}
-	return a.configured(customerID, id), nil
+	return a.putGoal(c.UserContext(), source(c), customerID, id, eventID, in)
 }
 
 func (a *Admin) apiRemoveGoal(c *fiber.Ctx) (any, error) {
@@ -410,8 +370,5 @@ func (a *Admin) apiRemoveGoal(c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.removeGoal(c.UserContext(), source(c), customerID, id, eventID); err != nil {
-		return nil, err
-	}
-	return a.configured(customerID, id), nil
+	return a.removeGoal(c.UserContext(), source(c), customerID, id, eventID)
 }

@@ -177,7 +177,7 @@ func (a *Admin) lookUp(ctx context.Context, customerID, apiName, actionID string
 	if len(e.Copies) == 0 {
 		return nil, fmt.Errorf("%w: no conversion with the apiName %q and the actionId %q was received for account %s", catalog.ErrNotFound, apiName, actionID, customerID)
 	}
-	journey, err := reports.ConversionJourney(ctx, a.cfg.DB, customerID, e.Copies[0])
+	journey, err := reports.ConversionJourney(ctx, a.cfg.DB, customerID, e.Copies[0], a.cfg.Now())
 	return &lookup{e, journey}, err
 }
 
@@ -225,8 +225,14 @@ func (a *Admin) recentRuns(ctx context.Context, limit int) ([]runAnswer, error) 
 		return nil, err
 	}
 	list := []runAnswer{}
+	current := a.runs.current()
 	for _, record := range records {
-		list = append(list, runOf(record))
+		run := runOf(record)
+		// What was cut off has had no time to say so; the next run notes it.
+		if current != nil && current.EndedAt != 0 && run.RunID == current.RunID && run.State == jobs.StateRunning {
+			run.State, run.Error = current.State, current.Error
+		}
+		list = append(list, run)
 	}
 	return list, nil
 }
@@ -236,7 +242,7 @@ func (a *Admin) apiStartRun(c *fiber.Ctx) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	if err := a.startRun(source(c), in); err != nil {
+	if err := a.startRun(c.UserContext(), source(c), in); err != nil {
 		return nil, err
 	}
 	return accepted{a.runs.current()}, nil

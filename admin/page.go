@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -33,6 +34,16 @@ type view struct {
 	Tab     string // of the navigation
 	Problem string // why what was asked for was not done
 	Data    any
+
+	typed url.Values // of a form that was refused, so that nothing has to be typed again
+}
+
+// Typed returns what a refused form had in a field, or else what is stored.
+func (v *view) Typed(field, stored string) string {
+	if values, given := v.typed[field]; given && len(values) > 0 {
+		return values[0]
+	}
+	return stored
 }
 
 func parsePages() (pages, error) {
@@ -59,6 +70,10 @@ func parsePages() (pages, error) {
 var functions = template.FuncMap{
 	"path":    url.PathEscape,
 	"stamp":   stamp,
+	"exact":   exact,
+	"later":   func(ms int64) bool { return time.UnixMilli(ms).After(time.Now()) },
+	"day":     func(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.DateOnly) },
+	"figure":  figureText,
 	"outcome": outcomeText,
 	"percent": reports.Percent,
 	"amount":  reports.Amount,
@@ -73,8 +88,26 @@ func toJSON(value any) (string, error) {
 	return string(text), err
 }
 
-// stamp writes Unix milliseconds, a time or a pointer to one of them.
-func stamp(moment any) string {
+// figureText is a value of a chart.
+func figureText(value *float64, unit string) string {
+	switch {
+	case value == nil:
+		return ""
+	case unit == "":
+		return fmt.Sprintf("%.0f", *value)
+	default:
+		return fmt.Sprintf("%.2f %s", *value, unit)
+	}
+}
+
+// stamp writes a moment to the second, for people.
+func stamp(moment any) string { return format(moment, "2006-01-02 15:04:05 UTC") }
+
+// exact writes a moment to the millisecond, where that decides (R3, R4).
+func exact(moment any) string { return format(moment, "2006-01-02 15:04:05.000 UTC") }
+
+// format writes Unix milliseconds, a time or a pointer to one of them.
+func format(moment any, layout string) string {
 	var at time.Time
 	switch m := moment.(type) {
 	case int64:
@@ -92,7 +125,7 @@ func stamp(moment any) string {
 		}
 		at = *m
 	}
-	return at.UTC().Format("2006-01-02 15:04:05 UTC")
+	return at.UTC().Format(layout)
 }
 
 // outcomeText is an outcome of R6 in words.
@@ -146,14 +179,23 @@ func (a *Admin) form(act func(c *fiber.Ctx) (to string, err error), name string,
 		if gatherErr != nil {
 			return a.showProblem(c, err)
 		}
-		v.Problem = p.Message
+		v.Problem, v.typed = p.Message, typed(c)
+		p.headers(c)
 		return a.show(c, p.Status, name, v)
 	}
+}
+
+// typed returns the fields of a form, copies.
+func typed(c *fiber.Ctx) url.Values {
+	fields := url.Values{}
+	c.Request().PostArgs().VisitAll(func(name, value []byte) { fields.Add(string(name), string(value)) })
+	return fields
 }
 
 // showProblem sends a page that says what is wrong.
 func (a *Admin) showProblem(c *fiber.Ctx, err error) error {
 	p := a.problemOf(c, err)
+	p.headers(c)
 	return a.show(c, p.Status, "problem", &view{Title: "This did not work", Problem: p.Message, Data: p.Status})
 }
 
@@ -161,9 +203,9 @@ func (a *Admin) showProblem(c *fiber.Ctx, err error) error {
 func (a *Admin) onlyPages(c *fiber.Ctx) error {
 	source, err := a.signedIn(c)
 	switch {
-	case err == errSignedOut && !changes(c):
+	case errors.Is(err, errSignedOut) && !changes(c):
 		return c.Redirect("/admin/login?next="+url.QueryEscape(c.OriginalURL()), fiber.StatusSeeOther)
-	case err == errSignedOut:
+	case errors.Is(err, errSignedOut):
 		return a.show(c, fiber.StatusUnauthorized, "login", &view{Title: "Sign in", Problem: "You were signed out, so nothing was changed. Sign in and do it again.", Data: ""})
 	case err != nil:
 		return a.showProblem(c, err)
@@ -191,9 +233,10 @@ func (a *Admin) getStatic(c *fiber.Ctx) error {
 
 // postLogin signs in and goes on to where the visitor was heading: a page of ours.
 func (a *Admin) postLogin(c *fiber.Ctx) error {
-	next := strings.Clone(c.FormValue("next"))
-	if err := a.signIn(c, c.FormValue("token")); err != nil {
+	next := value(c, "next")
+	if err := a.signIn(c, exactly(c, "token")); err != nil {
 		p := a.problemOf(c, err)
+		p.headers(c)
 		return a.show(c, p.Status, "login", &view{Title: "Sign in", Problem: p.Message, Data: next})
 	}
 	if !strings.HasPrefix(next, "/admin/") || strings.ContainsAny(next, "\\\r\n") {
@@ -203,11 +246,13 @@ func (a *Admin) postLogin(c *fiber.Ctx) error {
 }
 
 func (a *Admin) postLogout(c *fiber.Ctx) error {
+	a.sessions.end(c.Cookies(cookieName), a.cfg.Now())
 	a.setCookie(c, "", time.Unix(0, 0))
 	return c.Redirect("/admin/login", fiber.StatusSeeOther)
 }
 
-// values returns all values of a field of a form, copies.
+// values returns all values of a field of a form, copies. The query has no say: what is in
+// it ends up in the logs of proxies.
 func values(c *fiber.Ctx, name string) []string {
 	var list []string
 	for _, value := range c.Request().PostArgs().PeekMulti(name) {
@@ -216,6 +261,7 @@ func values(c *fiber.Ctx, name string) []string {
 	return list
 }
 
-func value(c *fiber.Ctx, name string) string {
-	return strings.TrimSpace(strings.Clone(c.FormValue(name)))
-}
+// exactly returns a field of a form as it was sent, value without space around it.
+func exactly(c *fiber.Ctx, name string) string { return string(c.Request().PostArgs().Peek(name)) }
+
+func value(c *fiber.Ctx, name string) string { return strings.TrimSpace(exactly(c, name)) }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -25,6 +26,7 @@ func (a *Admin) mountPages(site fiber.Router) {
 	site.Use(a.onlyPages)
 	site.Post("/logout", a.postLogout)
 	site.Get("/", a.page("accounts", a.viewAccounts))
+	site.Get("/accounts", back("/accounts", "/"))
 	site.Post("/accounts", a.form(a.formAccount, "accounts", a.viewAccounts))
 	site.Get("/runs", a.page("runs", a.viewRuns))
 	site.Post("/runs", a.form(a.formRun, "runs", a.viewRuns))
@@ -34,6 +36,15 @@ func (a *Admin) mountPages(site fiber.Router) {
 	account.Get("/", a.page("connect", a.viewConnect))
 	account.Get("/try", a.page("try", a.viewTry))
 	account.Get("/settings", a.page("settings", a.viewSettings))
+	// Where a refused form leaves the browser, a GET leads back to the page that it is on.
+	for path, page := range map[string]string{
+		"/origins": "/settings", "/tokens": "/settings", "/tokens/revoke": "/settings", "/events/rename": "/events", "/events/archive": "/events",
+	} {
+		account.Get(path, back(path, page))
+	}
+	for _, path := range []string{"/goals", "/goals/remove"} {
+		account.Get("/optimizations/:optimizationId"+path, back(path, ""))
+	}
 	account.Post("/origins", a.form(a.formOrigins, "settings", a.viewSettings))
 	account.Post("/tokens", a.postToken)
 	account.Post("/tokens/revoke", a.form(a.formRevoke, "settings", a.viewSettings))
@@ -51,6 +62,13 @@ func (a *Admin) mountPages(site fiber.Router) {
 	account.Get("/conversions", a.page("conversions", a.viewConversions))
 	account.Get("/conversions/look", a.page("conversion", a.viewConversion))
 	site.Use(func(c *fiber.Ctx) error { return a.showProblem(c, errNoSuchPath) })
+}
+
+// back redirects from a path that takes forms only.
+func back(path, page string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		return c.Redirect(strings.TrimSuffix(strings.Clone(c.Path()), path)+page, fiber.StatusSeeOther)
+	}
 }
 
 func (a *Admin) viewAccounts(c *fiber.Ctx) (*view, error) {
@@ -77,15 +95,17 @@ func liveEvents(snap *catalog.Snapshot, customerID string) []catalog.Event {
 	return slices.DeleteFunc(snap.EventsOf(customerID), func(e catalog.Event) bool { return e.Current() == "" })
 }
 
+// begun leaves out events whose name begins later.
+func begun(events []catalog.Event, now time.Time) []catalog.Event {
+	return slices.DeleteFunc(events, func(e catalog.Event) bool { return e.Names[len(e.Names)-1].From.After(now) })
+}
+
 // home is the path of an account's pages.
 func home(customerID string) string { return "/admin/accounts/" + url.PathEscape(customerID) }
 
 func (a *Admin) formAccount(c *fiber.Ctx) (string, error) {
 	id := value(c, "customerId")
-	if _, exists := a.cfg.Live.Snapshot().Accounts[id]; exists {
-		return "", fmt.Errorf("%w: there is an account %s already", catalog.ErrConflict, id)
-	}
-	return home(id) + "/settings", a.putAccount(c.UserContext(), source(c), id, accountInput{})
+	return home(id) + "/settings", a.addAccount(c.UserContext(), source(c), id)
 }
 
 // connectData is what a site's developers need, with the right ids in it.
@@ -94,6 +114,7 @@ type connectData struct {
 	Events        []catalog.Event
 	HasToken      bool
 	Activity      reports.Activity
+	Ever          bool // something has come before the last 24 hours, or in them
 }
 
 func (a *Admin) viewConnect(c *fiber.Ctx) (*view, error) {
@@ -103,7 +124,7 @@ func (a *Admin) viewConnect(c *fiber.Ctx) (*view, error) {
 	}
 	id := account.CustomerID
 	base := strings.Clone(c.BaseURL())
-	data := connectData{Events: liveEvents(snap, id), HasToken: len(liveTokens(snap, id)) > 0}
+	data := connectData{Events: begun(liveEvents(snap, id), a.cfg.Now()), HasToken: len(liveTokens(snap, id)) > 0}
 	data.Snippet = fmt.Sprintf("<script>%s</script>\n<script async src=\"%s/snippet.js?customerId=%s\"></script>\n"+
 		"<script>\n  tieback.ready(function() {\n    tieback.setUserId(\"salesforce\", \"72349876\"); // your system, and the visitor's id in it\n    tieback.recordView(\"hero-test\", \"b\");         // the optimization and the variation shown\n  });\n</script>",
 		snippet.Stub, base, url.QueryEscape(id))
@@ -116,6 +137,9 @@ func (a *Admin) viewConnect(c *fiber.Ctx) (*view, error) {
 	if data.Activity, err = a.activity(c.UserContext(), id); err != nil {
 		return nil, err
 	}
+	if data.Ever, err = reports.HasEvents(c.UserContext(), a.cfg.DB, id); err != nil {
+		return nil, err
+	}
 	return &view{Title: "Connect " + id, Account: id, Tab: "connect", Data: data}, nil
 }
 
@@ -123,6 +147,7 @@ func (a *Admin) viewConnect(c *fiber.Ctx) (*view, error) {
 type tryData struct {
 	OptimizationID, VariationID string
 	Activity                    reports.Activity
+	Ever                        bool
 }
 
 func (a *Admin) viewTry(c *fiber.Ctx) (*view, error) {
@@ -130,7 +155,7 @@ func (a *Admin) viewTry(c *fiber.Ctx) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := tryData{OptimizationID: "hero-test", VariationID: "b"}
+	data := tryData{OptimizationID: "hero-test", VariationID: "b", Ever: true}
 	for _, id := range slices.Sorted(maps.Keys(snap.Optimizations[account.CustomerID])) {
 		data.OptimizationID = id
 		if v := snap.VariationsOf(account.CustomerID, id); len(v) > 0 {
@@ -179,8 +204,9 @@ func (a *Admin) formOrigins(c *fiber.Ctx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	in := accountInput{Origins: strings.Fields(value(c, "origins"))}
-	return home(account.CustomerID) + "/settings", a.putAccount(c.UserContext(), source(c), account.CustomerID, in)
+	origins := strings.Fields(value(c, "origins"))
+	_, err = a.putAccount(c.UserContext(), source(c), account.CustomerID, accountInput{&origins})
+	return home(account.CustomerID) + "/settings", err
 }
 
 // postToken shows the token in its own answer: nothing else ever does.
@@ -190,10 +216,11 @@ func (a *Admin) postToken(c *fiber.Ctx) error {
 		return a.showProblem(c, err)
 	}
 	name := value(c, "name")
-	secret, err := a.addToken(c.UserContext(), source(c), account.CustomerID, tokenInput{name})
+	token, err := a.addToken(c.UserContext(), source(c), account.CustomerID, tokenInput{name})
 	status, problem := fiber.StatusOK, ""
 	if err != nil {
 		p := a.problemOf(c, err)
+		p.headers(c)
 		status, problem = p.Status, p.Message
 	}
 	v, err := a.viewSettings(c)
@@ -202,8 +229,11 @@ func (a *Admin) postToken(c *fiber.Ctx) error {
 		v = &view{Title: "Account settings", Account: account.CustomerID, Tab: "settings", Data: settingsData{}}
 	}
 	data, _ := v.Data.(settingsData)
-	data.Secret, data.Named = secret.Reveal(), name
+	data.Secret, data.Named = token.Token, name
 	v.Data, v.Problem = data, problem
+	if problem != "" {
+		v.typed = typed(c)
+	}
 	return a.show(c, status, "settings", v)
 }
 
@@ -212,7 +242,7 @@ func (a *Admin) formRevoke(c *fiber.Ctx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return home(account.CustomerID) + "/settings", a.revokeToken(c.UserContext(), source(c), account.CustomerID, strings.Clone(c.FormValue("name")))
+	return home(account.CustomerID) + "/settings", a.revokeToken(c.UserContext(), source(c), account.CustomerID, exactly(c, "name"))
 }
 
 func (a *Admin) viewEvents(c *fiber.Ctx) (*view, error) {
@@ -242,8 +272,8 @@ func (a *Admin) formRename(c *fiber.Ctx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return home(account.CustomerID) + "/events",
-		a.renameEvent(c.UserContext(), source(c), account.CustomerID, strings.Clone(c.FormValue("eventId")), renameInput{value(c, "apiName")})
+	_, err = a.renameEvent(c.UserContext(), source(c), account.CustomerID, exactly(c, "eventId"), renameInput{value(c, "newName")})
+	return home(account.CustomerID) + "/events", err
 }
 
 func (a *Admin) formArchive(c *fiber.Ctx) (string, error) {
@@ -251,6 +281,6 @@ func (a *Admin) formArchive(c *fiber.Ctx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return home(account.CustomerID) + "/events",
-		a.archiveEvent(c.UserContext(), source(c), account.CustomerID, strings.Clone(c.FormValue("eventId")))
+	_, err = a.archiveEvent(c.UserContext(), source(c), account.CustomerID, exactly(c, "eventId"))
+	return home(account.CustomerID) + "/events", err
 }

@@ -75,6 +75,7 @@ type conversionData struct {
 	APIName, ActionID string
 	Found             *lookup // nil where there is none
 	Timeline          *timeline
+	Pending           bool
 }
 
 func (a *Admin) viewConversion(c *fiber.Ctx) (*view, error) {
@@ -92,6 +93,7 @@ func (a *Admin) viewConversion(c *fiber.Ctx) (*view, error) {
 		return nil, err
 	default:
 		data.Timeline = newTimeline(data.Found.Copies[0], data.Found.Journey)
+		data.Pending = data.Found.Copies[0].DecidedBy != nil
 	}
 	v.Data = data
 	return v, nil
@@ -101,7 +103,7 @@ func (a *Admin) viewConversion(c *fiber.Ctx) (*view, error) {
 type runsData struct {
 	Runs    []runAnswer
 	Current *runState
-	Today   string
+	Day     string // yesterday, for the form
 }
 
 func (a *Admin) viewRuns(c *fiber.Ctx) (*view, error) {
@@ -114,11 +116,11 @@ func (a *Admin) viewRuns(c *fiber.Ctx) (*view, error) {
 }
 
 func (a *Admin) formRun(c *fiber.Ctx) (string, error) {
-	in := runInput{From: value(c, "from"), To: value(c, "to"), Full: c.FormValue("full") != ""}
-	if c.FormValue("now") != "" {
+	in := runInput{From: value(c, "from"), To: value(c, "to")}
+	if value(c, "now") != "" {
 		in = runInput{Cutoff: "now"}
 	}
-	return "/admin/runs", a.startRun(source(c), in)
+	return "/admin/runs", a.startRun(c.UserContext(), source(c), in)
 }
 
 func (a *Admin) viewRun(c *fiber.Ctx) (*view, error) {

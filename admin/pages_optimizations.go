@@ -15,20 +15,29 @@ import (
 	"github.com/tieback/tieback/reports"
 )
 
+// optimizationsData is the list, and the rows of the form that adds one.
+type optimizationsData struct {
+	List []optimizationAnswer
+	Rows []variationRow
+}
+
 func (a *Admin) viewOptimizations(c *fiber.Ctx) (*view, error) {
 	account, snap, err := a.account(c)
 	if err != nil {
 		return nil, err
 	}
-	var list []optimizationAnswer
+	data := optimizationsData{Rows: typedRows(c)}
+	if data.Rows == nil {
+		data.Rows = []variationRow{{Number: 1, Weight: "1", Baseline: true}, {Number: 2, Weight: "1"}}
+	}
 	configured := snap.Optimizations[account.CustomerID]
 	for _, id := range slices.Sorted(maps.Keys(configured)) {
-		list = append(list, optimizationOf(snap, configured[id]))
+		data.List = append(data.List, optimizationOf(snap, configured[id]))
 	}
-	return &view{Title: "Optimizations", Account: account.CustomerID, Tab: "optimizations", Data: list}, nil
+	return &view{Title: "Optimizations", Account: account.CustomerID, Tab: "optimizations", Data: data}, nil
 }
 
-// formNewOptimization makes one with two variations, which its own page then names.
+// formNewOptimization makes one that is not there yet.
 func (a *Admin) formNewOptimization(c *fiber.Ctx) (string, error) {
 	account, snap, err := a.account(c)
 	if err != nil {
@@ -38,31 +47,51 @@ func (a *Admin) formNewOptimization(c *fiber.Ctx) (string, error) {
 	if _, exists := snap.Optimizations[account.CustomerID][id]; exists {
 		return "", fmt.Errorf("%w: there is an optimization %s already", catalog.ErrConflict, id)
 	}
-	in := optimizationInput{Name: value(c, "name"), Variations: variations(c)}
+	in := optimizationInput{Name: value(c, "name"), Variations: variations(typedRows(c))}
 	if in.Name == "" {
 		in.Name = id
 	}
-	return optimizationPath(account.CustomerID, id), a.putOptimization(c.UserContext(), source(c), account.CustomerID, id, in)
+	_, err = a.putOptimization(c.UserContext(), source(c), account.CustomerID, id, in)
+	return optimizationPath(account.CustomerID, id), err
 }
 
 func optimizationPath(customerID, optimizationID string) string {
 	return home(customerID) + "/optimizations/" + url.PathEscape(optimizationID)
 }
 
-// variations reads the rows of a form; rows without an id are left out.
-func variations(c *fiber.Ctx) (list []variationInput) {
-	ids, names, weights := values(c, "variationId"), values(c, "variationName"), values(c, "weight")
-	baseline := c.FormValue("baseline")
-	for i, id := range ids {
-		if id = strings.TrimSpace(id); id == "" {
+// variationRow is a line of a form, as it was typed or is stored.
+type variationRow struct {
+	Number   int // from 1
+	ID, Name string
+	Weight   string
+	Baseline bool
+}
+
+// typedRows are those of a form that was sent, none of a GET.
+func typedRows(c *fiber.Ctx) (rows []variationRow) {
+	names, weights, baseline := values(c, "variationName"), values(c, "weight"), value(c, "baseline")
+	for i, id := range values(c, "variationId") {
+		row := variationRow{Number: i + 1, ID: id, Baseline: baseline == strconv.Itoa(i+1)}
+		if i < len(names) {
+			row.Name = names[i]
+		}
+		if i < len(weights) {
+			row.Weight = strings.TrimSpace(weights[i])
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// variations reads rows; those without an id are left out.
+func variations(rows []variationRow) (list []variationInput) {
+	for _, row := range rows {
+		if strings.TrimSpace(row.ID) == "" {
 			continue
 		}
-		v := variationInput{ID: id, Baseline: baseline == strconv.Itoa(i)}
-		if i < len(names) {
-			v.Name = strings.TrimSpace(names[i])
-		}
-		if i < len(weights) && weights[i] != "" {
-			weight, err := strconv.ParseFloat(weights[i], 64)
+		v := variationInput{ID: row.ID, Name: strings.TrimSpace(row.Name), Baseline: row.Baseline}
+		if row.Weight != "" {
+			weight, err := strconv.ParseFloat(row.Weight, 64)
 			if err != nil {
 				weight = -1 // refused as no weight
 			}
@@ -76,10 +105,12 @@ func variations(c *fiber.Ctx) (list []variationInput) {
 // optimizationData is the page on which an optimization is edited.
 type optimizationData struct {
 	optimizationAnswer
-	Blank []int             // rows for more variations
+	Rows  []variationRow
 	Names map[string]string // of the events, by id
 	Other []catalog.Event   // that are no goals yet
 }
+
+const moreRows = 2 // for variations to be added
 
 func (a *Admin) viewOptimization(c *fiber.Ctx) (*view, error) {
 	customerID, id, snap, err := a.optimization(c)
@@ -90,9 +121,14 @@ func (a *Admin) viewOptimization(c *fiber.Ctx) (*view, error) {
 	if !known {
 		return nil, fmt.Errorf("%w: account %s has no optimization %s", catalog.ErrNotFound, customerID, id)
 	}
-	data := optimizationData{optimizationAnswer: optimizationOf(snap, configured), Names: map[string]string{}}
-	for i := range 2 {
-		data.Blank = append(data.Blank, len(data.Variations)+i)
+	data := optimizationData{optimizationAnswer: optimizationOf(snap, configured), Rows: typedRows(c), Names: map[string]string{}}
+	if data.Rows == nil {
+		for i, v := range data.Variations {
+			data.Rows = append(data.Rows, variationRow{i + 1, v.ID, v.Name, strconv.FormatFloat(v.Weight, 'g', -1, 64), v.Baseline})
+		}
+		for range moreRows {
+			data.Rows = append(data.Rows, variationRow{Number: len(data.Rows) + 1})
+		}
 	}
 	for _, event := range snap.EventsOf(customerID) {
 		data.Names[event.EventID] = event.Current()
@@ -105,12 +141,16 @@ func (a *Admin) viewOptimization(c *fiber.Ctx) (*view, error) {
 }
 
 func (a *Admin) formOptimization(c *fiber.Ctx) (string, error) {
-	customerID, id, _, err := a.optimization(c)
+	customerID, id, snap, err := a.optimization(c)
 	if err != nil {
 		return "", err
 	}
-	in := optimizationInput{Name: value(c, "name"), Variations: variations(c)}
-	return optimizationPath(customerID, id), a.putOptimization(c.UserContext(), source(c), customerID, id, in)
+	if _, known := snap.Optimizations[customerID][id]; !known {
+		return "", fmt.Errorf("%w: account %s has no optimization %s", catalog.ErrNotFound, customerID, id)
+	}
+	in := optimizationInput{Name: value(c, "name"), Variations: variations(typedRows(c))}
+	_, err = a.putOptimization(c.UserContext(), source(c), customerID, id, in)
+	return optimizationPath(customerID, id), err
 }
 
 func (a *Admin) formGoal(c *fiber.Ctx) (string, error) {
@@ -118,8 +158,9 @@ func (a *Admin) formGoal(c *fiber.Ctx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	in := goalInput{Primary: c.FormValue("primary") != ""}
-	return optimizationPath(customerID, id), a.putGoal(c.UserContext(), source(c), customerID, id, strings.Clone(c.FormValue("eventId")), in)
+	primary := value(c, "primary") != ""
+	_, err = a.putGoal(c.UserContext(), source(c), customerID, id, exactly(c, "eventId"), goalInput{&primary})
+	return optimizationPath(customerID, id), err
 }
 
 func (a *Admin) formRemoveGoal(c *fiber.Ctx) (string, error) {
@@ -127,7 +168,8 @@ func (a *Admin) formRemoveGoal(c *fiber.Ctx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return optimizationPath(customerID, id), a.removeGoal(c.UserContext(), source(c), customerID, id, strings.Clone(c.FormValue("eventId")))
+	_, err = a.removeGoal(c.UserContext(), source(c), customerID, id, exactly(c, "eventId"))
+	return optimizationPath(customerID, id), err
 }
 
 // resultsData is the page of R9.

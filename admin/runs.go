@@ -9,8 +9,11 @@ import (
 	"github.com/tieback/tieback/jobs"
 )
 
-// errRunning says that a run started here has not ended.
-var errRunning = errors.New("a run that was started here is still under way; wait for its end")
+var (
+	// errRunning says that a run started here has not ended.
+	errRunning = errors.New("a run that was started here is still under way; wait for its end")
+	errClosed  = errors.New("the service is stopping; start the run when it is back")
+)
 
 // runs executes one run at a time in the background. The runs of other processes and of
 // the scheduler hold the same lock, so that one waits for the other.
@@ -20,6 +23,7 @@ type runs struct {
 	mu     sync.Mutex
 	last   *runState // nil before the first
 	cancel context.CancelFunc
+	closed bool
 	work   sync.WaitGroup
 }
 
@@ -48,6 +52,9 @@ func newRuns(cfg Config) *runs { return &runs{cfg: cfg} }
 func (r *runs) start(req jobs.Request) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return errClosed
+	}
 	if r.last != nil && r.last.EndedAt == 0 {
 		return errRunning
 	}
@@ -74,7 +81,7 @@ func (r *runs) run(ctx context.Context, req jobs.Request) {
 	s.State, s.EndedAt, s.Step, s.LeftMS = jobs.StateDone, ms(r.cfg.Now()), "", 0
 	s.RunID, s.Days, s.Rows, s.Share = record.RunID, uint64(record.Days), record.Rows, 1
 	if err != nil {
-		s.State, s.Error = jobs.StateFailed, err.Error()
+		s.State, s.Error = jobs.StateFailed, "what was published before stays, and the next run repairs the rest. "+err.Error()
 		r.cfg.Log.Error("the run that was started by hand failed", "err", err)
 	}
 }
@@ -100,6 +107,7 @@ func (r *runs) current() *runState {
 
 func (r *runs) close() {
 	r.mu.Lock()
+	r.closed = true
 	if r.cancel != nil {
 		r.cancel()
 	}

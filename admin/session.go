@@ -9,15 +9,20 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
 
-// sessions makes and checks cookies. A cookie is "EXPIRES.NONCE.MAC"; nothing is stored.
+// sessions makes and checks cookies. A cookie is "EXPIRES.NONCE.MAC"; only those that were
+// signed out are remembered, until they expire or the service restarts.
 type sessions struct {
 	tokenHash [sha256.Size]byte
 	key       []byte
+
+	mu    sync.Mutex
+	ended map[string]time.Time // cookies, and when they expire
 }
 
 const (
@@ -26,37 +31,58 @@ const (
 	sessionTime = 12 * time.Hour
 )
 
-func newSessions(token string) sessions {
+func newSessions(token string) *sessions {
 	mac := hmac.New(sha256.New, []byte(token))
 	mac.Write([]byte("tieback admin session"))
-	return sessions{tokenHash: sha256.Sum256([]byte(token)), key: mac.Sum(nil)}
+	return &sessions{tokenHash: sha256.Sum256([]byte(token)), key: mac.Sum(nil), ended: map[string]time.Time{}}
 }
 
 // opens reports whether text is the admin token, in constant time.
-func (s sessions) opens(text string) bool {
+func (s *sessions) opens(text string) bool {
 	hash := sha256.Sum256([]byte(text))
 	return subtle.ConstantTimeCompare(hash[:], s.tokenHash[:]) == 1
 }
 
-func (s sessions) mac(text string) string {
+func (s *sessions) mac(text string) string {
 	mac := hmac.New(sha256.New, s.key)
 	mac.Write([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func (s sessions) cookie(now time.Time) string {
+func (s *sessions) cookie(now time.Time) string {
 	text := strconv.FormatInt(now.Add(sessionTime).Unix(), 10) + "." + rand.Text()
 	return text + "." + s.mac(text)
 }
 
-func (s sessions) holds(cookie string, now time.Time) bool {
+func (s *sessions) holds(cookie string, now time.Time) bool {
 	cut := strings.LastIndexByte(cookie, '.')
 	if cut < 0 || !hmac.Equal([]byte(cookie[cut+1:]), []byte(s.mac(cookie[:cut]))) {
 		return false
 	}
 	expires, _, _ := strings.Cut(cookie[:cut], ".")
 	at, err := strconv.ParseInt(expires, 10, 64)
-	return err == nil && now.Unix() < at
+	if err != nil || now.Unix() >= at {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, over := s.ended[cookie]
+	return !over
+}
+
+// end signs a cookie out, if it is one of ours.
+func (s *sessions) end(cookie string, now time.Time) {
+	if !s.holds(cookie, now) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for old, expires := range s.ended {
+		if now.After(expires) {
+			delete(s.ended, old)
+		}
+	}
+	s.ended[strings.Clone(cookie)] = now.Add(sessionTime)
 }
 
 // ours reports whether a request comes from a page of this origin. Browsers say so
@@ -76,8 +102,9 @@ func changes(c *fiber.Ctx) bool {
 // signedIn is nil for whoever may see and change everything. The source names them for
 // the record of changes.
 func (a *Admin) signedIn(c *fiber.Ctx) (source string, err error) {
-	if scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " "); scheme != "" {
-		if strings.EqualFold(scheme, "Bearer") && a.sessions.opens(strings.TrimSpace(token)) {
+	// Another scheme is a proxy's before this service.
+	if scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " "); strings.EqualFold(scheme, "Bearer") {
+		if a.sessions.opens(strings.TrimSpace(token)) {
 			return "admin API from " + strings.Clone(c.IP()), nil
 		}
 		if !a.failures.AllowN(a.cfg.Now(), 1) {

@@ -69,22 +69,23 @@ func newTimeline(c reports.Copy, j *reports.Journey) *timeline {
 	}
 	won := map[string]bool{}
 	for _, a := range c.Attributions {
-		won[winner(a.VisitorID, a.OptimizationID, a.ViewedAt)] = true
+		won[winner(a.VisitorID, a.OptimizationID, a.VariationID, a.ViewedAt)] = true
 	}
 	for i, v := range j.Visitors {
 		row := timelineRow{VisitorID: v.VisitorID, Y: timelineTop + i*rowHeight}
 		for _, s := range v.Sessions {
 			row.Bars = append(row.Bars, bar{
 				X: x(s.StartedAt), Width: max(x(s.LastEventAt)-x(s.StartedAt), leastBar), Tail: max(x(s.ExpiresAt)-x(s.StartedAt), leastBar),
-				Text: fmt.Sprintf("session from %s to %s, open until %s", stamp(s.StartedAt), stamp(s.LastEventAt), stamp(s.ExpiresAt)),
+				Text: fmt.Sprintf("session from %s to %s, open until %s", exact(s.StartedAt), exact(s.LastEventAt), exact(s.ExpiresAt)),
 			})
 		}
 		for _, e := range v.Events {
-			m := mark{X: x(e.OccurredAt), Kind: e.Type, Text: fmt.Sprintf("setUserId(%s, %s) at %s", e.UserDomain, e.UserID, stamp(e.OccurredAt))}
+			m := mark{X: x(e.OccurredAt), Kind: e.Type, Text: fmt.Sprintf("setUserId(%s, %s) at %s", e.UserDomain, e.UserID, exact(e.OccurredAt))}
 			if e.Type == "view" {
-				m.Text = fmt.Sprintf("view of %s, variation %s, at %s", e.OptimizationID, e.VariationID, stamp(e.OccurredAt))
-				if won[winner(v.VisitorID, e.OptimizationID, e.OccurredAt)] {
+				m.Text = fmt.Sprintf("view of %s, variation %s, at %s", e.OptimizationID, e.VariationID, exact(e.OccurredAt))
+				if key := winner(v.VisitorID, e.OptimizationID, e.VariationID, e.OccurredAt); won[key] {
 					m.Kind = "winner"
+					delete(won, key) // once, also of two at one moment
 				}
 			}
 			row.Marks = append(row.Marks, m)
@@ -94,8 +95,8 @@ func newTimeline(c reports.Copy, j *reports.Journey) *timeline {
 	return t
 }
 
-func winner(visitorID, optimizationID string, viewedAt int64) string {
-	return fmt.Sprintf("%q %q %d", visitorID, optimizationID, viewedAt)
+func winner(visitorID, optimizationID, variationID string, viewedAt int64) string {
+	return fmt.Sprintf("%q %q %q %d", visitorID, optimizationID, variationID, viewedAt)
 }
 
 // span is from the first to the last moment to be drawn, with some room; never empty.

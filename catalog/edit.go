@@ -37,6 +37,10 @@ func (e *Edit) note(customerID, format string, args ...any) {
 	e.changes = append(e.changes, change{CustomerID: customerID, Change: fmt.Sprintf(format, args...)})
 }
 
+// Remark records something that a person did besides changing the catalog, such as
+// starting a run; of no account where customerID is empty.
+func (e *Edit) Remark(customerID, text string) { e.note(customerID, "%s", text) }
+
 // PutAccount adds an account. Of one that exists it sets the origins, if any are
 // given, and leaves the rest.
 func (e *Edit) PutAccount(customerID string, origins []string) error {
@@ -52,11 +56,14 @@ func (e *Edit) SetOrigins(customerID string, origins []string) error {
 	if err := checkID("the account's id", customerID); err != nil {
 		return err
 	}
-	normal := make([]string, len(origins))
-	for i := range origins {
-		var err error
-		if normal[i], err = normalOrigin(origins[i]); err != nil {
+	normal := []string{}
+	for _, origin := range origins {
+		one, err := normalOrigin(origin)
+		if err != nil {
 			return err
+		}
+		if !slices.Contains(normal, one) {
+			normal = append(normal, one)
 		}
 	}
 	account, exists := e.Accounts[customerID]
@@ -85,7 +92,7 @@ func (e *Edit) SetOrigins(customerID string, origins []string) error {
 func normalOrigin(origin string) (string, error) {
 	u, err := url.Parse(strings.ToLower(origin))
 	ports := map[string]string{"http": "80", "https": "443"}
-	wrong := err != nil || ports[u.Scheme] == "" || u.Hostname() == "" || strings.Contains(u.Host, "*") ||
+	wrong := err != nil || ports[u.Scheme] == "" || u.Hostname() == "" || strings.ContainsAny(u.Host, "*<>\"' ") ||
 		u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != ""
 	if !wrong && u.Port() != "" {
 		port, err := strconv.ParseUint(u.Port(), 10, 16)

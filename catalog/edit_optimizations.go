@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 )
 
 // PutOptimization adds an optimization or replaces its name and variations. The
@@ -25,6 +26,10 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	}
 	if err := e.PutAccount(o.CustomerID, nil); err != nil {
 		return err
+	}
+	if configured, exists := e.Optimizations[o.CustomerID][o.OptimizationID]; exists && configured.Name == o.Name &&
+		slices.EqualFunc(e.VariationsOf(o.CustomerID, o.OptimizationID), variations, Variation.same) {
+		return nil
 	}
 	if e.Optimizations[o.CustomerID] == nil {
 		e.Optimizations[o.CustomerID] = map[string]Optimization{}
@@ -48,8 +53,31 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	}
 	e.Variations[o.CustomerID][o.OptimizationID] = after
 	e.variations = slices.AppendSeq(e.variations, maps.Values(after))
-	e.note(o.CustomerID, "optimization %s is called %q and has %d variations", o.OptimizationID, o.Name, len(variations))
+	e.note(o.CustomerID, "optimization %s is called %q and has the variations %s", o.OptimizationID, o.Name, describe(variations))
 	return nil
+}
+
+// same reports whether nothing would change if o took v's place.
+func (v Variation) same(o Variation) bool {
+	v.Version = o.Version
+	return v == o
+}
+
+// describe tells variations in a line, of which a record of many is cut short.
+func describe(variations []Variation) string {
+	const shown = 20
+	var list []string
+	for _, v := range variations[:min(shown, len(variations))] {
+		text := fmt.Sprintf("%s %q, weight %g", v.VariationID, v.Name, v.Weight)
+		if v.IsBaseline {
+			text += ", baseline"
+		}
+		list = append(list, text)
+	}
+	if more := len(variations) - shown; more > 0 {
+		list = append(list, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(list, "; ")
 }
 
 func completeVariations(o Optimization, variations []Variation) ([]Variation, error) {

@@ -30,6 +30,13 @@ type Secret struct{ text string }
 // Reveal returns the token's text.
 func (s Secret) Reveal() string { return s.text }
 
+// Prefix returns the public part, by which the token is found.
+func (s Secret) Prefix() string {
+	_, rest, _ := strings.Cut(s.text, "_")
+	prefix, _, _ := strings.Cut(rest, "_")
+	return prefix
+}
+
 func (Secret) String() string               { return "[hidden]" }
 func (Secret) GoString() string             { return "[hidden]" }
 func (Secret) LogValue() slog.Value         { return slog.StringValue("[hidden]") }

@@ -48,7 +48,7 @@ type Request struct {
 // Errors about the request itself, for which the caller is to blame.
 var (
 	ErrFutureCutoff    = errors.New("the cutoff lies in the future")
-	ErrNothingYet      = errors.New("nothing has been published yet, so there is no cutoff to compute a range at; run `tieback run` without a range first")
+	ErrNothingYet      = errors.New("nothing has been published yet, so there is no cutoff to compute days at; run once without a range first")
 	ErrCutoffWithRange = errors.New("--cutoff can't be given with a range: those days are computed at the last published cutoff")
 )
 

@@ -113,6 +113,17 @@ func AccountActivity(ctx context.Context, db *warehouse.DB, customerID string, s
 	return a, nil
 }
 
+// HasEvents reports whether anything has ever come from an account.
+func HasEvents(ctx context.Context, db *warehouse.DB, customerID string) (bool, error) {
+	var has uint8
+	err := db.Row(ctx, `select exists(select 1 from client_events where customer_id = {customer_id:String} and type != 'activity')
+		or exists(select 1 from conversions where customer_id = {customer_id:String})`, warehouse.Params{"customer_id": customerID}, &has)
+	if err != nil {
+		return false, fmt.Errorf("look for events: %w", err)
+	}
+	return has != 0, nil
+}
+
 // CatalogChange says who changed what, and when.
 type CatalogChange struct {
 	ChangedAt int64  `json:"changedAt"` // Unix milliseconds

@@ -144,10 +144,13 @@ func (row copyRow) copy(attributions []attributionRow) Copy {
 	return c
 }
 
+// outcomePending is what a conversion has that no run has decided yet.
+const outcomePending = "pending"
+
 // reason says in words what decided the outcome.
 func (e *Explanation) reason(ctx context.Context, db *warehouse.DB, c *Copy, first copyRow, now time.Time) (string, error) {
 	switch c.Outcome {
-	case "pending":
+	case outcomePending:
 		// The first midnight after the receipt; one that became visible only after that
 		// run waits for the next.
 		next := jobs.LastMidnight(time.UnixMilli(c.ReceivedAt)).Add(24 * time.Hour)

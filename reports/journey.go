@@ -1,8 +1,10 @@
 package reports
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tieback/tieback/jobs"
@@ -10,10 +12,13 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Journey is what a conversion's user did around it, as the last run knew it. Times are
-// Unix milliseconds.
+// Journey is what a conversion's user did around it: as the last run knew it, or of a
+// conversion that is not decided yet, as far as it has come. Times are Unix milliseconds.
 type Journey struct {
 	Visitors []JourneyVisitor `json:"visitors"`
+	// VisitorsLeftOut and EventsLeftOut say that there is more than is told here.
+	VisitorsLeftOut int  `json:"visitorsLeftOut"`
+	EventsLeftOut   bool `json:"eventsLeftOut"`
 }
 
 // JourneyVisitor is a browser that has called setUserId with the user's id.
@@ -43,17 +48,22 @@ type JourneyEvent struct {
 }
 
 const (
-	journeyVisitors = 5                  // shown at most: those that came nearest
+	journeyVisitors = 5                  // told at most
+	journeyEvents   = 200                // told at most
 	journeyMargin   = time.Hour          // before the first and after the last moment that matters
-	journeyReach    = 8 * 24 * time.Hour // how far before the conversion it goes at most
+	journeyReach    = 8 * 24 * time.Hour // how far from the conversion it goes at most
 )
 
 // ConversionJourney finds the visitors that a copy of a conversion may belong to, with
-// their sessions, views and identities from the last session before it on.
-func ConversionJourney(ctx context.Context, db *warehouse.DB, customerID string, c Copy) (*Journey, error) {
+// their sessions, views and identities from the last session before it on. Visitors that
+// it is attributed to come first, then those whose last view is the newest.
+func ConversionJourney(ctx context.Context, db *warehouse.DB, customerID string, c Copy, now time.Time) (*Journey, error) {
 	cutoff, err := jobs.PublishedCutoff(ctx, db)
 	if err != nil {
 		return nil, err
+	}
+	if c.Outcome == outcomePending {
+		cutoff = now.Add(journeyMargin)
 	}
 	at := time.UnixMilli(c.ActionTimestamp).UTC()
 	var visitors []visitorRow
@@ -64,13 +74,10 @@ func ConversionJourney(ctx context.Context, db *warehouse.DB, customerID string,
 	if err != nil {
 		return nil, fmt.Errorf("look for the visitors: %w", err)
 	}
-	j := &Journey{Visitors: []JourneyVisitor{}}
+	visitors = nearestFirst(visitors, c)
+	j := &Journey{Visitors: []JourneyVisitor{}, VisitorsLeftOut: max(0, len(visitors)-journeyVisitors)}
 	from, to := at, at.Add(journeyMargin)
-	index := map[string]int{}
-	var ids []string
-	for _, v := range visitors[:min(len(visitors), journeyVisitors)] {
-		index[v.VisitorID] = len(ids)
-		ids = append(ids, v.VisitorID)
+	for _, v := range visitors[:len(visitors)-j.VisitorsLeftOut] {
 		j.Visitors = append(j.Visitors, JourneyVisitor{
 			VisitorID: v.VisitorID, LinkedAt: v.LinkedAt.UnixMilli(), Sessions: []JourneySession{}, Events: []JourneyEvent{},
 		})
@@ -83,33 +90,62 @@ func ConversionJourney(ctx context.Context, db *warehouse.DB, customerID string,
 			to = v.LinkedAt.Add(journeyMargin)
 		}
 	}
-	if len(ids) == 0 {
+	if len(j.Visitors) == 0 {
 		return j, nil
 	}
 	window := warehouse.Params{
-		"customer_id": customerID, "visitors": ids, "cutoff": warehouse.Time(atLeastEpoch(cutoff)),
-		"from_at": warehouse.Time(from.Add(-journeyMargin)), "to_at": warehouse.Time(to),
+		"customer_id": customerID, "cutoff": warehouse.Time(atLeastEpoch(cutoff)), "action_at": warehouse.Time(at),
+		"from_at": warehouse.Time(from.Add(-journeyMargin)), "to_at": warehouse.Time(to), "limit": journeyEvents + 1,
 	}
-	return j, j.fill(ctx, db, index, window)
+	if err := j.addSessions(ctx, db, window); err != nil {
+		return nil, err
+	}
+	return j, j.addEvents(ctx, db, window, c)
 }
 
-func (j *Journey) fill(ctx context.Context, db *warehouse.DB, index map[string]int, window warehouse.Params) error {
+func nearestFirst(visitors []visitorRow, c Copy) []visitorRow {
+	attributed := map[string]int{}
+	for _, a := range c.Attributions {
+		attributed[a.VisitorID] = -1
+	}
+	slices.SortStableFunc(visitors, func(a, b visitorRow) int {
+		return cmp.Or(attributed[a.VisitorID]-attributed[b.VisitorID], b.ViewedAt.Compare(a.ViewedAt), cmp.Compare(a.VisitorID, b.VisitorID))
+	})
+	return visitors
+}
+
+// in adds the ids of the visitors to the parameters.
+func (j *Journey) in(window warehouse.Params) (params warehouse.Params, of map[string]*JourneyVisitor) {
+	of = map[string]*JourneyVisitor{}
+	var ids []string
+	for i := range j.Visitors {
+		v := &j.Visitors[i]
+		ids = append(ids, v.VisitorID)
+		of[v.VisitorID] = v
+	}
+	return window.With("visitors", ids), of
+}
+
+func (j *Journey) addSessions(ctx context.Context, db *warehouse.DB, window warehouse.Params) error {
 	var sessions []struct {
 		VisitorID   string    `ch:"visitor_id"`
 		StartedAt   time.Time `ch:"started_at"`
 		LastEventAt time.Time `ch:"last_event_at"`
 		ExpiresAt   time.Time `ch:"expires_at"`
-		Events      uint32    `ch:"events"`
-		Views       uint32    `ch:"views"`
 	}
+	params, of := j.in(window)
 	query := sql.Report("journey_sessions").SQL
-	if err := db.Select(ctx, &sessions, query, window.For(query)); err != nil {
+	if err := db.Select(ctx, &sessions, query, params.For(query)); err != nil {
 		return fmt.Errorf("look for the sessions: %w", err)
 	}
 	for _, s := range sessions {
-		v := &j.Visitors[index[s.VisitorID]]
+		v := of[s.VisitorID]
 		v.Sessions = append(v.Sessions, JourneySession{s.StartedAt.UnixMilli(), s.LastEventAt.UnixMilli(), s.ExpiresAt.UnixMilli()})
 	}
+	return nil
+}
+
+func (j *Journey) addEvents(ctx context.Context, db *warehouse.DB, window warehouse.Params, c Copy) error {
 	var events []struct {
 		VisitorID      string    `ch:"visitor_id"`
 		Type           string    `ch:"type"`
@@ -120,17 +156,32 @@ func (j *Journey) fill(ctx context.Context, db *warehouse.DB, index map[string]i
 		OccurredAt     time.Time `ch:"occurred_at"`
 		ReceivedAt     time.Time `ch:"received_at"`
 	}
-	query = sql.Report("journey_events").SQL
-	if err := db.Select(ctx, &events, query, window.For(query)); err != nil {
+	params, of := j.in(window)
+	query := sql.Report("journey_events").SQL
+	if err := db.Select(ctx, &events, query, params.For(query)); err != nil {
 		return fmt.Errorf("look for the views: %w", err)
 	}
-	for i := len(events) - 1; i >= 0; i-- {
-		e := events[i]
-		v := &j.Visitors[index[e.VisitorID]]
+	if j.EventsLeftOut = len(events) > journeyEvents; j.EventsLeftOut {
+		events = events[:journeyEvents]
+	}
+	for _, e := range events {
+		v := of[e.VisitorID]
 		v.Events = append(v.Events, JourneyEvent{
 			Type: e.Type, OccurredAt: e.OccurredAt.UnixMilli(), ReceivedAt: e.ReceivedAt.UnixMilli(),
 			OptimizationID: e.OptimizationID, VariationID: e.VariationID, UserDomain: e.UserDomain, UserID: e.UserID,
 		})
+	}
+	// The views that count are told however many lie nearer.
+	for _, a := range c.Attributions {
+		v := of[a.VisitorID]
+		if v != nil && !slices.ContainsFunc(v.Events, func(e JourneyEvent) bool {
+			return e.OccurredAt == a.ViewedAt && e.OptimizationID == a.OptimizationID && e.VariationID == a.VariationID
+		}) {
+			v.Events = append(v.Events, JourneyEvent{Type: "view", OccurredAt: a.ViewedAt, ReceivedAt: a.ViewedAt, OptimizationID: a.OptimizationID, VariationID: a.VariationID})
+		}
+	}
+	for i := range j.Visitors {
+		slices.SortStableFunc(j.Visitors[i].Events, func(a, b JourneyEvent) int { return cmp.Compare(a.OccurredAt, b.OccurredAt) })
 	}
 	return nil
 }

@@ -235,15 +235,15 @@ func (r *Results) tell() {
 	}
 	switch {
 	case r.AsOf == "":
-		note("nothing has been published yet: the run at midnight UTC does, or `tieback run`")
+		note("nothing has been published yet: the run at midnight UTC does, or one by hand")
 	case exposed == 0:
 		note("nobody saw a variation in this range of days")
 	}
 	if !baseline {
-		note("no variation is the baseline, so nothing is compared: `tieback optimization add` configures them")
+		note("no variation is the baseline, so nothing is compared: configure the optimization and its variations")
 	}
 	if len(r.Goals) == 0 {
-		note("no goal is attached, so no conversions are shown: `tieback goal add` attaches one, and its past shows at once")
+		note("no goal is attached, so no conversions are shown: attach one, and its past shows at once")
 	}
 	if r.SampleRatio != nil && r.SampleRatio.Warning {
 		note("the visitors are not spread over the variations as their weights say (p = %.2g): find out why before you trust the comparison", r.SampleRatio.PValue)

@@ -67,7 +67,10 @@ function poll(url, everyMs, seen) {
   const ask = async () => {
     try {
       const response = await fetch(url, { headers: { Accept: "application/json" } });
-      if (response.status === 401) return location.reload(); // signed out meanwhile
+      if (response.status === 401) {
+        // Signed out meanwhile. Not a reload: it would send a form again.
+        return location.replace("/admin/login?next=" + encodeURIComponent(location.pathname));
+      }
       if (response.ok && seen(response.status === 204 ? null : await response.json())) return;
     } catch {
       // The service restarts.
@@ -91,12 +94,13 @@ if (running && !running.hidden) {
     if (run.rows) parts.push(run.rows.toLocaleString("en") + " rows");
     if (run.leftMs) parts.push("about " + Math.ceil(run.leftMs / 1000) + " s left");
     text.textContent = parts.join(", ") + (run.error ? ": " + run.error : "");
-    running.querySelector("h2").textContent = ended ? "The last run that was started here" : "Under way";
+    const title = ended ? "The last run that was started here" : "Under way";
+    if (running.querySelector("h2").textContent !== title) running.querySelector("h2").textContent = title; // is read aloud
     if (ended) bar.value = 1;
     else if (run.share) bar.value = run.share;
     else bar.removeAttribute("value");
     bar.hidden = ended;
-    if (ended && wasUnderWay) location.reload(); // the list below has it now
+    if (ended && wasUnderWay) location.replace("/admin/runs"); // the list below has it now
     wasUnderWay = wasUnderWay || !ended;
     return ended;
   });
@@ -113,7 +117,7 @@ if (activity) {
       if (!count) missing++;
     }
     activity.querySelector("[data-activity-title]").textContent =
-      seen.views || seen.conversions ? "Events are coming in" : "Waiting for your first event…";
+      seen.views || seen.identifies || seen.conversions ? "Events are coming in" : activity.dataset.waiting;
     return missing === 0 && !document.querySelector("[data-try]"); // there one wants to see each
   });
 }

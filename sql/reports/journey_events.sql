@@ -1,8 +1,8 @@
--- Purpose:    Views and identities of some visitors around a moment, for the drawing of a conversion's story.
+-- Purpose:    Views and identities of some visitors around a conversion, for the drawing of its story.
 -- Reads:      client_events
 -- Grain:      one row per event
--- Parameters: customer_id, visitors, from_at, to_at, cutoff
--- Notes:      The last ones, as those decide.
+-- Parameters: customer_id, visitors, from_at, to_at, action_at, cutoff, limit
+-- Notes:      Those before the conversion first, the nearest ones, as they decide.
 select visitor_id, type, optimization_id, variation_id, user_domain, user_id, occurred_at, received_at
 from
 (
@@ -17,5 +17,8 @@ from
     order by received_at, occurred_at
     limit 1 by ingest_id
 )
-order by occurred_at desc, visitor_id, type, optimization_id, variation_id
-limit 200
+order by
+    occurred_at >= {action_at:DateTime64(3, 'UTC')},
+    abs(dateDiff('millisecond', occurred_at, {action_at:DateTime64(3, 'UTC')})),
+    visitor_id, type, optimization_id, variation_id
+limit {limit:UInt32}

@@ -2,7 +2,7 @@
 -- Reads:      sessions
 -- Grain:      one row per session
 -- Parameters: customer_id, visitors, from_at, to_at
-select visitor_id, started_at, last_event_at, expires_at, events, views
+select visitor_id, started_at, last_event_at, expires_at
 from sessions
 where customer_id = {customer_id:String}
     and visitor_id in {visitors:Array(String)}
