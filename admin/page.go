@@ -188,7 +188,9 @@ func (a *Admin) form(act func(c *fiber.Ctx) (to string, err error), name string,
 // typed returns the fields of a form, copies.
 func typed(c *fiber.Ctx) url.Values {
 	fields := url.Values{}
-	c.Request().PostArgs().VisitAll(func(name, value []byte) { fields.Add(string(name), string(value)) })
+	for name, value := range c.Request().PostArgs().All() {
+		fields.Add(string(name), string(value))
+	}
 	return fields
 }
 

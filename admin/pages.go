@@ -156,12 +156,11 @@ func (a *Admin) viewTry(c *fiber.Ctx) (*view, error) {
 		return nil, err
 	}
 	data := tryData{OptimizationID: "hero-test", VariationID: "b", Ever: true}
-	for _, id := range slices.Sorted(maps.Keys(snap.Optimizations[account.CustomerID])) {
-		data.OptimizationID = id
-		if v := snap.VariationsOf(account.CustomerID, id); len(v) > 0 {
+	if ids := slices.Sorted(maps.Keys(snap.Optimizations[account.CustomerID])); len(ids) > 0 {
+		data.OptimizationID = ids[0]
+		if v := snap.VariationsOf(account.CustomerID, ids[0]); len(v) > 0 {
 			data.VariationID = v[len(v)-1].VariationID
 		}
-		break
 	}
 	if data.Activity, err = a.activity(c.UserContext(), account.CustomerID); err != nil {
 		return nil, err
