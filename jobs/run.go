@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/warehouse"
@@ -194,7 +195,7 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 		"visible_since": warehouse.Time(since.readAt.Add(-r.overlap)), "names_before": since.version,
 		"copies_since":        warehouse.Time(time.UnixMilli(0).UTC()),
 		"session_gap_minutes": sessionGapMinutes, "session_cap_hours": sessionCapHours,
-		"view_lookback_days": viewLookbackDays,
+		"view_lookback_days": viewLookbackDays, "events_per_visitor_day": eventsPerVisitorDay,
 	}
 }
 
@@ -206,19 +207,15 @@ func (r *Runner) sweep(ctx context.Context, since since) error {
 			return err
 		}
 	}
-	for _, p := range published {
-		var partitions []partition
-		// By the names of the partitions: no row is read.
-		err := r.db.Select(ctx, &partitions, `select distinct partition_id from system.parts
-			where database = currentDatabase() and table = {table:String} and active
-				and partition not in (select toString((day, argMax(`+p.versionColumn+`, version))) from published_days group by day)`,
-			warehouse.Params{"table": p.table})
-		if err != nil {
-			return err
-		}
-		if err := r.drop(ctx, p.table, partitions); err != nil {
-			return err
-		}
+	// Dropping takes long by itself, and little of the machine: all tables at once.
+	errs := make([]error, len(published))
+	var work sync.WaitGroup
+	for i, p := range published {
+		work.Go(func() { errs[i] = r.sweepVersions(ctx, p.table, p.versionColumn) })
+	}
+	work.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	var names []partition
 	err := r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version != {version:UInt64}",
@@ -227,6 +224,20 @@ func (r *Runner) sweep(ctx context.Context, since since) error {
 		return err
 	}
 	return r.drop(ctx, "run_names", names)
+}
+
+// sweepVersions drops what readers don't see of a table.
+func (r *Runner) sweepVersions(ctx context.Context, table, versionColumn string) error {
+	var partitions []partition
+	// By the names of the partitions: no row is read.
+	err := r.db.Select(ctx, &partitions, `select distinct partition_id from system.parts
+		where database = currentDatabase() and table = {table:String} and active
+			and partition not in (select toString((day, argMax(`+versionColumn+`, version))) from published_days group by day)`,
+		warehouse.Params{"table": table})
+	if err != nil {
+		return err
+	}
+	return r.drop(ctx, table, partitions)
 }
 
 type partition struct {

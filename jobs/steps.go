@@ -37,6 +37,9 @@ const (
 	// bounds). A run after an upgrade that has changed it is a full one.
 	memory = 2
 
+	// eventsPerVisitorDay is assumed where slices are cut: more than most have.
+	eventsPerVisitorDay = 50
+
 	// sliceRows is how many client events are sessionized at once; it bounds the memory.
 	sliceRows = 15_000_000
 )

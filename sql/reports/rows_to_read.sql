@@ -1,17 +1,13 @@
--- Purpose:    Count the client events of the visitor-days that a run computes anew or looks at.
+-- Purpose:    Estimate how many client events a run will read, to cut slices that bound its memory.
 -- Reads:      client_events, night_days, night_view_days
 -- Grain:      one row
--- Parameters: cutoff, whole_from, whole_to
-select count() as rows
-from client_events
-where received_at < {cutoff:DateTime64(3, 'UTC')}
-    and
+-- Parameters: whole_from, whole_to, events_per_visitor_day
+-- Notes:      Days computed whole are counted by the primary index. Of listed visitor-days a number is assumed:
+--             counting them would cost as much as reading them.
+select
     (
-        toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
-        or (toDate(occurred_at), customer_id, visitor_id) in
-        (
-            select day, customer_id, visitor_id from night_days
-            union all
-            select day, customer_id, visitor_id from night_view_days
-        )
+        select count()
+        from client_events
+        where toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
     )
+    + {events_per_visitor_day:UInt32} * ((select count() from night_days) + (select count() from night_view_days)) as rows
