@@ -3,7 +3,8 @@
 -- Writes:     run_changes
 -- Grain:      one row per (account, day, optimization, variation, event) that differs
 -- Parameters: run_id, version, from_day, to_day
--- Notes:      Visitors belong to a variation, whatever the event: they have a row without one.
+-- Notes:      Visitors belong to a variation, whatever the event: they have a row without one. An exposure is a
+--             visitor's day, so rows are visitors.
 insert into run_changes
     (run_id, customer_id, day, optimization_id, variation_id, event_id, visitors_before, visitors_after,
      conversions_before, conversions_after, value_before, value_after, causes)
@@ -23,8 +24,8 @@ with
             optimization_id,
             variation_id,
             '' as event_id,
-            uniqExactIf(visitor_id, exposures_versions.version != {version:UInt64}) as visitors_before,
-            uniqExactIf(visitor_id, exposures_versions.version = {version:UInt64}) as visitors_after,
+            countIf(exposures_versions.version != {version:UInt64}) as visitors_before,
+            countIf(exposures_versions.version = {version:UInt64}) as visitors_after,
             toUInt64(0) as conversions_before,
             toUInt64(0) as conversions_after,
             toDecimal128(0, 4) as value_before,
