@@ -79,6 +79,7 @@ var functions = template.FuncMap{
 	"amount":  reports.Amount,
 	"join":    strings.Join,
 	"add":     func(a, b int) int { return a + b },
+	"moment":  momentText,
 	"json":    toJSON,
 }
 
@@ -98,6 +99,15 @@ func figureText(value *float64, unit string) string {
 	default:
 		return fmt.Sprintf("%.2f %s", *value, unit)
 	}
+}
+
+// momentText writes RFC 3339 as the pages write times.
+func momentText(text string) string {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	return stamp(at)
 }
 
 // stamp writes a moment to the second, for people.

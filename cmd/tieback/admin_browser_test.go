@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func (b *browser) waits(ctx context.Context, condition string) {
 	b.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		// A page that goes away takes its scripts with it: ask the next one.
-		if holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool](condition)); err == nil && holds {
+		if holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState == "complete" && (`+condition+`)`)); err == nil && holds {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -134,6 +135,13 @@ func TestAdminStory(t *testing.T) {
 	b.waits(ctx, `document.querySelectorAll(".done").length == 3`)
 	b.shows(ctx, "Events are coming in")
 
+	// The curl of the page, in a shell, but that it stores nothing.
+	curl := b.run(ctx, `document.getElementById("curl").textContent`)
+	curl = strings.NewReplacer("TOKEN", b.service.token, "/event ", "/event?validateOnly=true ").Replace(curl)
+	if answer, err := exec.Command("sh", "-c", curl).Output(); err != nil || !strings.Contains(string(answer), `"userId":"72349876"`) {
+		t.Errorf("%v %s\n%s", err, answer, curl)
+	}
+
 	b.goTo(ctx, "/admin/accounts/123456789/try")
 	b.waits(ctx, `document.querySelector("[data-visitor]").textContent.length > 10`)
 	b.click(ctx, "Report this view")
@@ -154,9 +162,9 @@ func TestAdminStory(t *testing.T) {
 	b.goTo(ctx, "/admin/accounts/123456789/conversions")
 	b.shows(ctx, "1 received, 1 attributed")
 	b.click(ctx, "23823940")
-	b.waits(ctx, `document.querySelector(".outcome.attributed")?.textContent == "attributed"`)
+	b.waits(ctx, `document.title.startsWith("A conversion") && document.querySelector(".outcome.attributed")?.textContent == "attributed"`)
 	if got := b.run(ctx, `document.querySelectorAll("svg.timeline .winner").length`); got != "1" {
-		t.Errorf("%s views win on the timeline", got)
+		t.Errorf("%s views win on the timeline:\n%s", got, b.run(ctx, "document.body.innerText"))
 	}
 	b.shows(ctx, "while a session was open")
 	b.check()

@@ -10,7 +10,7 @@ select
         from night_versions
         where (events_staged or conversions_staged) and day between {from_day:Date} and {to_day:Date}
     ) as days,
-    (select count() from sessions_versions where version = {version:UInt64})
-        + (select count() from exposures_versions where version = {version:UInt64})
-        + (select count() from attributions_versions where version = {version:UInt64})
-        + (select count() from conversion_outcomes_versions where version = {version:UInt64}) as rows
+    (select count() from sessions_versions where version = {version:UInt64} and session_day between {from_day:Date} and {to_day:Date})
+        + (select count() from exposures_versions where version = {version:UInt64} and day between {from_day:Date} and {to_day:Date})
+        + (select count() from attributions_versions where version = {version:UInt64} and conversion_day between {from_day:Date} and {to_day:Date})
+        + (select count() from conversion_outcomes_versions where version = {version:UInt64} and conversion_day between {from_day:Date} and {to_day:Date}) as rows
