@@ -360,6 +360,34 @@ func TestManyConversions(t *testing.T) {
 	}
 }
 
+// TestFormsDoWhatTheySay fills in what the story in the browser does not.
+func TestFormsDoWhatTheySay(t *testing.T) {
+	h := newHouse(t)
+	h.configure()
+	for _, step := range []struct {
+		path string
+		form url.Values
+		then string // what the API tells afterwards
+		want string
+	}{
+		{"/accounts/c1/origins", url.Values{"origins": {"https://a.example\r\nhttps://b.example"}}, "/accounts/c1", `"origins":["https://a.example","https://b.example"]`},
+		{"/accounts/c1/events/rename", url.Values{"eventId": {"e1"}, "newName": {"sold"}}, "/accounts/c1/events", `"apiName":"sold","names":[{"apiName":"bought"`},
+		{"/accounts/c1/optimizations/hero/goals/remove", url.Values{"eventId": {"e1"}}, "/accounts/c1/optimizations", `"goals":[]`},
+		{"/accounts/c1/optimizations/hero/goals", url.Values{"eventId": {"e1"}}, "/accounts/c1/optimizations", `"goals":[{"eventId":"e1","primary":false}]`},
+		{"/accounts/c1/optimizations/hero", url.Values{"name": {"H"}, "variationId": {"a", "", "c"}, "weight": {"1", "", "3"}, "baseline": {"3"}}, "/accounts/c1/optimizations",
+			`"variations":[{"id":"a","name":"a","weight":1,"baseline":false},{"id":"c","name":"c","weight":3,"baseline":true}]`},
+		{"/accounts/c1/events/archive", url.Values{"eventId": {"e1"}}, "/accounts/c1/events", `"eventId":"e1","apiName":""`},
+		{"/accounts/c1/tokens/revoke", url.Values{"name": {"crm"}}, "/accounts/c1/tokens", `"revokedAt":1`},
+	} {
+		if status, text := h.page("POST", step.path, step.form); status != 303 {
+			t.Errorf("%s: %d %s", step.path, status, text)
+		}
+		if got := h.call(200, "GET", step.then, ""); !strings.Contains(got, step.want) {
+			t.Errorf("%s: %s lacks %s", step.path, got, step.want)
+		}
+	}
+}
+
 // TestRefusedFormsKeepWhatWasTyped, and leave the browser where a GET leads back.
 func TestRefusedFormsKeepWhatWasTyped(t *testing.T) {
 	h := newHouse(t)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -153,29 +154,51 @@ func (a *Admin) getTokens(c *fiber.Ctx) (any, error) {
 	return list, nil
 }
 
-func (a *Admin) apiAddToken(c *fiber.Ctx) (any, error) {
+// asked is what a call is about: an account that exists, and the parts of the path after it.
+type asked struct {
+	ctx        context.Context
+	source     string // who asks
+	customerID string
+	path       []string
+}
+
+// asks reads a call's path, of which names lists the parts after the account, and its
+// body where in is not nil.
+func (a *Admin) asks(c *fiber.Ctx, in any, names ...string) (asked, error) {
 	account, _, err := a.account(c)
+	if err != nil {
+		return asked{}, err
+	}
+	call := asked{ctx: c.UserContext(), source: source(c), customerID: account.CustomerID}
+	for _, name := range names {
+		part, err := param(c, name)
+		if err != nil {
+			return asked{}, err
+		}
+		call.path = append(call.path, part)
+	}
+	if in != nil {
+		err = decode(c, in)
+	}
+	return call, err
+}
+
+func (a *Admin) apiAddToken(c *fiber.Ctx) (any, error) {
+	var in tokenInput
+	call, err := a.asks(c, &in)
 	if err != nil {
 		return nil, err
 	}
-	var in tokenInput
-	if err := decode(c, &in); err != nil {
-		return nil, err
-	}
-	token, err := a.addToken(c.UserContext(), source(c), account.CustomerID, in)
+	token, err := a.addToken(call.ctx, call.source, call.customerID, in)
 	return created{token}, err
 }
 
 func (a *Admin) apiRevokeToken(c *fiber.Ctx) (any, error) {
-	account, _, err := a.account(c)
+	call, err := a.asks(c, nil, "name")
 	if err != nil {
 		return nil, err
 	}
-	name, err := param(c, "name")
-	if err != nil {
-		return nil, err
-	}
-	return nil, a.revokeToken(c.UserContext(), source(c), account.CustomerID, name)
+	return nil, a.revokeToken(call.ctx, call.source, call.customerID, call.path[0])
 }
 
 func (a *Admin) getEvents(c *fiber.Ctx) (any, error) {
@@ -191,44 +214,30 @@ func (a *Admin) getEvents(c *fiber.Ctx) (any, error) {
 }
 
 func (a *Admin) apiAddEvent(c *fiber.Ctx) (any, error) {
-	account, _, err := a.account(c)
+	var in eventInput
+	call, err := a.asks(c, &in)
 	if err != nil {
 		return nil, err
 	}
-	var in eventInput
-	if err := decode(c, &in); err != nil {
-		return nil, err
-	}
-	event, err := a.addEvent(c.UserContext(), source(c), account.CustomerID, in)
+	event, err := a.addEvent(call.ctx, call.source, call.customerID, in)
 	return created{event}, err
 }
 
 func (a *Admin) apiRenameEvent(c *fiber.Ctx) (any, error) {
-	account, _, err := a.account(c)
-	if err != nil {
-		return nil, err
-	}
-	id, err := param(c, "eventId")
-	if err != nil {
-		return nil, err
-	}
 	var in renameInput
-	if err := decode(c, &in); err != nil {
+	call, err := a.asks(c, &in, "eventId")
+	if err != nil {
 		return nil, err
 	}
-	return a.renameEvent(c.UserContext(), source(c), account.CustomerID, id, in)
+	return a.renameEvent(call.ctx, call.source, call.customerID, call.path[0], in)
 }
 
 func (a *Admin) apiArchiveEvent(c *fiber.Ctx) (any, error) {
-	account, _, err := a.account(c)
+	call, err := a.asks(c, nil, "eventId")
 	if err != nil {
 		return nil, err
 	}
-	id, err := param(c, "eventId")
-	if err != nil {
-		return nil, err
-	}
-	return a.archiveEvent(c.UserContext(), source(c), account.CustomerID, id)
+	return a.archiveEvent(call.ctx, call.source, call.customerID, call.path[0])
 }
 
 func (a *Admin) getOptimizations(c *fiber.Ctx) (any, error) {
@@ -255,41 +264,27 @@ func (a *Admin) optimization(c *fiber.Ctx) (customerID, optimizationID string, s
 }
 
 func (a *Admin) apiPutOptimization(c *fiber.Ctx) (any, error) {
-	customerID, id, _, err := a.optimization(c)
+	var in optimizationInput
+	call, err := a.asks(c, &in, "optimizationId")
 	if err != nil {
 		return nil, err
 	}
-	var in optimizationInput
-	if err := decode(c, &in); err != nil {
-		return nil, err
-	}
-	return a.putOptimization(c.UserContext(), source(c), customerID, id, in)
+	return a.putOptimization(call.ctx, call.source, call.customerID, call.path[0], in)
 }
 
 func (a *Admin) apiPutGoal(c *fiber.Ctx) (any, error) {
-	customerID, id, _, err := a.optimization(c)
-	if err != nil {
-		return nil, err
-	}
-	eventID, err := param(c, "eventId")
-	if err != nil {
-		return nil, err
-	}
 	var in goalInput
-	if err := decode(c, &in); err != nil {
+	call, err := a.asks(c, &in, "optimizationId", "eventId")
+	if err != nil {
 		return nil, err
 	}
-	return a.putGoal(c.UserContext(), source(c), customerID, id, eventID, in)
+	return a.putGoal(call.ctx, call.source, call.customerID, call.path[0], call.path[1], in)
 }
 
 func (a *Admin) apiRemoveGoal(c *fiber.Ctx) (any, error) {
-	customerID, id, _, err := a.optimization(c)
+	call, err := a.asks(c, nil, "optimizationId", "eventId")
 	if err != nil {
 		return nil, err
 	}
-	eventID, err := param(c, "eventId")
-	if err != nil {
-		return nil, err
-	}
-	return a.removeGoal(c.UserContext(), source(c), customerID, id, eventID)
+	return a.removeGoal(call.ctx, call.source, call.customerID, call.path[0], call.path[1])
 }

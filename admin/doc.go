@@ -2,8 +2,8 @@
 // under /admin/, both behind the admin token (spec 3.3).
 //
 // The API takes the token as `Authorization: Bearer TOKEN`; the page signs in with it once
-// and holds a cookie, signed by a key that is derived from the token, so that nothing is
-// stored and a new token ends every session. With a cookie, whatever changes something
+// and holds a cookie, signed by a key that is derived from the token, so that a restart ends
+// no session and a new token ends every one. With a cookie, whatever changes something
 // must come from a page of this origin.
 //
 // Forms and API calls end in the same actions (actions.go), which are the edits of package

@@ -73,10 +73,14 @@ func (b *browser) shows(ctx context.Context, texts ...string) {
 
 func (b *browser) signIn(ctx context.Context) {
 	b.t.Helper()
+	// By keyboard: the field has the focus.
 	b.goTo(ctx, "/admin/")
-	b.fill(ctx, "Sign in", "token", adminToken)
-	b.click(ctx, "Sign in")
+	b.do(ctx, chromedp.KeyEvent(adminToken+"\r"))
 	b.waits(ctx, `document.title.startsWith("Accounts")`)
+	b.do(ctx, chromedp.KeyEvent("\t"))
+	if got := b.run(ctx, "document.activeElement.textContent"); got != "Skip to the content" {
+		b.t.Errorf("the first stop of the Tab key is %q", got)
+	}
 }
 
 // The seed's story by clicking: a token, an event, a goal, the page and the backend
@@ -104,6 +108,8 @@ func TestAdminStory(t *testing.T) {
 	b.click(ctx, "Generate token")
 	b.waits(ctx, `!!document.getElementById("secret")`)
 	b.service.token = b.run(ctx, `document.getElementById("secret").textContent`)
+	b.run(ctx, `document.querySelector("[data-copy=secret]").click()`)
+	b.waits(ctx, `/^(Copied|Selected)/.test(document.querySelector("[data-copy=secret]").textContent)`)
 	b.goTo(ctx, "/admin/accounts/123456789/settings")
 	if page := b.run(ctx, "document.documentElement.outerHTML"); strings.Contains(page, b.service.token) || !strings.Contains(page, "CRM") {
 		t.Error("the token is shown a second time, or its name is not")
@@ -151,6 +157,8 @@ func TestAdminStory(t *testing.T) {
 	b.click(ctx, "Bring everything up to now")
 	b.waits(ctx, `document.querySelector("td.state")?.textContent == "done"`)
 	b.shows(ctx, "The last run that was started here")
+	b.click(ctx, "Run these days again")
+	b.waits(ctx, `document.querySelectorAll("td.state.done").length == 2`)
 	b.goTo(ctx, "/admin/accounts/123456789/optimizations")
 	b.click(ctx, "Results")
 	b.waits(ctx, `document.title.startsWith("Results of Hero test")`)

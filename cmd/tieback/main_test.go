@@ -128,12 +128,22 @@ func (s *running) stop() {
 
 func (s *running) post(path, body string) (status int, answer string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.address+path, strings.NewReader(body))
+	authorization := ""
+	if s.token != "" {
+		authorization = "ApiKey " + s.token
+	}
+	return s.ask(http.MethodPost, path, body, authorization)
+}
+
+// ask makes a request, with an Authorization header unless that is empty.
+func (s *running) ask(method, path, body, authorization string) (status int, answer string) {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.address+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if s.token != "" {
-		req.Header.Set("Authorization", "ApiKey "+s.token)
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -160,18 +170,8 @@ func (s *running) get(path string) string {
 
 func (s *running) getWithToken(path string) string {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.address+path, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "ApiKey "+s.token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, _ := io.ReadAll(res.Body)
-	return string(text)
+	_, answer := s.ask(http.MethodGet, path, "", "ApiKey "+s.token)
+	return answer
 }
 
 // seedBody is the seed's example with a stamp that is minutes old.

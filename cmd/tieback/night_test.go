@@ -33,7 +33,7 @@ func TestWhyYesterdayChanged(t *testing.T) {
 		return must(t, dir, "sql", "select outcome from conversion_outcomes", "--format", "TSV")
 	}
 	dry := must(t, dir, "run", "--dry-run")
-	for _, want := range []string{"1 days and", "nothing was published", "0 → 149.99", "0 → 1", "identities"} {
+	for _, want := range []string{"1 day and", "nothing was published", "0 → 149.99", "0 → 1", "identities"} {
 		if !strings.Contains(dry, want) {
 			t.Errorf("a dry run does not say %q:\n%s", want, dry)
 		}

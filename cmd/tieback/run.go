@@ -45,10 +45,18 @@ func (r *runCmd) Run(ctx context.Context, p *program) error {
 		if r.DryRun {
 			done = "computed, nothing was published"
 		}
-		fmt.Fprintf(p.stdout, "run %s: %s, cutoff %s, %d days and %d rows %s\n",
-			record.RunID, record.Mode, record.Cutoff.Format(time.RFC3339Nano), record.Days, record.Rows, done)
+		fmt.Fprintf(p.stdout, "run %s: %s, cutoff %s, %s and %s %s\n",
+			record.RunID, record.Mode, record.Cutoff.Format(time.RFC3339Nano), count(record.Days, "day"), count(record.Rows, "row"), done)
 		return p.printChanges(ctx, db, record.RunID)
 	})
+}
+
+// count writes a number of things.
+func count[N uint32 | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // maxChanges is how many lines of changes are shown; run_changes has all.

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/jonboulle/clockwork"
 
 	"github.com/tieback/tieback/admin"
@@ -214,25 +213,6 @@ func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool.Spool,
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// openAdmin returns what adds the admin page and API, or what says that there is none.
-func (s *service) openAdmin() (mount func(fiber.Router), err error) {
-	if s.settings.AdminToken == "" {
-		return func(app fiber.Router) {
-			app.Get("/admin*", func(c *fiber.Ctx) error {
-				return c.Status(fiber.StatusNotFound).SendString("There is no admin page: start the service with --admin-token or TIEBACK_ADMIN_TOKEN.\n")
-			})
-		}, nil
-	}
-	s.admin, err = admin.New(admin.Config{
-		Token: s.settings.AdminToken, DB: s.db, Store: catalog.NewStore(s.db, s.now), Live: s.live,
-		Drained: s.spool.WaitDrained, Now: s.now, Log: s.log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.admin.Mount, nil
 }
 
 // explain waits a moment for what was accepted before it to become visible, so that
