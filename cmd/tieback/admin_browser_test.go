@@ -73,8 +73,9 @@ func (b *browser) shows(ctx context.Context, texts ...string) {
 
 func (b *browser) signIn(ctx context.Context) {
 	b.t.Helper()
-	// By keyboard: the field has the focus.
+	// By keyboard: the field takes the focus, some time after the page is loaded.
 	b.goTo(ctx, "/admin/")
+	b.waits(ctx, `document.activeElement.name == "token"`)
 	b.do(ctx, chromedp.KeyEvent(adminToken+"\r"))
 	b.waits(ctx, `document.title.startsWith("Accounts")`)
 	b.do(ctx, chromedp.KeyEvent("\t"))
