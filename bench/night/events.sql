@@ -1,5 +1,6 @@
 -- A day of a site with realistic skew: most visitors have a session or two, one in a
--- thousand comes all day long, and sessions have 8 events on average.
+-- thousand comes all day long, and sessions have 8 events on average and may go on past
+-- midnight.
 insert into client_events
     (customer_id, visitor_id, type, optimization_id, variation_id, user_domain, user_id, occurred_at, received_at, inserted_at, ingest_id)
 with
@@ -21,7 +22,7 @@ select
     if(type = 'view', if(cityHash64(visitor) % 2 = 0, 'a', 'b'), ''),
     if(type = 'identify', 'crm', ''),
     if(type = 'identify', 'user-' || toString(visitor), ''),
-    fromUnixTimestamp64Milli(least(start_ms + position * 60000 + cityHash64(session, position) % 60000, midnight_ms + 86399999), 'UTC') as at,
+    fromUnixTimestamp64Milli(toInt64(start_ms + position * 60000 + cityHash64(session, position) % 60000), 'UTC') as at,
     at + toIntervalMillisecond(if(cityHash64(session, position, 8) % 1000 = 0, 300000, 300)) as received,
     received,
     generateUUIDv7(cityHash64(session, position))

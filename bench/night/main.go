@@ -85,6 +85,7 @@ type site struct {
 	dir    string
 	db     *warehouse.DB
 	runner *jobs.Runner
+	memory memory
 }
 
 func newSite(ctx context.Context) (*site, error) {
@@ -115,7 +116,9 @@ func newSite(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &site{dir: dir, db: db, runner: jobs.NewRunner(db, time.Now, log)}, nil
+	s := &site{dir: dir, db: db, runner: jobs.NewRunner(db, time.Now, log), memory: memory{dir: dir}}
+	s.runner.Progress = func(p jobs.Progress) { s.memory.next(p.Step) }
+	return s, nil
 }
 
 func (s *site) close() {
@@ -140,9 +143,12 @@ func midnight(day uint) time.Time {
 }
 
 func (s *site) timed(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
+	s.memory.begin()
 	started := time.Now()
 	record, err := s.runner.Run(ctx, req)
-	return time.Since(started), record, err
+	took := time.Since(started)
+	s.memory.next("")
+	return took, record, err
 }
 
 func (s *site) scan(ctx context.Context) (time.Duration, error) {
@@ -184,13 +190,12 @@ func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) 
 		if err != nil {
 			return dayFigures{}, err
 		}
-		idle := s.resetPeak()
 		took, r, err := s.timed(ctx, jobs.Request{Cutoff: midnight(0), Full: true})
 		if err != nil {
 			return dayFigures{}, err
 		}
 		scans, nights, record = append(scans, scan), append(nights, took), r
-		memory = max(memory, s.peak()-min(idle, s.peak()))
+		memory = max(memory, s.memory.peak())
 	}
 	fmt.Printf("%d client events and %d conversions of one day: scan %s, night %s, %.1f times the scan, %d MB more than idle at the peak\n",
 		rows, conversions, median(scans).Round(time.Millisecond), median(nights).Round(time.Millisecond),
@@ -212,7 +217,7 @@ func (s *site) printSteps(ctx context.Context, runID string) error {
 		return err
 	}
 	for _, step := range steps {
-		fmt.Printf("    %-28s %7d ms %10d rows written\n", step.Step, step.DurationMS, step.Rows)
+		fmt.Printf("    %-30s %7d ms %10d rows written %6d MB\n", step.Step, step.DurationMS, step.Rows, s.memory.of(step.Step)>>20)
 	}
 	fmt.Println()
 	return nil
@@ -300,12 +305,11 @@ func measureHeavy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	idle := s.resetPeak()
 	took, record, err := s.timed(ctx, jobs.Request{})
 	if err != nil {
 		return err
 	}
 	fmt.Printf("one visitor with %d client events, a second apart: night %s, %d days, %d MB more than idle at the peak\n",
-		*heavy, took.Round(time.Millisecond), record.Days, (s.peak()-min(idle, s.peak()))>>20)
+		*heavy, took.Round(time.Millisecond), record.Days, s.memory.peak()>>20)
 	return s.printSteps(ctx, record.RunID)
 }

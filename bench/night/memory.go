@@ -7,18 +7,51 @@ import (
 	"strings"
 )
 
-// engineStatus returns a figure of /proc/PID/status of the engine, in bytes; 0 when it
-// can't be read.
-func (s *site) engineStatus(field string) uint64 {
-	lock, err := os.ReadFile(filepath.Join(s.dir, "engine.lock"))
-	if err != nil {
-		return 0
+// memory watches what the engine holds during the steps of a run, in bytes above what it
+// held before.
+type memory struct {
+	dir   string // of the data
+	idle  uint64
+	step  string
+	peaks map[string]uint64
+}
+
+// begin begins to watch a run.
+func (m *memory) begin() {
+	m.peaks = map[string]uint64{}
+	m.step = ""
+	m.idle = m.status("VmRSS")
+	m.forget()
+}
+
+// next says that a step begins and another one has ended.
+func (m *memory) next(step string) {
+	held := m.status("VmHWM")
+	m.peaks[m.step] = max(m.peaks[m.step], held-min(held, m.idle))
+	m.step = step
+	m.forget()
+}
+
+// of returns the most that was held during a step, 0 for one that was not watched.
+func (m *memory) of(step string) uint64 { return m.peaks[step] }
+
+// peak returns the most that was held during the run.
+func (m *memory) peak() (most uint64) {
+	for _, held := range m.peaks {
+		most = max(most, held)
 	}
-	var pid int
-	if _, err := fmt.Sscan(string(lock), &pid); err != nil {
-		return 0
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return most
+}
+
+// process returns a path under /proc of the engine.
+func (m *memory) process(name string) string {
+	lock, _ := os.ReadFile(filepath.Join(m.dir, "engine.lock"))
+	return filepath.Join("/proc", strings.TrimSpace(string(lock)), name)
+}
+
+// status returns a figure of the engine's /proc status; 0 when it can't be read.
+func (m *memory) status(field string) uint64 {
+	status, err := os.ReadFile(m.process("status"))
 	if err != nil {
 		return 0
 	}
@@ -32,16 +65,5 @@ func (s *site) engineStatus(field string) uint64 {
 	return 0
 }
 
-// resetPeak begins to watch the engine's memory, and returns what it holds now.
-func (s *site) resetPeak() (now uint64) {
-	lock, err := os.ReadFile(filepath.Join(s.dir, "engine.lock"))
-	if err == nil {
-		var pid int
-		_, _ = fmt.Sscan(string(lock), &pid)
-		_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0o600)
-	}
-	return s.engineStatus("VmRSS")
-}
-
-// peak is the most that the engine has held since.
-func (s *site) peak() uint64 { return s.engineStatus("VmHWM") }
+// forget lets the peak begin anew.
+func (m *memory) forget() { _ = os.WriteFile(m.process("clear_refs"), []byte("5"), 0o600) }
