@@ -379,7 +379,7 @@ func exec(t *testing.T, db *warehouse.DB, statement string) {
 		t.Fatalf("%s: %v", statement, err)
 	}
 	if strings.Contains(statement, "conversion_outcomes_versions") {
-		err := db.Exec(t.Context(), "insert into published_days (day, version, conversions_version) select distinct conversion_day, 1, 1 from conversion_outcomes_versions", nil)
+		err := db.Exec(t.Context(), "insert into published_days (day, version, outcomes_version) select distinct conversion_day, 1, 1 from conversion_outcomes_versions", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,9 +16,9 @@
 //     read, or was received between the two cutoffs, in whatever direction the cutoff
 //     moved. It moves the sessions of its chain, the run of events without a gap that it
 //     falls into, from the chain's first event to its last (R1 looks no further), and
-//     the exposures of its day. Sessions carry the bounds of their chain, so the days of
-//     a marathon are found without reading events; events within a gap of midnight
-//     count for both days.
+//     the exposures of its day. Sessions know where their chain began, so the days of a
+//     marathon are found without reading events; an event within a gap of midnight draws
+//     in the other day.
 //   - A visitor-day matters to the conversions of the users linked to the visitor, from
 //     that day to the look-back of R6 after it.
 //   - A conversion is new like a client event. All copies of its key are decided
@@ -41,23 +41,26 @@
 //
 // # How
 //
-//	05-08  the names as this run sees them, and what has come a second time
+//	05-09  the names as this run sees them, and what has come a second time
 //	10-18  what is concerned: night_days, night_keys, and the links read
 //	20-24  the conversions, their users' links, which copies count
 //	30-40  stretches, sessions and exposures of the visitor-days concerned
-//	45-47  the version of each day; the other visitors' rows are carried over
-//	50-71  candidates, attributions, outcomes; the other conversions' are carried over
+//	45-47  which days have other sessions or exposures now; the other visitors' rows are carried over
+//	50-70  candidates, attributions, outcomes
+//	72-74  which days have others now; they are staged with those of the other conversions
 //	80-85  why, and which figures of the past differ now
 //	95-98  published; and what the next run must know
 //
 // All rows are staged under the run's version, where nobody sees them. After the queries
 // of sql/checks have found nothing wrong, one insert into published_days names that
-// version for the days concerned. That insert is atomic, and the views sessions,
-// exposures, attributions and conversion_outcomes all look there, so a reader sees a day
-// of all four tables as it was or as it is now.
+// version for the days and tables concerned. That insert is atomic, and the views
+// sessions, exposures, attributions and conversion_outcomes all look there, so a reader
+// sees a day of all four tables as it was or as it is now. What was computed anew and came
+// out the same is not written again: a day of which only outcomes changed keeps its
+// attributions.
 //
 // A run that is killed leaves rows of a version that published_days never named. The
-// next run drops them as it begins, along with the versions that were replaced; those
+// next run drops them beside its first steps, along with the versions that were replaced; those
 // live until then, so that a query under way keeps its rows. It goes on from the last
 // run that ended well: what a killed one had published meanwhile lies between the
 // cutoffs that it looks at, and is computed once more.

@@ -43,7 +43,7 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 	}
 	if changed > 0 {
 		n.params = n.params.With("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach)))
-		if err := n.doubles(ctx, changed, "07_doubled_events"); err != nil {
+		if err := n.doubles(ctx, changed <= n.sliceRows, "08_doubled_events"); err != nil {
 			return false, err
 		}
 	}
@@ -66,17 +66,17 @@ func (n *night) prepareAll(ctx context.Context) (err error) {
 	if err := n.empty(ctx, "doubled_events_next"); err != nil {
 		return err
 	}
-	if err := n.doubles(ctx, n.rows, "08_doubled_events_next"); err != nil {
+	if err := n.doubles(ctx, false, "09_doubled_events_next"); err != nil {
 		return err
 	}
-	return n.steps(ctx, "24_night_doubles", "12_night_identities", "20_night_conversions", "21_night_links")
+	return n.steps(ctx, "24_night_doubles", "12_night_identities", "20_night_conversions", "22_night_links")
 }
 
 // newDays lets the days since the last one published be computed whole: that costs
 // less than a list of all their visitors.
 func (n *night) newDays(ctx context.Context) error {
 	var last time.Time
-	query := "select max(day) from published_days where events_version > 0 and day <= toDate({cutoff:DateTime64(3, 'UTC')})"
+	query := "select max(day) from published_days where greatest(sessions_version, exposures_version) > 0 and day <= toDate({cutoff:DateTime64(3, 'UTC')})"
 	if err := n.ask(ctx, "last day", query, &last); err != nil {
 		return err
 	}
@@ -95,26 +95,39 @@ func (n *night) draw(ctx context.Context) error {
 	if err := n.steps(ctx, "15_night_keys_views"); err != nil {
 		return err
 	}
-	if err := n.repeat(ctx, "17_night_keys_copies"); err != nil {
+	if err := n.conversions(ctx); err != nil {
 		return err
 	}
-	if err := n.steps(ctx, "20_night_conversions", "21_night_links", "22_night_view_days", "24_night_doubles"); err != nil {
+	if err := n.steps(ctx, "22_night_links", "23_night_view_days", "24_night_doubles"); err != nil {
 		return err
 	}
 	return n.ask(ctx, "rows_to_read", sql.Report("rows_to_read").SQL, &n.rows)
 }
 
-// doubles looks for copies, among rows client events and some of their ids at a time,
-// and lets remember keep those that it finds.
-func (n *night) doubles(ctx context.Context, rows uint64, remember string) error {
-	passes := rows/n.sliceRows + 1
-	for pass := range passes {
-		n.params = n.params.With("passes", passes).With("pass", pass)
-		if err := n.steps(ctx, "06_night_doubled_ids"); err != nil {
+// conversions takes the conversions of the keys listed, with those that share an
+// ingest_id with them.
+func (n *night) conversions(ctx context.Context) error {
+	for {
+		if err := n.steps(ctx, "20_night_conversions"); err != nil {
+			return err
+		}
+		if added, err := n.step(ctx, "21_night_keys_copies"); err != nil || added == 0 {
+			return err
+		}
+		if err := n.empty(ctx, "night_conversions"); err != nil {
 			return err
 		}
 	}
-	if doubled, err := n.count(ctx, "night_doubled_ids"); err != nil || doubled == 0 {
+}
+
+// doubles looks for copies of the rows that are new to the run, if they are few enough to
+// be held in memory, else for all copies, and lets remember keep those that it finds.
+func (n *night) doubles(ctx context.Context, few bool, remember string) error {
+	n.params = n.params.With("few_changed", flag(few))
+	if hashes, err := n.step(ctx, "06_night_doubled_hashes"); err != nil || hashes == 0 {
+		return err
+	}
+	if doubled, err := n.step(ctx, "07_night_doubled_ids"); err != nil || doubled == 0 {
 		return err
 	}
 	return n.steps(ctx, remember)
@@ -154,17 +167,18 @@ func (n *night) stage(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := n.steps(ctx, "45_night_versions"); err != nil {
-		return err
-	}
-	if n.pace.Days, err = n.count(ctx, "night_versions"); err != nil {
-		return err
-	}
-	return n.steps(ctx,
-		"46_sessions_kept", "47_exposures_kept",
-		"50_night_candidates", "60_attributions", "61_attributions_kept",
-		"70_conversion_outcomes", "71_conversion_outcomes_kept",
+	err = n.steps(ctx,
+		"45_night_versions_events", "46_sessions_kept", "47_exposures_kept",
+		"50_night_candidates", "60_night_attributions", "70_night_outcomes", "72_night_versions_conversions",
 	)
+	if err != nil {
+		return err
+	}
+	query := "select uniqExact(day) from night_versions where version = {version:UInt64} and day between {from_day:Date} and {to_day:Date}"
+	if err := n.ask(ctx, "staged days", query, &n.pace.Days); err != nil {
+		return err
+	}
+	return n.steps(ctx, "73_attributions", "74_conversion_outcomes")
 }
 
 // followLong finds the sessions of stretches that reach the cap, if there are any.

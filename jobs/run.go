@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tieback/tieback/warehouse"
 )
@@ -139,11 +140,15 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 		return err
 	}
 	started, begun := r.clock(), time.Now()
-	if err := r.sweep(ctx, since); err != nil {
+	drop, err := r.sweep(ctx, since)
+	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
 	record.note("sweep", started, time.Since(begun), 0)
 	pace.passed += pace.before["sweep"]
+	var dropping errgroup.Group
+	dropping.Go(drop)
+	defer func() { _ = dropping.Wait() }() // no run ends before
 	n := &night{Runner: r, req: req, record: record, pace: pace, full: record.Mode == ModeFull, params: r.params(req, since, record)}
 	anything, err := n.prepare(ctx)
 	if err != nil || !anything {
@@ -165,6 +170,9 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	}
 	if err := n.total(ctx); err != nil || req.DryRun {
 		return err
+	}
+	if err := dropping.Wait(); err != nil {
+		return fmt.Errorf("drop the versions that were replaced: %w", err)
 	}
 	if err := n.steps(ctx, "95_published_days"); err != nil {
 		return err
@@ -199,45 +207,50 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 	}
 }
 
-// sweep empties the working set and drops every version that readers don't see: those
-// of killed runs, and those that were replaced before this run.
-func (r *Runner) sweep(ctx context.Context, since since) error {
+// sweep empties the working set, and lists every version that readers don't see: those of
+// killed runs, and those that were replaced before this run. What it returns drops them;
+// the steps of the run need not wait for that.
+func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err error) {
+	var emptying errgroup.Group
+	emptying.SetLimit(4) // others use the connections, too
 	for _, table := range working {
-		if err := r.db.Exec(ctx, "truncate table "+table, nil); err != nil {
-			return err
+		emptying.Go(func() error { return r.db.Exec(ctx, "truncate table "+table, nil) })
+	}
+	if err := emptying.Wait(); err != nil {
+		return nil, err
+	}
+	unseen := map[string][]partition{}
+	for _, p := range published {
+		if unseen[p.table], err = r.unseen(ctx, p.table, p.versionColumn); err != nil {
+			return nil, err
 		}
 	}
-	// Dropping takes long by itself, and little of the machine: all tables at once.
-	errs := make([]error, len(published))
-	var work sync.WaitGroup
-	for i, p := range published {
-		work.Go(func() { errs[i] = r.sweepVersions(ctx, p.table, p.versionColumn) })
-	}
-	work.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
 	var names []partition
-	err := r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version != {version:UInt64}",
+	err = r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version != {version:UInt64}",
 		warehouse.Params{"version": since.version})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.drop(ctx, "run_names", names)
+	if err := r.drop(ctx, "run_names", names); err != nil {
+		return nil, err
+	}
+	return func() error {
+		work, ctx := errgroup.WithContext(ctx)
+		for table, partitions := range unseen {
+			work.Go(func() error { return r.drop(ctx, table, partitions) })
+		}
+		return work.Wait()
+	}, nil
 }
 
-// sweepVersions drops what readers don't see of a table.
-func (r *Runner) sweepVersions(ctx context.Context, table, versionColumn string) error {
-	var partitions []partition
+// unseen lists the partitions of a table that hold no version published.
+func (r *Runner) unseen(ctx context.Context, table, versionColumn string) (partitions []partition, err error) {
 	// By the names of the partitions: no row is read.
-	err := r.db.Select(ctx, &partitions, `select distinct partition_id from system.parts
+	err = r.db.Select(ctx, &partitions, `select distinct partition_id from system.parts
 		where database = currentDatabase() and table = {table:String} and active
 			and partition not in (select toString((day, argMax(`+versionColumn+`, version))) from published_days group by day)`,
 		warehouse.Params{"table": table})
-	if err != nil {
-		return err
-	}
-	return r.drop(ctx, table, partitions)
+	return partitions, err
 }
 
 type partition struct {

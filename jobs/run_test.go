@@ -270,6 +270,34 @@ func TestOldVersionsAreDropped(t *testing.T) {
 	}
 }
 
+// TestWhatCameOutTheSameKeepsItsVersion has a late event that moves a session and nothing
+// else: no more than the sessions of its day may be written anew.
+func TestWhatCameOutTheSameKeepsItsVersion(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	site(t, db, 20, 21)
+	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
+	late := warehouse.ClientEvent{
+		CustomerID: "c1", VisitorID: "v1", Type: "activity", IngestID: uuid.Must(uuid.NewV7()),
+		OccurredAtMS: date(20, 10).UnixMilli() + minuteMS, ReceivedAtMS: date(22, 10).UnixMilli(),
+	}
+	if err := db.InsertClientEvents(t.Context(), "", []warehouse.ClientEvent{late}); err != nil {
+		t.Fatal(err)
+	}
+	if record := mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)}); record.Days != 1 {
+		t.Errorf("%d days were published, expected the one with the late event", record.Days)
+	}
+	var versions string
+	query := `select toString((day, sessions_version, exposures_version, attributions_version, outcomes_version))
+		from published_days order by version desc limit 1`
+	if err := db.Row(t.Context(), query, nil, &versions); err != nil {
+		t.Fatal(err)
+	}
+	if versions != "('2026-09-20',2,1,1,1)" {
+		t.Errorf("the day has the versions %s", versions)
+	}
+}
+
 // TestScheduler moves a clock over midnights (R8).
 func TestScheduler(t *testing.T) {
 	db := warehousetest.Open(t)
@@ -280,7 +308,7 @@ func TestScheduler(t *testing.T) {
 	ran := make(chan struct{}, 10)
 	runner := jobs.NewRunner(db, clock.Now, slog.New(slog.DiscardHandler))
 	runner.Progress = func(p jobs.Progress) {
-		if p.Step == "70_conversion_outcomes" {
+		if p.Step == "74_conversion_outcomes" {
 			ran <- struct{}{}
 		}
 	}

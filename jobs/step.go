@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -64,9 +65,14 @@ func (n *night) ask(ctx context.Context, name, query string, dest ...any) error 
 	return nil
 }
 
-// count is answered from the table's metadata.
+// count is answered from the table's metadata. Of the tables with versions it counts the
+// run's own rows: others are being dropped.
 func (n *night) count(ctx context.Context, table string) (rows uint64, err error) {
-	err = n.db.Row(ctx, "select count() from "+table, nil, &rows)
+	query := "select count() from " + table
+	if strings.HasSuffix(table, "_versions") && !strings.HasPrefix(table, "night_") {
+		query += " where version = {version:UInt64}"
+	}
+	err = n.db.Row(ctx, query, n.params.For(query), &rows)
 	return rows, err
 }
 

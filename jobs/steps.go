@@ -5,16 +5,17 @@ import "time"
 // working are the tables that hold one run's working set.
 var working = []string{
 	"night_days", "night_keys", "night_identities", "night_conversions", "night_links", "night_view_days",
-	"night_doubled_ids", "night_doubles", "night_stretches", "night_long_moments", "night_long_starts", "night_versions", "night_candidates",
+	"night_doubled_hashes", "night_doubled_ids", "night_doubles", "night_stretches", "night_long_moments", "night_long_starts", "night_candidates",
+	"night_attributions", "night_outcomes", "night_versions",
 }
 
 // published are the tables that hold versions of days, with the column of
 // published_days that names the version.
 var published = []struct{ table, versionColumn string }{
-	{"sessions_versions", "events_version"},
-	{"exposures_versions", "events_version"},
-	{"attributions_versions", "conversions_version"},
-	{"conversion_outcomes_versions", "conversions_version"},
+	{"sessions_versions", "sessions_version"},
+	{"exposures_versions", "exposures_version"},
+	{"attributions_versions", "attributions_version"},
+	{"conversion_outcomes_versions", "outcomes_version"},
 }
 
 // The numbers of the rules, as parameters of the steps (spec R1, R6).
@@ -34,12 +35,12 @@ const (
 	copiesReach = 8 * day
 
 	// memory numbers what runs leave for the next one (identities, doubled_events, chain
-	// bounds). A run after an upgrade that has changed it is a full one.
+	// starts). A run after an upgrade that has changed it is a full one.
 	memory = 2
 
 	// eventsPerVisitorDay is assumed where slices are cut: more than most have.
 	eventsPerVisitorDay = 50
 
 	// sliceRows is how many client events are sessionized at once; it bounds the memory.
-	sliceRows = 15_000_000
+	sliceRows = 10_000_000
 )

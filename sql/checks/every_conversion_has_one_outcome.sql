@@ -1,11 +1,14 @@
--- Purpose:    Conversions of the staged days that have no outcome, or more than one (R6).
--- Reads:      night_conversions, conversion_outcomes_versions
--- Parameters: version
+-- Purpose:    Conversions that were computed anew and have no outcome, or more than one (R6).
+-- Reads:      night_conversions, conversion_outcomes_versions, night_versions
+-- Parameters: none
+-- Notes:      As readers will see them, also of the days that keep their version.
 with told as
 (
     select ingest_id, count() as outcomes
     from conversion_outcomes_versions
-    where version = {version:UInt64}
+    where (conversion_day, conversion_outcomes_versions.version)
+            in (select day, night_versions.version from night_versions where table_name = 'conversion_outcomes')
+        and ingest_id in (select ingest_id from night_conversions)
     group by ingest_id
 )
 select

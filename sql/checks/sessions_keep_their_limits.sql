@@ -2,6 +2,7 @@
 --             start (R1).
 -- Reads:      sessions_versions
 -- Parameters: version, session_cap_hours
+-- Notes:      One thread reads the sessions in the order of the table; several would sort all of them in memory.
 with followed as
 (
     select
@@ -25,3 +26,4 @@ where next_started_at < expires_at
     or last_event_at >= expires_at
     or expires_at > started_at + toIntervalHour({session_cap_hours:UInt32})
 order by customer_id, visitor_id, started_at
+settings max_threads = 1, optimize_read_in_window_order = 1

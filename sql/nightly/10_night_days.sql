@@ -1,11 +1,11 @@
 -- Purpose:    List the visitor-days that client events have changed since the last run.
 -- Reads:      client_events
 -- Writes:     night_days
--- Grain:      one row per visitor-day, neighbours included
+-- Grain:      one row per visitor-day and cause, neighbours without one
 -- Parameters: full, visible_since, low, high, whole_from, whole_to, session_gap_minutes
 -- Notes:      Changed are the rows that became visible since, and those received between the cutoffs. A
---             row within a gap of midnight may join or part the sessions of two days, so it counts for
---             both. Days that are computed whole need no list, nor does a full run.
+--             row within a gap of midnight may join or part the sessions of two days, so it draws in
+--             the other one. Days that are computed whole need no list, nor does a full run.
 insert into night_days (customer_id, visitor_id, day, cause)
 with changed_days as
 (
@@ -35,6 +35,6 @@ select
         changed_day,
         toDate(last_at + toIntervalMinute({session_gap_minutes:UInt32}))
     ])) as day,
-    'client_event'
+    if(day = changed_day, 'client_event', '')
 from changed_days
 where day not between {whole_from:Date} and {whole_to:Date}

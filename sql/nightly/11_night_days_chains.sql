@@ -4,35 +4,40 @@
 -- Grain:      one row per visitor-day that was not listed
 -- Parameters: whole_from, whole_to
 -- Notes:      A chain is a run of events without a gap; where its sessions begin depends on its first event
---             (R1), so it is computed whole. So are the chains that lead out of the days computed whole.
---             Repeated until nothing is added.
+--             (R1), so it is computed whole. So are the chains that lead out of the days computed whole. A session
+--             knows where its chain began: the days before and those after are found by that. Repeated until
+--             nothing is added.
 insert into night_days (customer_id, visitor_id, day, cause)
 with
     published_versions as
     (
-        select day, argMax(events_version, version) as version
+        select day, argMax(sessions_version, version) as version
         from published_days
         group by day
     ),
-    chains as
+    -- A session and the part of its chain before it.
+    long_chains as
     (
-        select distinct customer_id, visitor_id, toDate(chain_started_at) as first_day, toDate(chain_ended_at) as last_day
+        select distinct customer_id, visitor_id, toDate(chain_started_at) as first_day, toDate(last_event_at) as last_day
         from sessions_versions
         where (session_day, version) in (select day, version from published_versions)
-            and
-            (
-                session_day in (select arrayJoin([day - 1, day]) from night_days)
-                or session_day between {whole_from:Date} - 1 and {whole_to:Date}
-            )
-            and toDate(chain_started_at) < toDate(chain_ended_at)
-            and
-            (
-                toDate(chain_started_at) <= {whole_to:Date}
-                    and toDate(chain_ended_at) >= {whole_from:Date}
-                    and (toDate(chain_started_at) < {whole_from:Date} or toDate(chain_ended_at) > {whole_to:Date})
-                or (session_day, customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
-                or (toDate(last_event_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
-            )
+            and session_day >= (select if(count() = 0, {whole_from:Date}, least(min(day), {whole_from:Date})) - 1 from night_days)
+            and first_day < last_day
+    ),
+    chains as
+    (
+        select customer_id, visitor_id, first_day, last_day
+        from long_chains
+        where first_day <= {whole_to:Date}
+            and last_day >= {whole_from:Date}
+            and (first_day < {whole_from:Date} or last_day > {whole_to:Date})
+        union distinct
+        select long_chains.customer_id, long_chains.visitor_id, long_chains.first_day, long_chains.last_day
+        from long_chains
+        inner join night_days
+            on long_chains.customer_id = night_days.customer_id
+            and long_chains.visitor_id = night_days.visitor_id
+        where night_days.day between long_chains.first_day and long_chains.last_day
     ),
     chain_days as
     (

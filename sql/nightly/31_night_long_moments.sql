@@ -7,7 +7,7 @@
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      The cap is greedy: where a session starts depends on where the one before it did. With the next one
 --             known from everywhere, following them is a look-up each.
-insert into night_long_moments (customer_id, visitor_id, stretch_at, stretch_end, at, events, views, next_at)
+insert into night_long_moments (customer_id, visitor_id, stretch_at, at, events, views, next_at)
 with
     long_stretches as
     (
@@ -55,7 +55,6 @@ with
             moments.customer_id as customer_id,
             moments.visitor_id as visitor_id,
             long_stretches.first_at as stretch_at,
-            any(long_stretches.last_at) as stretch_end,
             moments.occurred_at as at,
             count() as events,
             countIf(moments.is_view) as views
@@ -70,7 +69,6 @@ select
     long_moments.customer_id,
     long_moments.visitor_id,
     long_moments.stretch_at,
-    long_moments.stretch_end,
     long_moments.at,
     long_moments.events,
     long_moments.views,

@@ -6,7 +6,7 @@
 -- Notes:      Readers see them once published_days names the version.
 insert into sessions_versions
     (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views,
-     chain_started_at, chain_ended_at, version)
+     chain_started_at, version)
 with
     long_sessions as
     (
@@ -17,8 +17,7 @@ with
             max(night_long_moments.at) as last_event_at,
             sum(night_long_moments.events) as events,
             sum(night_long_moments.views) as views,
-            night_long_moments.stretch_at as chain_started_at,
-            any(night_long_moments.stretch_end) as chain_ended_at
+            night_long_moments.stretch_at as chain_started_at
         from night_long_moments
         asof inner join night_long_starts
             on night_long_moments.customer_id = night_long_starts.customer_id
@@ -31,11 +30,11 @@ with
     (
         select
             customer_id, visitor_id, first_at as started_at, last_at as last_event_at, events, views,
-            first_at as chain_started_at, last_at as chain_ended_at
+            first_at as chain_started_at
         from night_stretches
         where last_at < first_at + toIntervalHour({session_cap_hours:UInt32})
         union all
-        select customer_id, visitor_id, started_at, last_event_at, events, views, chain_started_at, chain_ended_at
+        select customer_id, visitor_id, started_at, last_event_at, events, views, chain_started_at
         from long_sessions
     )
 select
@@ -51,7 +50,6 @@ select
     events,
     views,
     chain_started_at,
-    chain_ended_at,
     {version:UInt64}
 from all_sessions
-settings max_insert_threads = 4
+settings max_insert_threads = 2

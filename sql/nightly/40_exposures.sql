@@ -4,7 +4,7 @@
 -- Grain:      one row per (account, optimization, variation, visitor, UTC day of the view)
 -- Parameters: full, whole_from, whole_to, cutoff, version, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
--- Notes:      None.
+-- Notes:      Days that are only drawn in have the exposures that they had.
 insert into exposures_versions
     (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, version)
 with
@@ -18,7 +18,7 @@ with
             (
                 {full:UInt8} = 1
                 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
-                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
             )
             and ingest_id not in (select ingest_id from night_doubles)
             and (customer_id > {slice_first_customer:String}
@@ -33,7 +33,7 @@ with
             (
                 {full:UInt8} = 1
                 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
-                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
             )
             and type = 'view'
             and (customer_id > {slice_first_customer:String}

@@ -19,6 +19,7 @@ select
 from exposures_versions
 where {full:UInt8} = 0
     and day not between {whole_from:Date} and {whole_to:Date}
-    and (day, exposures_versions.version) in (select night_versions.day, old_events_version from night_versions where events_staged)
-    and (day, customer_id, visitor_id) not in (select night_days.day, customer_id, visitor_id from night_days)
+    and (day, exposures_versions.version)
+        in (select night_versions.day, old_version from night_versions where table_name = 'exposures' and night_versions.version = {version:UInt64})
+    and (day, customer_id, visitor_id) not in (select night_days.day, customer_id, visitor_id from night_days where cause != '')
 settings max_insert_threads = 4

@@ -28,13 +28,13 @@ with
     (
         select customer_id, visitor_id, started_at, expires_at
         from sessions_versions
-        where (session_day, version) in (select day, events_version from night_versions)
+        where (session_day, sessions_versions.version) in (select day, night_versions.version from night_versions where table_name = 'sessions')
             and session_day in
             (
                 select arrayJoin([toDate(converted_at), toDate(converted_at - toIntervalHour({session_cap_hours:UInt32}))])
-                from night_conversions
+                from linked
             )
-            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_links)
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from linked)
     )
 select
     linked.ingest_id,

@@ -2,17 +2,18 @@
 -- Reads:      night_days, client_events, night_keys, conversions, night_versions
 -- Writes:     run_days
 -- Grain:      one row per (account, day, cause)
--- Parameters: full, forced, cutoff, run_id, from_day, to_day, whole_from, whole_to, visible_since, low, high
+-- Parameters: full, forced, cutoff, run_id, version, from_day, to_day, whole_from, whole_to, visible_since, low, high
 -- Notes:      A full run, and one over a range, has a row a day for all accounts.
 insert into run_days (run_id, customer_id, day, cause, items, cutoff)
 with reasons as
 (
-    select customer_id, day, cause, uniqExact(visitor_id) as items
+    select customer_id, day, 'client_event' as cause, uniqExact(visitor_id) as items
     from night_days
     where cause != ''
-    group by customer_id, day, cause
+        or day in (select night_versions.day from night_versions where table_name = 'sessions' and version = {version:UInt64})
+    group by customer_id, day
     union all
-    select customer_id, toDate(occurred_at) as day, 'client_event', uniqExact(visitor_id)
+    select customer_id, toDate(occurred_at) as day, 'client_event', uniqExact(cityHash64(visitor_id))
     from client_events
     where {full:UInt8} = 0
         and toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}

@@ -11,9 +11,10 @@ insert into run_changes
 with
     compared_days as
     (
-        select day, events_version, conversions_version, old_events_version, old_conversions_version
+        select table_name, day, arrayJoin([night_versions.version, old_version]) as version
         from night_versions
-        where (old_events_version > 0 or old_conversions_version > 0)
+        where night_versions.version = {version:UInt64}
+            and day in (select day from night_versions where old_version > 0)
             and day between {from_day:Date} and {to_day:Date}
     ),
     figures as
@@ -31,12 +32,7 @@ with
             toDecimal128(0, 4) as value_before,
             toDecimal128(0, 4) as value_after
         from exposures_versions
-        where (day, exposures_versions.version) in
-        (
-            select compared_days.day, arrayJoin([events_version, old_events_version])
-            from compared_days
-            where events_version != old_events_version
-        )
+        where (day, exposures_versions.version) in (select compared_days.day, compared_days.version from compared_days where table_name = 'exposures')
         group by customer_id, day, optimization_id, variation_id
         union all
         select
@@ -52,12 +48,7 @@ with
             sumIf(toDecimal128(ifNull(attributions_versions.value, 0), 4), attributions_versions.version != {version:UInt64}),
             sumIf(toDecimal128(ifNull(attributions_versions.value, 0), 4), attributions_versions.version = {version:UInt64})
         from attributions_versions
-        where (conversion_day, attributions_versions.version) in
-        (
-            select compared_days.day, arrayJoin([conversions_version, old_conversions_version])
-            from compared_days
-            where conversions_version != old_conversions_version
-        )
+        where (conversion_day, attributions_versions.version) in (select compared_days.day, compared_days.version from compared_days where table_name = 'attributions')
         group by customer_id, conversion_day, optimization_id, variation_id, event_id
     ),
     reasons as

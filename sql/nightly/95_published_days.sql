@@ -4,14 +4,18 @@
 -- Grain:      one row per day published
 -- Parameters: cutoff, from_day, to_day, version, run_id
 -- Notes:      All days and all four tables at once.
-insert into published_days (day, version, run_id, cutoff, events_version, conversions_version)
+insert into published_days
+    (day, version, run_id, cutoff, sessions_version, exposures_version, attributions_version, outcomes_version)
 select
     day,
     {version:UInt64},
     {run_id:String},
     {cutoff:DateTime64(3, 'UTC')},
-    events_version,
-    conversions_version
+    maxIf(night_versions.version, table_name = 'sessions'),
+    maxIf(night_versions.version, table_name = 'exposures'),
+    maxIf(night_versions.version, table_name = 'attributions'),
+    maxIf(night_versions.version, table_name = 'conversion_outcomes')
 from night_versions
-where (events_staged or conversions_staged)
-    and day between {from_day:Date} and {to_day:Date}
+where day between {from_day:Date} and {to_day:Date}
+group by day
+having max(night_versions.version) = {version:UInt64}

@@ -1,12 +1,12 @@
 -- Purpose:    Attribute each conversion to the variation seen last, per optimization (R4).
 -- Reads:      night_candidates, client_events, night_doubles, night_conversions
--- Writes:     attributions_versions
+-- Writes:     night_attributions
 -- Grain:      one row per (conversion that counts, optimization)
--- Parameters: cutoff, version
+-- Parameters: cutoff
 -- Notes:      Ties go to the later receipt, the smaller variation, the smaller visitor.
-insert into attributions_versions
+insert into night_attributions
     (customer_id, conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value,
-     optimization_id, variation_id, visitor_id, session_started_at, viewed_at, ingest_id, version)
+     optimization_id, variation_id, visitor_id, session_started_at, viewed_at, ingest_id)
 with
     -- A session touches two days at most; joining by day keeps a visitor with years of views from
     -- being paired with each conversion whole.
@@ -87,8 +87,7 @@ select
     winning_views.visitor_id,
     winning_views.session_started_at,
     winning_views.viewed_at,
-    night_conversions.ingest_id,
-    {version:UInt64}
+    night_conversions.ingest_id
 from winning_views
 inner join night_conversions
     on winning_views.ingest_id = night_conversions.ingest_id

@@ -1,18 +1,17 @@
 -- Purpose:    Say what became of each conversion received (R6).
--- Reads:      night_conversions, night_links, night_candidates, exposures_versions, night_versions,
---             attributions_versions
--- Writes:     conversion_outcomes_versions
+-- Reads:      night_conversions, night_links, night_candidates, exposures_versions, night_versions, night_attributions
+-- Writes:     night_outcomes
 -- Grain:      one row per conversion received
--- Parameters: version, view_lookback_days
+-- Parameters: view_lookback_days
 -- Notes:      The first reason that applies counts, so their order is the rule.
-insert into conversion_outcomes_versions
-    (customer_id, conversion_day, api_name, action_id, converted_at, received_at, ingest_id, outcome, version)
+insert into night_outcomes
+    (customer_id, conversion_day, api_name, action_id, converted_at, received_at, ingest_id, outcome)
 with
     viewed as
     (
         select customer_id, visitor_id, day, min(first_viewed_at) as first_at, max(last_viewed_at) as last_at
         from exposures_versions
-        where (day, version) in (select night_versions.day, events_version from night_versions)
+        where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures')
             and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from night_candidates)
             and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
         group by customer_id, visitor_id, day
@@ -58,12 +57,7 @@ select
             'no_identity',
         ingest_id not in (select ingest_id from night_candidates), 'identity_too_late',
         ingest_id not in (select ingest_id from viewed_before), 'no_view_before',
-        ingest_id not in
-        (
-            select ingest_id from attributions_versions
-            where version = {version:UInt64}
-        ), 'session_expired',
+        ingest_id not in (select ingest_id from night_attributions), 'session_expired',
         'attributed'
-    ),
-    {version:UInt64}
+    )
 from night_conversions
