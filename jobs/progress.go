@@ -23,7 +23,10 @@ type Progress struct {
 // String tells it in a line.
 func (p Progress) String() string {
 	line := fmt.Sprintf("step %d, %s", p.Done+1, p.Step)
-	if p.Days > 0 {
+	switch {
+	case p.Days == 1:
+		line += ", 1 day"
+	case p.Days > 1:
 		line += fmt.Sprintf(", %d days", p.Days)
 	}
 	if seconds := p.Elapsed.Seconds(); seconds >= 1 {

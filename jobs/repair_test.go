@@ -19,7 +19,7 @@ func viewAt(when time.Time) warehouse.ClientEvent {
 	}
 }
 
-func clock(day, hour, minute int) time.Time {
+func dateAt(day, hour, minute int) time.Time {
 	return date(day, hour).Add(time.Duration(minute) * time.Minute)
 }
 
@@ -55,12 +55,12 @@ func TestCopyMovesAnExposureOverMidnight(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	runner.SetLimits(0, 1<<40)
-	first := viewAt(clock(20, 23, 50))
-	first.ReceivedAtMS = clock(21, 0, 11).UnixMilli()
-	insertEvents(t, db, first, viewAt(clock(21, 12, 0)))
+	first := viewAt(dateAt(20, 23, 50))
+	first.ReceivedAtMS = dateAt(21, 0, 11).UnixMilli()
+	insertEvents(t, db, first, viewAt(dateAt(21, 12, 0)))
 	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
 
-	copied := viewAt(clock(21, 0, 10))
+	copied := viewAt(dateAt(21, 0, 10))
 	copied.IngestID = first.IngestID
 	insertEvents(t, db, copied)
 	mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
@@ -73,7 +73,7 @@ func TestDayWithoutASessionLosesItsExposure(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	runner.SetLimits(0, 1<<40)
-	insertEvents(t, db, viewAt(clock(21, 23, 50)), viewAt(clock(22, 0, 5)))
+	insertEvents(t, db, viewAt(dateAt(21, 23, 50)), viewAt(dateAt(22, 0, 5)))
 	mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
 	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
 	equalsRebuild(t, db, runner)
@@ -86,21 +86,21 @@ func TestChainIsFoundBeyondADayWithoutASession(t *testing.T) {
 	runner := runnerAt(db, date(27, 0))
 	runner.SetLimits(0, 1<<40)
 	var events []warehouse.ClientEvent
-	for moment := clock(20, 23, 58); moment.Before(clock(21, 23, 40)); moment = moment.Add(20 * time.Minute) {
+	for moment := dateAt(20, 23, 58); moment.Before(dateAt(21, 23, 40)); moment = moment.Add(20 * time.Minute) {
 		events = append(events, viewAt(moment))
 	}
-	events = append(events, viewAt(clock(21, 23, 40)), viewAt(clock(21, 23, 55)))
-	for moment := clock(22, 0, 5); moment.Before(clock(22, 23, 45)); moment = moment.Add(20 * time.Minute) {
+	events = append(events, viewAt(dateAt(21, 23, 40)), viewAt(dateAt(21, 23, 55)))
+	for moment := dateAt(22, 0, 5); moment.Before(dateAt(22, 23, 45)); moment = moment.Add(20 * time.Minute) {
 		events = append(events, viewAt(moment))
 	}
-	events = append(events, viewAt(clock(22, 23, 50)))
-	for moment := clock(23, 0, 1); moment.Before(clock(23, 2, 0)); moment = moment.Add(9 * time.Minute) {
+	events = append(events, viewAt(dateAt(22, 23, 50)))
+	for moment := dateAt(23, 0, 1); moment.Before(dateAt(23, 2, 0)); moment = moment.Add(9 * time.Minute) {
 		events = append(events, viewAt(moment))
 	}
 	insertEvents(t, db, events...)
 	mustRun(t, runner, jobs.Request{Cutoff: date(24, 0)})
 
-	insertEvents(t, db, viewAt(clock(20, 23, 50)))
+	insertEvents(t, db, viewAt(dateAt(20, 23, 50)))
 	day := date(22, 0)
 	mustRun(t, runner, jobs.Request{From: &day, To: &day})
 	mustRun(t, runner, jobs.Request{Cutoff: date(25, 0)})

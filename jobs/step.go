@@ -3,7 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -69,7 +69,7 @@ func (n *night) ask(ctx context.Context, name, query string, dest ...any) error 
 // run's own rows: others are being dropped.
 func (n *night) count(ctx context.Context, table string) (rows uint64, err error) {
 	query := "select count() from " + table
-	if strings.HasSuffix(table, "_versions") && !strings.HasPrefix(table, "night_") {
+	if slices.ContainsFunc(published, func(p publishedTable) bool { return p.table == table }) {
 		query += " where version = {version:UInt64}"
 	}
 	err = n.db.Row(ctx, query, n.params.For(query), &rows)

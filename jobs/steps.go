@@ -9,9 +9,11 @@ var working = []string{
 	"night_attributions", "night_outcomes", "night_versions",
 }
 
-// published are the tables that hold versions of days, with the column of
-// published_days that names the version.
-var published = []struct{ table, versionColumn string }{
+// publishedTable is a table that holds versions of days, with the column of
+// published_days that names the one to be seen.
+type publishedTable struct{ table, versionColumn string }
+
+var published = []publishedTable{
 	{"sessions_versions", "sessions_version"},
 	{"exposures_versions", "exposures_version"},
 	{"attributions_versions", "attributions_version"},

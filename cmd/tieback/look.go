@@ -124,7 +124,7 @@ func printLastRun(ctx context.Context, p *program, db *warehouse.DB, records []j
 		return err
 	}
 	for _, c := range causes {
-		fmt.Fprintf(p.stdout, "computed because of %s: %d days, %s to %s\n", jobs.CauseText(c.Cause), c.Days, c.First.Format(time.DateOnly), c.Last.Format(time.DateOnly))
+		fmt.Fprintf(p.stdout, "computed because of %s: %s, %s to %s\n", jobs.CauseText(c.Cause), count(c.Days, "day"), c.First.Format(time.DateOnly), c.Last.Format(time.DateOnly))
 	}
 	steps, err := jobs.SlowestSteps(ctx, db, last.RunID, 3)
 	if err != nil {
