@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,7 +42,10 @@ func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := conversionsData{Names: reports.OutcomeNames, Totals: map[string]uint64{}, Outcome: query(c, "outcome"), First: offset + 1}
+	// Attributed comes first, where a phone shows it.
+	last := len(reports.OutcomeNames) - 1
+	names := slices.Concat(reports.OutcomeNames[last:], reports.OutcomeNames[:last])
+	data := conversionsData{Names: names, Totals: map[string]uint64{}, Outcome: query(c, "outcome"), First: offset + 1}
 	if data.outcomesAnswer, err = a.outcomes(c.UserContext(), account.CustomerID, days); err != nil {
 		return nil, err
 	}

@@ -202,6 +202,13 @@ func TestAdminPages(t *testing.T) {
 	} {
 		b.picture(ctx, name, path)
 	}
+	// What people look for is on the screen of a phone, without a swipe.
+	b.do(ctx, chromedp.EmulateViewport(390, 844))
+	b.goTo(ctx, "/admin/accounts/shop/conversions")
+	const right = `Math.max(...[...document.querySelectorAll("thead th:nth-child(3) a, td.outcome")].map(cell => cell.getBoundingClientRect().right)) <= 390`
+	if got := b.run(ctx, right); got != "true" {
+		t.Errorf("attributed and what became of each are not on a phone's screen: %s", got)
+	}
 	b.check("404")
 }
 
