@@ -23,7 +23,7 @@ func TestWhyYesterdayChanged(t *testing.T) {
 	if got := must(t, dir, "run"); !strings.Contains(got, "full, cutoff") || strings.Contains(got, "changed in days") {
 		t.Errorf("the first run says %s", got)
 	}
-	if got := must(t, dir, "status", "--changes"); !strings.Contains(got, "changed no figure") || !strings.Contains(got, "computed because of a full run: 1 days") {
+	if got := must(t, dir, "status", "--changes"); !strings.Contains(got, "changed no figure") || !strings.Contains(got, "computed because of a full run: 1 day,") {
 		t.Errorf("status says %s", got)
 	}
 	if _, stderr, code := tieback(t, dir, late, "import", "-"); code != 0 {
