@@ -44,11 +44,11 @@
 //	05-09  the names as this run sees them, and what has come a second time
 //	10-18  what is concerned: night_days, night_keys, and the links read
 //	20-24  the conversions, their users' links, which copies count
-//	30-40  stretches, sessions and exposures of the visitor-days concerned
+//	30-40  sessions and exposures of the visitor-days concerned
 //	45-47  which days have other sessions or exposures now; the other visitors' rows are carried over
 //	50-70  candidates, attributions, outcomes
 //	72-74  which days have others now; they are staged with those of the other conversions
-//	80-85  why, and which figures of the past differ now
+//	80-85  why, and which figures of the past differ now; 80 while 50-60 are under way
 //	95-98  published; and what the next run must know
 //
 // All rows are staged under the run's version, where nobody sees them. After the queries

@@ -41,13 +41,20 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 	if err := n.ask(ctx, "changed_rows", sql.Report("changed_rows").SQL, &changed, &firstReceived); err != nil {
 		return false, err
 	}
-	if changed > 0 {
-		n.params = n.params.With("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach)))
-		if err := n.doubles(ctx, changed <= n.sliceRows, "08_doubled_events"); err != nil {
-			return false, err
-		}
-	}
-	if err := n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names"); err != nil {
+	n.params = n.params.With("few_changed", flag(changed <= fewRows)).
+		With("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach)))
+	err = n.beside(ctx,
+		func(ctx context.Context) error {
+			if changed == 0 {
+				return nil
+			}
+			return n.doubles(ctx, "08_doubled_events")
+		},
+		func(ctx context.Context) error {
+			return n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
+		},
+	)
+	if err != nil {
 		return false, err
 	}
 	keys, err := n.count(ctx, "night_keys")
@@ -66,10 +73,13 @@ func (n *night) prepareAll(ctx context.Context) (err error) {
 	if err := n.empty(ctx, "doubled_events_next"); err != nil {
 		return err
 	}
-	if err := n.doubles(ctx, false, "09_doubled_events_next"); err != nil {
+	if err := n.doubles(ctx, "09_doubled_events_next"); err != nil {
 		return err
 	}
-	return n.steps(ctx, "24_night_doubles", "12_night_identities", "20_night_conversions", "22_night_links")
+	if err := n.keepFirst(ctx); err != nil {
+		return err
+	}
+	return n.steps(ctx, "12_night_identities", "20_night_conversions", "22_night_links")
 }
 
 // newDays lets the days since the last one published be computed whole: that costs
@@ -98,7 +108,10 @@ func (n *night) draw(ctx context.Context) error {
 	if err := n.conversions(ctx); err != nil {
 		return err
 	}
-	if err := n.steps(ctx, "22_night_links", "23_night_view_days", "24_night_doubles"); err != nil {
+	if err := n.steps(ctx, "22_night_links", "23_night_view_days"); err != nil {
+		return err
+	}
+	if err := n.keepFirst(ctx); err != nil {
 		return err
 	}
 	return n.ask(ctx, "rows_to_read", sql.Report("rows_to_read").SQL, &n.rows)
@@ -120,10 +133,9 @@ func (n *night) conversions(ctx context.Context) error {
 	}
 }
 
-// doubles looks for copies of the rows that are new to the run, if they are few enough to
-// be held in memory, else for all copies, and lets remember keep those that it finds.
-func (n *night) doubles(ctx context.Context, few bool, remember string) error {
-	n.params = n.params.With("few_changed", flag(few))
+// doubles looks for copies of the rows that are new to the run, if they are few, else for
+// all copies, and lets remember keep those that it finds.
+func (n *night) doubles(ctx context.Context, remember string) error {
 	if hashes, err := n.step(ctx, "06_night_doubled_hashes"); err != nil || hashes == 0 {
 		return err
 	}
@@ -131,6 +143,14 @@ func (n *night) doubles(ctx context.Context, few bool, remember string) error {
 		return err
 	}
 	return n.steps(ctx, remember)
+}
+
+// keepFirst takes the copy of each doubled event that counts. Where there are none, no step
+// reads the ids of all events.
+func (n *night) keepFirst(ctx context.Context) error {
+	doubled, err := n.step(ctx, "24_night_doubles")
+	n.params = n.params.With("doubled", flag(doubled > 0))
+	return err
 }
 
 // doubledLinks gives errForgetLinks where a copy that does not count told a link.
@@ -145,46 +165,68 @@ func (n *night) doubledLinks(ctx context.Context) error {
 	return nil
 }
 
-// stage writes the rows of the days concerned under the run's version.
+// stage writes the rows of the days concerned under the run's version, and checks them.
 func (n *night) stage(ctx context.Context) error {
+	if err := n.stageEvents(ctx); err != nil {
+		return err
+	}
+	err := n.beside(ctx,
+		func(ctx context.Context) error {
+			return n.steps(ctx, "46_sessions_kept", "50_night_candidates", "60_night_attributions")
+		},
+		func(ctx context.Context) error { return n.steps(ctx, "47_exposures_kept", "80_run_days") },
+	)
+	if err != nil {
+		return err
+	}
+	err = n.beside(ctx,
+		n.stageConversions,
+		func(ctx context.Context) error {
+			return n.check(ctx, func(name string) bool { return name == sessionsCheck })
+		},
+	)
+	if err != nil {
+		return err
+	}
+	return n.check(ctx, func(name string) bool { return name != sessionsCheck })
+}
+
+// stageEvents stages what client events alone decide, and says which of it is new.
+func (n *night) stageEvents(ctx context.Context) error {
 	slices, err := n.slices(ctx)
 	if err != nil {
 		return fmt.Errorf("cut slices: %w", err)
 	}
 	for _, slice := range slices {
-		if err := n.in(slice).steps(ctx, "30_night_stretches"); err != nil {
+		// Both keep all processors busy: beside each other they take longer.
+		if err := n.in(slice).steps(ctx, "30_sessions", "40_exposures"); err != nil {
 			return err
 		}
 	}
-	if err := n.followLong(ctx); err != nil {
+	if err := n.cutLong(ctx); err != nil {
 		return err
 	}
-	if err := n.steps(ctx, "33_sessions"); err != nil {
-		return err
-	}
-	for _, slice := range slices {
-		if err := n.in(slice).steps(ctx, "40_exposures"); err != nil {
-			return err
-		}
-	}
-	err = n.steps(ctx,
-		"45_night_versions_events", "46_sessions_kept", "47_exposures_kept",
-		"50_night_candidates", "60_night_attributions", "70_night_outcomes", "72_night_versions_conversions",
-	)
-	if err != nil {
+	return n.steps(ctx, "45_night_versions_events")
+}
+
+// stageConversions stages attributions and outcomes.
+func (n *night) stageConversions(ctx context.Context) error {
+	if err := n.steps(ctx, "70_night_outcomes", "72_night_versions_conversions"); err != nil {
 		return err
 	}
 	query := "select uniqExact(day) from night_versions where version = {version:UInt64} and day between {from_day:Date} and {to_day:Date}"
-	if err := n.ask(ctx, "staged days", query, &n.pace.Days); err != nil {
+	var days uint64
+	if err := n.ask(ctx, "staged days", query, &days); err != nil {
 		return err
 	}
+	n.pace.computes(days)
 	return n.steps(ctx, "73_attributions", "74_conversion_outcomes")
 }
 
-// followLong finds the sessions of stretches that reach the cap, if there are any.
-func (n *night) followLong(ctx context.Context) error {
+// cutLong cuts the runs of events that reach the cap into sessions, if there are any.
+func (n *night) cutLong(ctx context.Context) error {
 	var long uint64
-	query := "select count() from night_stretches where last_at >= first_at + toIntervalHour({session_cap_hours:UInt32})"
+	query := "select count() from sessions_versions where session_day = {long_day:Date} and version = {version:UInt64}"
 	if err := n.ask(ctx, "long stretches", query, &long); err != nil || long == 0 {
 		return err
 	}
@@ -193,10 +235,17 @@ func (n *night) followLong(ctx context.Context) error {
 	}
 	for hop := uint32(0); ; hop++ {
 		n.params = n.params.With("hop", hop)
-		if added, err := n.step(ctx, "32_night_long_starts"); err != nil || added == 0 {
+		if added, err := n.step(ctx, "32_night_long_starts"); err != nil {
 			return err
+		} else if added == 0 {
+			break
 		}
 	}
+	if err := n.steps(ctx, "33_sessions_long"); err != nil {
+		return err
+	}
+	const forget = "alter table sessions_versions drop partition ({long_day:Date}, {version:UInt64})"
+	return n.db.Exec(ctx, forget, n.params.For(forget))
 }
 
 func flag(set bool) uint8 {
@@ -206,17 +255,22 @@ func flag(set bool) uint8 {
 	return 0
 }
 
-// check runs sql/checks. A row that they return is wrong, and nothing is published.
-func (n *night) check(ctx context.Context) error {
+// sessionsCheck reads nothing but sessions, the largest of all that checks read.
+const sessionsCheck = "sessions_keep_their_limits"
+
+// check runs those of sql/checks. A row that they return is wrong, and nothing is published.
+func (n *night) check(ctx context.Context, which func(name string) bool) error {
 	const shown = 5
 	for _, check := range sql.Checks() {
+		if !which(check.Name) {
+			continue
+		}
 		started, begun := n.clock(), time.Now()
 		columns, rows, err := n.db.Table(ctx, check.SQL, n.params.For(check.SQL))
 		if err != nil {
 			return fmt.Errorf("check %s: %w", check.Name, err)
 		}
-		n.record.note("check "+check.Name, started, time.Since(begun), uint64(len(rows)))
-		n.pace.passed += n.pace.before["check "+check.Name]
+		n.pace.passedBy("check "+check.Name, started, time.Since(begun), uint64(len(rows)))
 		if len(rows) == 0 {
 			continue
 		}

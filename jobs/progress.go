@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/warehouse"
@@ -12,7 +13,7 @@ import (
 type Progress struct {
 	RunID   string
 	Step    string // that begins
-	Done    int    // statements before it
+	Done    int    // statements that began before it
 	Rows    uint64 // written so far, the working set included
 	Days    uint64 // that are computed; 0 while that is not known
 	Elapsed time.Duration
@@ -38,9 +39,12 @@ func (p Progress) String() string {
 	return line
 }
 
-// pace follows a run and compares it with the one before.
+// pace follows a run, notes its steps, and compares it with the one before. Its methods
+// may be called by parts of a run that go on beside each other.
 type pace struct {
+	mu sync.Mutex
 	Progress
+	record *Record
 	begun  time.Time
 	before map[string]time.Duration // of one execution of each step in the last run of that mode
 	total  time.Duration            // of all of it
@@ -49,7 +53,7 @@ type pace struct {
 
 // newPace reads how long the last run of the mode that had something to do took for what.
 func newPace(ctx context.Context, db *warehouse.DB, record *Record) (*pace, error) {
-	p := &pace{Progress: Progress{RunID: record.RunID}, begun: time.Now(), before: map[string]time.Duration{}}
+	p := &pace{Progress: Progress{RunID: record.RunID}, record: record, begun: time.Now(), before: map[string]time.Duration{}}
 	var steps []struct {
 		Step       string `ch:"step"`
 		DurationMS uint64 `ch:"duration_ms"`
@@ -69,10 +73,15 @@ func newPace(ctx context.Context, db *warehouse.DB, record *Record) (*pace, erro
 	return p, nil
 }
 
-// begins returns the progress as a step begins. What is left is extrapolated from the
+// begins tells of the progress as a step begins. What is left is extrapolated from the
 // share of the run before that lies behind, so that it fits a larger run too.
-func (p *pace) begins(step string) Progress {
+func (p *pace) begins(step string, tell func(Progress)) {
+	if tell == nil {
+		return
+	}
 	const telling = 0.02 // a smaller share says nothing about the rest
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.Step, p.Elapsed = step, time.Since(p.begun)
 	if p.total > 0 {
 		p.Share = min(float64(p.passed)/float64(p.total), 0.99)
@@ -81,11 +90,29 @@ func (p *pace) begins(step string) Progress {
 	if p.Share > telling {
 		p.Left = time.Duration(float64(p.Elapsed) * (1 - p.Share) / p.Share)
 	}
-	return p.Progress
+	tell(p.Progress)
+	p.Done++
 }
 
-func (p *pace) ended(step string, written uint64) {
-	p.Done++
+// computes tells how many days are computed, once that is known.
+func (p *pace) computes(days uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Days = days
+}
+
+// ended notes a step that is done.
+func (p *pace) ended(step string, started time.Time, took time.Duration, written uint64) {
+	p.passedBy(step, started, took, written)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.Rows += written
-	p.passed += p.before[step]
+}
+
+// passedBy notes what is no step, but takes its time.
+func (p *pace) passedBy(name string, started time.Time, took time.Duration, rows uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.record.note(name, started, took, rows)
+	p.passed += p.before[name]
 }

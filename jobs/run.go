@@ -144,8 +144,7 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	record.note("sweep", started, time.Since(begun), 0)
-	pace.passed += pace.before["sweep"]
+	pace.passedBy("sweep", started, time.Since(begun), 0)
 	var dropping errgroup.Group
 	dropping.Go(drop)
 	defer func() { _ = dropping.Wait() }() // no run ends before
@@ -162,10 +161,7 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	if err := n.stage(ctx); err != nil {
 		return err
 	}
-	if err := n.check(ctx); err != nil {
-		return err
-	}
-	if err := n.steps(ctx, "80_run_days", "85_run_changes"); err != nil {
+	if err := n.steps(ctx, "85_run_changes"); err != nil {
 		return err
 	}
 	if err := n.total(ctx); err != nil || req.DryRun {
@@ -201,8 +197,8 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 		"whole_from": warehouse.Day(from), "whole_to": warehouse.Day(to),
 		"low": warehouse.Time(low), "high": warehouse.Time(high),
 		"visible_since": warehouse.Time(since.readAt.Add(-r.overlap)), "names_before": since.version,
-		"copies_since":        warehouse.Time(time.UnixMilli(0).UTC()),
-		"session_gap_minutes": sessionGapMinutes, "session_cap_hours": sessionCapHours,
+		"copies_since": warehouse.Time(time.UnixMilli(0).UTC()), "few_changed": flag(false), "doubled": flag(true),
+		"session_gap_minutes": sessionGapMinutes, "session_cap_hours": sessionCapHours, "long_day": warehouse.Day(longDay),
 		"view_lookback_days": viewLookbackDays, "events_per_visitor_day": eventsPerVisitorDay,
 	}
 }

@@ -2,9 +2,14 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tieback/tieback/sql"
 )
@@ -18,6 +23,33 @@ func (n *night) steps(ctx context.Context, names ...string) error {
 	return nil
 }
 
+// beside runs two parts of the night at once, neither of which reads what the other one
+// writes: most statements are too small to keep all processors busy. An error of one ends
+// the other; a panic is the caller's.
+func (n *night) beside(ctx context.Context, one, other func(ctx context.Context) error) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	var panicked atomic.Value
+	for _, part := range []func(context.Context) error{one, other} {
+		parts.Go(func() (err error) {
+			defer func() {
+				if r := recover(); r != nil {
+					panicked.Store(fmt.Sprintf("%v\n%s", r, debug.Stack()))
+					err = errPanicked
+				}
+			}()
+			return part(ctx)
+		})
+	}
+	err := parts.Wait()
+	if text := panicked.Load(); text != nil {
+		panic(text)
+	}
+	return err
+}
+
+// errPanicked ends the part beside the one that panicked.
+var errPanicked = errors.New("panicked")
+
 // repeat runs a step until it adds nothing.
 func (n *night) repeat(ctx context.Context, name string) error {
 	for {
@@ -30,9 +62,7 @@ func (n *night) repeat(ctx context.Context, name string) error {
 // step runs one statement, and notes how long it took and how many rows it wrote.
 func (n *night) step(ctx context.Context, name string) (written uint64, err error) {
 	statement := sql.Nightly(name)
-	if n.Progress != nil {
-		n.Progress(n.pace.begins(name))
-	}
+	n.pace.begins(name, n.Progress)
 	before, err := n.count(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
@@ -48,8 +78,7 @@ func (n *night) step(ctx context.Context, name string) (written uint64, err erro
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
 	written = after - before
-	n.record.note(name, started, took, written)
-	n.pace.ended(name, written)
+	n.pace.ended(name, started, took, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
 	return written, nil
 }
@@ -60,8 +89,7 @@ func (n *night) ask(ctx context.Context, name, query string, dest ...any) error 
 	if err := n.db.Row(ctx, query, n.params.For(query), dest...); err != nil {
 		return fmt.Errorf("query %s: %w", name, err)
 	}
-	n.record.note("query "+name, started, time.Since(begun), 0)
-	n.pace.passed += n.pace.before["query "+name]
+	n.pace.passedBy("query "+name, started, time.Since(begun), 0)
 	return nil
 }
 

@@ -5,7 +5,7 @@ import "time"
 // working are the tables that hold one run's working set.
 var working = []string{
 	"night_days", "night_keys", "night_identities", "night_conversions", "night_links", "night_view_days",
-	"night_doubled_hashes", "night_doubled_ids", "night_doubles", "night_stretches", "night_long_moments", "night_long_starts", "night_candidates",
+	"night_doubled_hashes", "night_doubled_ids", "night_doubles", "night_long_moments", "night_long_starts", "night_candidates",
 	"night_attributions", "night_outcomes", "night_versions",
 }
 
@@ -27,6 +27,10 @@ const (
 	viewLookbackDays  = 7
 )
 
+// longDay is what runs of events beyond the cap wait under to be cut into sessions: no
+// time may be after 2100 (spec 6), and retention by age must not forget them.
+var longDay = time.Date(2120, 1, 1, 0, 0, 0, 0, time.UTC)
+
 const (
 	// visibilityOverlap is for how long before the last run a row may have been under
 	// way into ClickHouse, and by how much clocks may differ.
@@ -35,6 +39,10 @@ const (
 	// copiesReach is how far apart copies of one client event are received: a browser
 	// tries again for 7 days (spec 3.2), all other copies repeat received_at.
 	copiesReach = 8 * day
+
+	// fewRows is how many new rows are looked up one by one among those of copiesReach;
+	// sorting the hashes of them all costs less when there are more.
+	fewRows = 200_000
 
 	// memory numbers what runs leave for the next one (identities, doubled_events, chain
 	// starts). A run after an upgrade that has changed it is a full one.

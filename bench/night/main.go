@@ -85,7 +85,7 @@ type site struct {
 	dir    string
 	db     *warehouse.DB
 	runner *jobs.Runner
-	memory memory
+	watch  watch
 }
 
 func newSite(ctx context.Context) (*site, error) {
@@ -116,8 +116,7 @@ func newSite(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{dir: dir, db: db, runner: jobs.NewRunner(db, time.Now, log), memory: memory{dir: dir}}
-	s.runner.Progress = func(p jobs.Progress) { s.memory.next(p.Step) }
+	s := &site{dir: dir, db: db, runner: jobs.NewRunner(db, time.Now, log), watch: watch{dir: dir, db: db}}
 	return s, nil
 }
 
@@ -142,16 +141,43 @@ func midnight(day uint) time.Time {
 	return time.Date(2026, 3, 2+int(day), 0, 0, 0, 0, time.UTC)
 }
 
+// timed runs once.
 func (s *site) timed(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
-	s.memory.begin()
+	if err := s.settle(ctx); err != nil {
+		return 0, jobs.Record{}, err
+	}
 	started := time.Now()
 	record, err := s.runner.Run(ctx, req)
-	took := time.Since(started)
-	s.memory.next("")
+	return time.Since(started), record, err
+}
+
+// watched runs once with a look at the engine between the steps, which takes some time
+// itself.
+func (s *site) watched(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
+	s.watch.begin(ctx)
+	s.runner.Progress = func(p jobs.Progress) { s.watch.next(ctx, p.Step) }
+	defer func() { s.runner.Progress = nil }()
+	took, record, err := s.timed(ctx, req)
+	s.watch.next(ctx, "")
 	return took, record, err
 }
 
+// settle waits until ClickHouse has merged what was filled in at once here, and comes in
+// over a day elsewhere.
+func (s *site) settle(ctx context.Context) error {
+	for {
+		var merges uint64
+		if err := s.db.Row(ctx, "select count() from system.merges", nil, &merges); err != nil || merges == 0 {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 func (s *site) scan(ctx context.Context) (time.Duration, error) {
+	if err := s.settle(ctx); err != nil {
+		return 0, err
+	}
 	started := time.Now()
 	_, _, err := s.db.Table(ctx, scanSQL, nil)
 	return time.Since(started), err
@@ -183,20 +209,23 @@ func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) 
 		return dayFigures{}, err
 	}
 	var scans, nights []time.Duration
-	var memory uint64
-	var record jobs.Record
+	req := jobs.Request{Cutoff: midnight(0), Full: true}
 	for range rounds {
 		scan, err := s.scan(ctx)
 		if err != nil {
 			return dayFigures{}, err
 		}
-		took, r, err := s.timed(ctx, jobs.Request{Cutoff: midnight(0), Full: true})
+		took, _, err := s.timed(ctx, req)
 		if err != nil {
 			return dayFigures{}, err
 		}
-		scans, nights, record = append(scans, scan), append(nights, took), r
-		memory = max(memory, s.memory.peak())
+		scans, nights = append(scans, scan), append(nights, took)
 	}
+	_, record, err := s.watched(ctx, req)
+	if err != nil {
+		return dayFigures{}, err
+	}
+	memory := s.watch.peak()
 	fmt.Printf("%d client events and %d conversions of one day: scan %s, night %s, %.1f times the scan, %d MB more than idle at the peak\n",
 		rows, conversions, median(scans).Round(time.Millisecond), median(nights).Round(time.Millisecond),
 		median(nights).Seconds()/median(scans).Seconds(), memory>>20)
@@ -217,7 +246,8 @@ func (s *site) printSteps(ctx context.Context, runID string) error {
 		return err
 	}
 	for _, step := range steps {
-		fmt.Printf("    %-30s %7d ms %10d rows written %6d MB\n", step.Step, step.DurationMS, step.Rows, s.memory.of(step.Step)>>20)
+		fmt.Printf("    %-30s %7d ms %11d rows read %10d written %6d MB\n",
+			step.Step, step.DurationMS, s.watch.read(step.Step), step.Rows, s.watch.of(step.Step)>>20)
 	}
 	fmt.Println()
 	return nil
@@ -269,16 +299,23 @@ func measureHistory(ctx context.Context) error {
 		return err
 	}
 	var nights []time.Duration
-	var last jobs.Record
 	for i := range uint(*rounds) {
 		if err := s.fill(ctx, *days+i, *perDay, *perDay/5); err != nil {
 			return err
 		}
-		night, record, err := s.timed(ctx, jobs.Request{Cutoff: midnight(*days + i)})
+		night, _, err := s.timed(ctx, jobs.Request{Cutoff: midnight(*days + i)})
 		if err != nil {
 			return err
 		}
-		nights, last = append(nights, night), record
+		nights = append(nights, night)
+	}
+	next := *days + uint(*rounds)
+	if err := s.fill(ctx, next, *perDay, *perDay/5); err != nil {
+		return err
+	}
+	_, last, err := s.watched(ctx, jobs.Request{Cutoff: midnight(next)})
+	if err != nil {
+		return err
 	}
 	from := midnight(0).AddDate(0, 0, -1)
 	to := from.AddDate(0, 0, int(*days)-1)
@@ -305,11 +342,11 @@ func measureHeavy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	took, record, err := s.timed(ctx, jobs.Request{})
+	took, record, err := s.watched(ctx, jobs.Request{})
 	if err != nil {
 		return err
 	}
 	fmt.Printf("one visitor with %d client events, a second apart: night %s, %d days, %d MB more than idle at the peak\n",
-		*heavy, took.Round(time.Millisecond), record.Days, s.memory.peak()>>20)
+		*heavy, took.Round(time.Millisecond), record.Days, s.watch.peak()>>20)
 	return s.printSteps(ctx, record.RunID)
 }

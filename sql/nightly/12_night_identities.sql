@@ -2,7 +2,7 @@
 -- Reads:      client_events, night_doubles
 -- Writes:     night_identities
 -- Grain:      one row per (account, user id, visitor)
--- Parameters: full, visible_since, low, high
+-- Parameters: full, doubled, visible_since, low, high
 -- Notes:      linked_at is when the first identify was received, not when it happened. A full run takes all rows.
 insert into night_identities (customer_id, user_domain, user_id, visitor_id, linked_at)
 with identifies as
@@ -12,7 +12,7 @@ with identifies as
     where type = 'identify'
         and received_at < {high:DateTime64(3, 'UTC')}
         and ({full:UInt8} = 1 or (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')}))
-        and ingest_id not in (select ingest_id from night_doubles)
+        and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
     union all
     select customer_id, user_domain, user_id, visitor_id, received_at
     from night_doubles

@@ -18,7 +18,8 @@ with
             and
             (
                 {full:UInt8} = 1
-                or (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
+                or action_id in (select action_id from night_keys)
+                    and (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
             )
         order by received_at, action_at, customer_id, api_name, action_id, user_domain, user_id, value
         limit 1 by ingest_id

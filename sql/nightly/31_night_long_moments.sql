@@ -1,19 +1,19 @@
 -- Purpose:    Prepare the stretches that reach the cap: from each moment, the first one that a session starting
 --             there cannot hold (R1).
--- Reads:      night_stretches, client_events, night_doubles, night_days
+-- Reads:      sessions_versions, client_events, night_doubles, night_days
 -- Writes:     night_long_moments
 -- Grain:      one row per (stretch, moment)
--- Parameters: full, whole_from, whole_to, cutoff, session_cap_hours, slice_first_customer, slice_first_visitor,
---             slice_end_customer, slice_end_visitor, slice_last
+-- Parameters: full, whole_from, whole_to, cutoff, doubled, version, session_cap_hours, long_day, slice_first_customer,
+--             slice_first_visitor, slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      The cap is greedy: where a session starts depends on where the one before it did. With the next one
 --             known from everywhere, following them is a look-up each.
 insert into night_long_moments (customer_id, visitor_id, stretch_at, at, events, views, next_at)
 with
     long_stretches as
     (
-        select customer_id, visitor_id, first_at, last_at
-        from night_stretches
-        where last_at >= first_at + toIntervalHour({session_cap_hours:UInt32})
+        select customer_id, visitor_id, started_at as first_at, last_event_at as last_at
+        from sessions_versions
+        where session_day = {long_day:Date} and version = {version:UInt64}
     ),
     moments as
     (
@@ -27,7 +27,7 @@ with
                 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
-            and ingest_id not in (select ingest_id from night_doubles)
+            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
             and (customer_id > {slice_first_customer:String}
                 or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
             and ({slice_last:UInt8} = 1

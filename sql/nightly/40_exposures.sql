@@ -2,7 +2,7 @@
 -- Reads:      client_events, night_doubles, night_days
 -- Writes:     exposures_versions
 -- Grain:      one row per (account, optimization, variation, visitor, UTC day of the view)
--- Parameters: full, whole_from, whole_to, cutoff, version, slice_first_customer, slice_first_visitor,
+-- Parameters: full, whole_from, whole_to, cutoff, doubled, version, slice_first_customer, slice_first_visitor,
 --             slice_end_customer, slice_end_visitor, slice_last
 -- Notes:      Days that are only drawn in have the exposures that they had.
 insert into exposures_versions
@@ -20,7 +20,7 @@ with
                 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
             )
-            and ingest_id not in (select ingest_id from night_doubles)
+            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
             and (customer_id > {slice_first_customer:String}
                 or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
             and ({slice_last:UInt8} = 1
@@ -54,4 +54,4 @@ select
     {version:UInt64}
 from moments
 group by customer_id, optimization_id, variation_id, visitor_id, day
-settings max_insert_threads = 4
+settings max_insert_threads = 2

@@ -2,8 +2,9 @@
 -- Reads:      night_candidates, client_events, night_doubles, night_conversions
 -- Writes:     night_attributions
 -- Grain:      one row per (conversion that counts, optimization)
--- Parameters: cutoff
--- Notes:      Ties go to the later receipt, the smaller variation, the smaller visitor.
+-- Parameters: cutoff, doubled
+-- Notes:      Ties go to the later receipt, the smaller variation, the smaller visitor. Views are looked for by their
+--             visitor alone first: one text is looked up three times as fast as a tuple.
 insert into night_attributions
     (customer_id, conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value,
      optimization_id, variation_id, visitor_id, session_started_at, viewed_at, ingest_id)
@@ -35,8 +36,9 @@ with
         from client_events
         where received_at < {cutoff:DateTime64(3, 'UTC')}
             and type = 'view'
+            and visitor_id in (select visitor_id from night_candidates)
             and (toDate(occurred_at), customer_id, visitor_id) in (select view_day, customer_id, visitor_id from candidate_days)
-            and ingest_id not in (select ingest_id from night_doubles)
+            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
         union all
         select
             customer_id,

@@ -13,6 +13,7 @@ with
         from exposures_versions
         where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures')
             and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from night_candidates)
+            and visitor_id in (select visitor_id from night_candidates) -- twice as fast as the tuple alone
             and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
         group by customer_id, visitor_id, day
     ),

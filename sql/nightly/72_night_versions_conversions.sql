@@ -36,6 +36,7 @@ with
             ))
         from attributions_versions
         where (conversion_day, version) in (select published.day, old_attributions_version from published)
+            and action_id in (select action_id from night_keys)
             and (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
     ),
     outcomes as
@@ -46,6 +47,7 @@ with
         select conversion_day, -toInt64(cityHash64(customer_id, api_name, action_id, converted_at, received_at, ingest_id, outcome))
         from conversion_outcomes_versions
         where (conversion_day, version) in (select published.day, old_outcomes_version from published)
+            and action_id in (select action_id from night_keys)
             and (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
     ),
     days as

@@ -1,15 +1,20 @@
--- Purpose:    Cut each visitor's client events where nothing happened for a gap (R1).
+-- Purpose:    Stage the sessions of the visitor-days computed anew (R1).
 -- Reads:      client_events, night_doubles, night_days
--- Writes:     night_stretches
--- Grain:      one row per run of events without a gap
--- Parameters: full, whole_from, whole_to, cutoff, session_gap_minutes, slice_first_customer, slice_first_visitor,
---             slice_end_customer, slice_end_visitor, slice_last
--- Notes:      A visitor's moments are sorted as numbers, the type in the lowest bit. No array is used inside the
---             lambda of another one: each of its elements would carry a copy. Slices of the visitors, in the order
---             of the table, bound the memory whatever the number of rows.
-insert into night_stretches (customer_id, visitor_id, first_at, last_at, events, views)
+-- Writes:     sessions_versions
+-- Grain:      one row per session, of the UTC day of its start (R7)
+-- Parameters: full, whole_from, whole_to, cutoff, doubled, version, session_gap_minutes, session_cap_hours, long_day,
+--             slice_first_customer, slice_first_visitor, slice_end_customer, slice_end_visitor, slice_last
+-- Notes:      A run of events without a gap is a session, unless it reaches the cap: then it waits under long_day to
+--             be cut by 31 to 33. A visitor's moments are sorted as numbers, the type in the lowest bit. No array is
+--             used inside the lambda of another one: each of its elements would carry a copy. Slices of the visitors,
+--             in the order of the table, bound the memory whatever the number of rows. Readers see the sessions once
+--             published_days names the version.
+insert into sessions_versions
+    (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views,
+     chain_started_at, version)
 with
     toInt64({session_gap_minutes:UInt32}) * 60000 as gap_ms,
+    toInt64({session_cap_hours:UInt32}) * 3600000 as cap_ms,
     moments as
     (
         select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
@@ -21,7 +26,7 @@ with
                 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
-            and ingest_id not in (select ingest_id from night_doubles)
+            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
             and (customer_id > {slice_first_customer:String}
                 or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
             and ({slice_last:UInt8} = 1
@@ -65,8 +70,8 @@ with
         select
             customer_id,
             visitor_id,
-            arrayFilter((moment_ms, is_first) -> is_first, moments_ms, opens) as first_ms,
-            arrayFilter((moment_ms, is_last) -> is_last, moments_ms, closes) as last_ms,
+            arrayFilter((moment_ms, is_first) -> is_first, moments_ms, opens) as all_first_ms,
+            arrayFilter((moment_ms, is_last) -> is_last, moments_ms, closes) as all_last_ms,
             arrayFilter((position, is_last) -> is_last, arrayEnumerate(moments_ms), closes) as positions,
             arrayFilter((views, is_last) -> is_last, views_so_far, closes) as view_positions
         from gaps_marked
@@ -74,15 +79,23 @@ with
 select
     customer_id,
     visitor_id,
-    fromUnixTimestamp64Milli(stretch_first_ms, 'UTC'),
-    fromUnixTimestamp64Milli(stretch_last_ms, 'UTC'),
+    if(last_ms - first_ms < cap_ms, toDate(started_at), {long_day:Date}),
+    fromUnixTimestamp64Milli(first_ms, 'UTC') as started_at,
+    fromUnixTimestamp64Milli(last_ms, 'UTC') as last_event_at,
+    least(
+        last_event_at + toIntervalMinute({session_gap_minutes:UInt32}),
+        started_at + toIntervalHour({session_cap_hours:UInt32})
+    ),
     position - position_before,
-    views - views_before
+    views - views_before,
+    started_at,
+    {version:UInt64}
 from stretches
 array join
-    first_ms as stretch_first_ms,
-    last_ms as stretch_last_ms,
+    all_first_ms as first_ms,
+    all_last_ms as last_ms,
     positions as position,
     arrayPushFront(arrayPopBack(positions), 0) as position_before,
     view_positions as views,
     arrayPushFront(arrayPopBack(view_positions), 0) as views_before
+settings max_insert_threads = 2

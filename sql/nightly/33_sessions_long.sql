@@ -1,9 +1,9 @@
--- Purpose:    Stage the sessions of the visitor-days computed anew (R1).
--- Reads:      night_stretches, night_long_moments, night_long_starts
+-- Purpose:    Stage the sessions that stretches of events beyond the cap are cut into (R1).
+-- Reads:      night_long_moments, night_long_starts
 -- Writes:     sessions_versions
 -- Grain:      one row per session, of the UTC day of its start (R7)
 -- Parameters: version, session_gap_minutes, session_cap_hours
--- Notes:      Readers see them once published_days names the version.
+-- Notes:      Only where there are any.
 insert into sessions_versions
     (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views,
      chain_started_at, version)
@@ -25,17 +25,6 @@ with
             and night_long_moments.stretch_at = night_long_starts.stretch_at
             and night_long_moments.at >= night_long_starts.start_at
         group by customer_id, visitor_id, chain_started_at, started_at
-    ),
-    all_sessions as
-    (
-        select
-            customer_id, visitor_id, first_at as started_at, last_at as last_event_at, events, views,
-            first_at as chain_started_at
-        from night_stretches
-        where last_at < first_at + toIntervalHour({session_cap_hours:UInt32})
-        union all
-        select customer_id, visitor_id, started_at, last_event_at, events, views, chain_started_at
-        from long_sessions
     )
 select
     customer_id,
@@ -51,5 +40,4 @@ select
     views,
     chain_started_at,
     {version:UInt64}
-from all_sessions
-settings max_insert_threads = 2
+from long_sessions

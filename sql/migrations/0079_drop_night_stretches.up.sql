@@ -1,0 +1,2 @@
+-- Sessions are staged where they belong at once.
+drop table if exists night_stretches
