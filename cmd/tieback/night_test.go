@@ -91,7 +91,12 @@ func TestRunInterrupted(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(1500 * time.Millisecond) // somewhere on its way
+	underWay := func() bool {
+		return must(t, dir, "sql", "select count() from runs where state = 'running'", "--format", "TSV") == "1"
+	}
+	for deadline := time.Now().Add(30 * time.Second); !underWay() && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	_ = cmd.Process.Signal(os.Interrupt)
 	started := time.Now()
 	err := cmd.Wait()
