@@ -2,7 +2,8 @@ package jobs
 
 import "time"
 
-// SetLimits makes what is sized for production small enough to show in tests.
+// SetLimits makes what is sized for production small enough to show in tests. More new rows
+// than fit into a slice are not few.
 func (r *Runner) SetLimits(overlap time.Duration, sliceRows uint64) {
-	r.overlap, r.sliceRows = overlap, sliceRows
+	r.overlap, r.sliceRows, r.fewRows = overlap, sliceRows, sliceRows
 }

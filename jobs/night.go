@@ -41,7 +41,7 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 	if err := n.ask(ctx, "changed_rows", sql.Report("changed_rows").SQL, &changed, &firstReceived); err != nil {
 		return false, err
 	}
-	n.params = n.params.With("few_changed", flag(changed <= fewRows)).
+	n.params = n.params.With("few_changed", flag(changed <= n.fewRows)).
 		With("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach)))
 	err = n.beside(ctx,
 		func(ctx context.Context) error {

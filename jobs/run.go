@@ -24,12 +24,13 @@ type Runner struct {
 
 	overlap   time.Duration
 	sliceRows uint64
+	fewRows   uint64
 }
 
 // NewRunner returns a runner; now is the clock for the ledger's times and for what
 // is the future, never for what a run computes.
 func NewRunner(db *warehouse.DB, now func() time.Time, log *slog.Logger) *Runner {
-	return &Runner{db: db, now: now, log: log, overlap: visibilityOverlap, sliceRows: sliceRows}
+	return &Runner{db: db, now: now, log: log, overlap: visibilityOverlap, sliceRows: sliceRows, fewRows: fewRows}
 }
 
 // Request says what to compute.
