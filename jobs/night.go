@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -253,35 +252,6 @@ func flag(set bool) uint8 {
 		return 1
 	}
 	return 0
-}
-
-// sessionsCheck reads nothing but sessions, the largest of all that checks read.
-const sessionsCheck = "sessions_keep_their_limits"
-
-// check runs those of sql/checks. A row that they return is wrong, and nothing is published.
-func (n *night) check(ctx context.Context, which func(name string) bool) error {
-	const shown = 5
-	for _, check := range sql.Checks() {
-		if !which(check.Name) {
-			continue
-		}
-		started, begun := n.clock(), time.Now()
-		columns, rows, err := n.db.Table(ctx, check.SQL, n.params.For(check.SQL))
-		if err != nil {
-			return fmt.Errorf("check %s: %w", check.Name, err)
-		}
-		n.pace.passedBy("check "+check.Name, started, time.Since(begun), uint64(len(rows)))
-		if len(rows) == 0 {
-			continue
-		}
-		var lines []string
-		for _, row := range rows[:min(shown, len(rows))] {
-			lines = append(lines, strings.Join(row, " | "))
-		}
-		return fmt.Errorf("check %s found %d wrong rows, nothing was published; the first, %s:\n%s",
-			check.Name, len(rows), strings.Join(columns, " | "), strings.Join(lines, "\n"))
-	}
-	return nil
 }
 
 // total counts what is staged.
