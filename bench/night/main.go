@@ -7,26 +7,15 @@ import (
 	_ "embed"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
 	"time"
 
-	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/chdb"
 )
-
-//go:embed events.sql
-var eventsSQL string
-
-//go:embed conversions.sql
-var conversionsSQL string
-
-//go:embed scan.sql
-var scanSQL string
 
 //go:embed yardstick.sql
 var yardstickSQL string
@@ -80,109 +69,6 @@ func bench(ctx context.Context) error {
 	return nil
 }
 
-// site is a data folder with an engine of its own.
-type site struct {
-	dir    string
-	db     *warehouse.DB
-	runner *jobs.Runner
-	watch  watch
-}
-
-func newSite(ctx context.Context) (*site, error) {
-	dir, err := os.MkdirTemp("", "tieback-bench-*")
-	if err != nil {
-		return nil, err
-	}
-	log := slog.New(slog.DiscardHandler)
-	db, err := warehouse.Open(ctx, warehouse.Config{DataDir: dir, EngineCommand: []string{os.Args[0], "engine"}, Log: log})
-	if err != nil {
-		return nil, err
-	}
-	if _, _, err := db.Migrate(ctx); err != nil {
-		return nil, err
-	}
-	err = catalog.NewStore(db, time.Now).Change(ctx, "bench", func(e *catalog.Edit) error {
-		for customer := range 20 {
-			for event := range 5 {
-				name := fmt.Sprintf("event-%d", event)
-				err := e.PutName(catalog.EventName{CustomerID: fmt.Sprintf("site-%d", customer), EventID: name, APIName: name, From: time.UnixMilli(0)})
-				if err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	s := &site{dir: dir, db: db, runner: jobs.NewRunner(db, time.Now, log), watch: watch{dir: dir, db: db}}
-	return s, nil
-}
-
-func (s *site) close() {
-	_ = s.db.Close()
-	_ = os.RemoveAll(s.dir)
-}
-
-// fill generates a day with about that many client events, and a hundredth as many
-// conversions.
-func (s *site) fill(ctx context.Context, day uint, events, visitors uint64) error {
-	const eventsPerSession = 8.5
-	params := warehouse.Params{"day": day, "visitors": visitors, "sessions": uint64(float64(events) / eventsPerSession), "conversions": events / 100}
-	if err := s.db.Exec(ctx, eventsSQL, params.For(eventsSQL)); err != nil {
-		return err
-	}
-	return s.db.Exec(ctx, conversionsSQL, params.For(conversionsSQL))
-}
-
-// midnight is the one after a day.
-func midnight(day uint) time.Time {
-	return time.Date(2026, 3, 2+int(day), 0, 0, 0, 0, time.UTC)
-}
-
-// timed runs once.
-func (s *site) timed(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
-	if err := s.settle(ctx); err != nil {
-		return 0, jobs.Record{}, err
-	}
-	started := time.Now()
-	record, err := s.runner.Run(ctx, req)
-	return time.Since(started), record, err
-}
-
-// watched runs once with a look at the engine between the steps, which takes some time
-// itself.
-func (s *site) watched(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
-	s.watch.begin(ctx)
-	s.runner.Progress = func(p jobs.Progress) { s.watch.next(ctx, p.Step) }
-	defer func() { s.runner.Progress = nil }()
-	took, record, err := s.timed(ctx, req)
-	s.watch.next(ctx, "")
-	return took, record, err
-}
-
-// settle waits until ClickHouse has merged what was filled in at once here, and comes in
-// over a day elsewhere.
-func (s *site) settle(ctx context.Context) error {
-	for {
-		var merges uint64
-		if err := s.db.Row(ctx, "select count() from system.merges", nil, &merges); err != nil || merges == 0 {
-			return err
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
-func (s *site) scan(ctx context.Context) (time.Duration, error) {
-	if err := s.settle(ctx); err != nil {
-		return 0, err
-	}
-	started := time.Now()
-	_, _, err := s.db.Table(ctx, scanSQL, nil)
-	return time.Since(started), err
-}
-
 func median(values []time.Duration) time.Duration {
 	sorted := slices.Clone(values)
 	slices.Sort(sorted)
@@ -215,15 +101,22 @@ func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) 
 		if err != nil {
 			return dayFigures{}, err
 		}
+		scans = append(scans, scan)
+		if rounds == 1 {
+			break // so long a night that it does not matter who looks on
+		}
 		took, _, err := s.timed(ctx, req)
 		if err != nil {
 			return dayFigures{}, err
 		}
-		scans, nights = append(scans, scan), append(nights, took)
+		nights = append(nights, took)
 	}
-	_, record, err := s.watched(ctx, req)
+	took, record, err := s.watched(ctx, req)
 	if err != nil {
 		return dayFigures{}, err
+	}
+	if rounds == 1 {
+		nights = append(nights, took)
 	}
 	memory := s.watch.peak()
 	fmt.Printf("%d client events and %d conversions of one day: scan %s, night %s, %.1f times the scan, %d MB more than idle at the peak\n",
@@ -238,19 +131,6 @@ func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) 
 		}
 	}
 	return dayFigures{night: median(nights), memory: memory}, nil
-}
-
-func (s *site) printSteps(ctx context.Context, runID string) error {
-	steps, err := jobs.SlowestSteps(ctx, s.db, runID, 50)
-	if err != nil {
-		return err
-	}
-	for _, step := range steps {
-		fmt.Printf("    %-30s %7d ms %11d rows read %10d written %6d MB\n",
-			step.Step, step.DurationMS, s.watch.read(step.Step), step.Rows, s.watch.of(step.Step)>>20)
-	}
-	fmt.Println()
-	return nil
 }
 
 // yardstick computes the results of 20 optimizations and 5 events one by one, from the
