@@ -34,11 +34,20 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 	if before > newest {
 		return before, before, fmt.Errorf("the data has schema version %d, this tieback knows %d: use the newer tieback", before, newest)
 	}
+	// What a run inserts into a table that is being made anew would be lost.
+	endOfRun, err := db.Lock(ctx, "run", func() { db.log.Info("a run is under way, waiting for its end to migrate the schema") })
+	if err != nil {
+		return 0, 0, err
+	}
+	defer endOfRun()
 	unlock, err := db.Lock(ctx, "migrate", nil)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer unlock()
+	if err := db.forgetCutOff(ctx); err != nil {
+		return before, 0, fmt.Errorf("drop what a migration left that was cut off: %w", err)
+	}
 	if err := db.migrateUp(ctx); err != nil {
 		return before, 0, fmt.Errorf("migrate the schema: %w", err)
 	}
@@ -94,6 +103,18 @@ func (db *DB) migrateUp(ctx context.Context) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+// forgetCutOff drops the copies that a "create or replace table" leaves when it is killed.
+func (db *DB) forgetCutOff(ctx context.Context) error {
+	var left []struct {
+		Name string `ch:"name"`
+	}
+	err := db.Select(ctx, &left, `select name from system.tables where database = currentDatabase() and startsWith(name, '_tmp_replace_')`, nil)
+	for _, table := range left {
+		err = errors.Join(err, db.Exec(ctx, "drop table if exists `"+table.Name+"` sync", nil))
+	}
+	return err
 }
 
 // schemaVersion is 0 for an empty database.

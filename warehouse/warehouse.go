@@ -44,6 +44,7 @@ type DB struct {
 	engine   *chdb.Client // nil with a server
 	dataDir  string
 	database string
+	log      *slog.Logger
 }
 
 // Open connects to ClickHouse, starts the embedded engine where one is needed, and
@@ -58,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := usableFolder(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	db := &DB{dataDir: cfg.DataDir, database: cfg.Database}
+	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log}
 	var err error
 	if cfg.URL == "" {
 		err = db.openEmbedded(ctx, cfg)
