@@ -9,8 +9,12 @@ import (
 	"github.com/tieback/tieback/sql"
 )
 
-// sessionsCheck reads nothing but sessions, the largest of all that checks read.
-const sessionsCheck = "sessions_keep_their_limits"
+// The checks that go on beside something else: sessionsCheck reads nothing but sessions,
+// the largest of all that checks read.
+const (
+	sessionsCheck = "sessions_keep_their_limits"
+	outcomesCheck = "attributed_means_attributions"
+)
 
 // check runs those of sql/checks. A row that they return is wrong, and nothing is published.
 func (n *night) check(ctx context.Context, which func(name string) bool) error {
@@ -19,6 +23,7 @@ func (n *night) check(ctx context.Context, which func(name string) bool) error {
 		if !which(check.Name) {
 			continue
 		}
+		n.pace.begins("check "+check.Name, n.Progress)
 		started, begun := n.clock(), time.Now()
 		columns, rows, err := n.db.Table(ctx, check.SQL, n.params.For(check.SQL))
 		if err != nil {

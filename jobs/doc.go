@@ -48,8 +48,13 @@
 //	45-47  which days have other sessions or exposures now; the other visitors' rows are carried over
 //	50-70  candidates, attributions, outcomes
 //	72-74  which days have others now; they are staged with those of the other conversions
-//	80-85  why, and which figures of the past differ now; 80 while 50-60 are under way
+//	80-85  why, and which figures of the past differ now, while 74 is under way
 //	95-98  published; and what the next run must know
+//
+// 30 and 40 read the most. They are run on slices, of visitors and of visitor-days, as many
+// at once as there are processors, each with a processor to itself: that bounds the memory,
+// and the groups of a slice stay in the processor's cache. Merges of what they write wait
+// for an hour (see the migrations).
 //
 // All rows are staged under the run's version, where nobody sees them. After the queries
 // of sql/checks have found nothing wrong, one insert into published_days names that

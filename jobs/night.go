@@ -12,18 +12,22 @@ import (
 // night is one run under way.
 type night struct {
 	*Runner
-	req    Request
-	record *Record
-	params warehouse.Params
-	full   bool
-	rows   uint64 // client events to be read
-	pace   *pace
+	req     Request
+	record  *Record
+	params  warehouse.Params
+	full    bool
+	rows    uint64 // client events to be read
+	threads uint64 // of the engine for a statement
+	pace    *pace
 }
 
 // prepare finds what is to be computed anew, and reads it apart from the client
 // events: which visitor-days, which conversions, who they are, which copies count.
 // It reports false when nothing has changed.
 func (n *night) prepare(ctx context.Context) (anything bool, err error) {
+	if err := n.ask(ctx, "threads", "select toUInt64(getSetting('max_threads'))", &n.threads); err != nil {
+		return false, err
+	}
 	if err := n.steps(ctx, "05_run_names"); err != nil {
 		return false, err
 	}
@@ -50,7 +54,11 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 			return n.doubles(ctx, "08_doubled_events")
 		},
 		func(ctx context.Context) error {
-			return n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
+			err := n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
+			if err != nil {
+				return err
+			}
+			return n.repeat(ctx, "11_night_days_chains")
 		},
 	)
 	if err != nil {
@@ -65,20 +73,23 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 
 // prepareAll is what a full run prepares.
 func (n *night) prepareAll(ctx context.Context) (err error) {
-	query := "select count() from client_events where received_at < {cutoff:DateTime64(3, 'UTC')}"
-	if err := n.ask(ctx, "rows_to_read", query, &n.rows); err != nil {
+	if n.rows, err = n.count(ctx, "client_events"); err != nil {
 		return err
 	}
 	if err := n.empty(ctx, "doubled_events_next"); err != nil {
 		return err
 	}
-	if err := n.doubles(ctx, "09_doubled_events_next"); err != nil {
+	err = n.beside(ctx,
+		func(ctx context.Context) error { return n.doubles(ctx, "09_doubled_events_next") },
+		func(ctx context.Context) error { return n.steps(ctx, "20_night_conversions") },
+	)
+	if err != nil {
 		return err
 	}
 	if err := n.keepFirst(ctx); err != nil {
 		return err
 	}
-	return n.steps(ctx, "12_night_identities", "20_night_conversions", "22_night_links")
+	return n.steps(ctx, "12_night_identities", "22_night_links")
 }
 
 // newDays lets the days since the last one published be computed whole: that costs
@@ -95,11 +106,12 @@ func (n *night) newDays(ctx context.Context) error {
 
 // draw completes the visitor-days and the conversions by what depends on them.
 func (n *night) draw(ctx context.Context) error {
-	if err := n.steps(ctx, "18_night_days_copies"); err != nil {
+	if copied, err := n.step(ctx, "18_night_days_copies"); err != nil {
 		return err
-	}
-	if err := n.repeat(ctx, "11_night_days_chains"); err != nil {
-		return err
+	} else if copied > 0 {
+		if err := n.repeat(ctx, "11_night_days_chains"); err != nil {
+			return err
+		}
 	}
 	if err := n.steps(ctx, "15_night_keys_views"); err != nil {
 		return err
@@ -173,16 +185,30 @@ func (n *night) stage(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return n.steps(ctx, "46_sessions_kept", "50_night_candidates", "60_night_attributions")
 		},
-		func(ctx context.Context) error { return n.steps(ctx, "47_exposures_kept", "80_run_days") },
+		func(ctx context.Context) error { return n.steps(ctx, "47_exposures_kept") },
 	)
 	if err != nil {
 		return err
 	}
 	err = n.beside(ctx,
-		n.stageConversions,
+		func(ctx context.Context) error {
+			return n.steps(ctx, "70_night_outcomes", "72_night_versions_conversions")
+		},
 		func(ctx context.Context) error {
 			return n.check(ctx, func(name string) bool { return name == sessionsCheck })
 		},
+	)
+	if err != nil {
+		return err
+	}
+	if err := n.stagedDays(ctx); err != nil {
+		return err
+	}
+	err = n.beside(ctx,
+		func(ctx context.Context) error {
+			return n.steps(ctx, "73_attributions", "80_run_days", "85_run_changes")
+		},
+		func(ctx context.Context) error { return n.steps(ctx, "74_conversion_outcomes") },
 	)
 	if err != nil {
 		return err
@@ -192,34 +218,35 @@ func (n *night) stage(ctx context.Context) error {
 
 // stageEvents stages what client events alone decide, and says which of it is new.
 func (n *night) stageEvents(ctx context.Context) error {
-	slices, err := n.slices(ctx)
+	visitors, err := n.visitorSlices(ctx)
 	if err != nil {
-		return fmt.Errorf("cut slices: %w", err)
+		return err
 	}
-	for _, slice := range slices {
-		// Both keep all processors busy: beside each other they take longer.
-		if err := n.in(slice).steps(ctx, "30_sessions", "40_exposures"); err != nil {
-			return err
-		}
+	if _, err := n.stepIn(ctx, "30_sessions", visitors); err != nil {
+		return err
 	}
 	if err := n.cutLong(ctx); err != nil {
+		return err
+	}
+	days, err := n.daySlices(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := n.stepIn(ctx, "40_exposures", days); err != nil {
 		return err
 	}
 	return n.steps(ctx, "45_night_versions_events")
 }
 
-// stageConversions stages attributions and outcomes.
-func (n *night) stageConversions(ctx context.Context) error {
-	if err := n.steps(ctx, "70_night_outcomes", "72_night_versions_conversions"); err != nil {
-		return err
-	}
+// stagedDays tells how many days have changed, once that is known.
+func (n *night) stagedDays(ctx context.Context) error {
 	query := "select uniqExact(day) from night_versions where version = {version:UInt64} and day between {from_day:Date} and {to_day:Date}"
 	var days uint64
 	if err := n.ask(ctx, "staged days", query, &days); err != nil {
 		return err
 	}
 	n.pace.computes(days)
-	return n.steps(ctx, "73_attributions", "74_conversion_outcomes")
+	return nil
 }
 
 // cutLong cuts the runs of events that reach the cap into sessions, if there are any.
@@ -229,7 +256,7 @@ func (n *night) cutLong(ctx context.Context) error {
 	if err := n.ask(ctx, "long stretches", query, &long); err != nil || long == 0 {
 		return err
 	}
-	if err := n.in(slice{Last: true}).steps(ctx, "31_night_long_moments"); err != nil {
+	if err := n.steps(ctx, "31_night_long_moments"); err != nil {
 		return err
 	}
 	for hop := uint32(0); ; hop++ {
@@ -244,7 +271,12 @@ func (n *night) cutLong(ctx context.Context) error {
 		return err
 	}
 	const forget = "alter table sessions_versions drop partition ({long_day:Date}, {version:UInt64})"
-	return n.db.Exec(ctx, forget, n.params.For(forget))
+	started, begun := n.clock(), time.Now()
+	if err := n.db.Exec(ctx, forget, n.params.For(forget)); err != nil {
+		return fmt.Errorf("forget the long stretches: %w", err)
+	}
+	n.pace.passedBy("forget the long stretches", started, time.Since(begun), 0)
+	return nil
 }
 
 func flag(set bool) uint8 {

@@ -101,18 +101,25 @@ func (p *pace) computes(days uint64) {
 	p.Days = days
 }
 
-// ended notes a step that is done.
-func (p *pace) ended(step string, started time.Time, took time.Duration, written uint64) {
-	p.passedBy(step, started, took, written)
+// passes says that one of so many executions of a step lies behind.
+func (p *pace) passes(step string, executions int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.passed += p.before[step] / time.Duration(executions)
+}
+
+// ended notes a step that is done.
+func (p *pace) ended(step string, started time.Time, took time.Duration, written uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.record.note(step, started, took, written)
 	p.Rows += written
 }
 
 // passedBy notes what is no step, but takes its time.
 func (p *pace) passedBy(name string, started time.Time, took time.Duration, rows uint64) {
+	p.passes(name, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.record.note(name, started, took, rows)
-	p.passed += p.before[name]
 }

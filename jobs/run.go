@@ -22,15 +22,19 @@ type Runner struct {
 	// Progress is told of each step as it begins, when set.
 	Progress func(Progress)
 
-	overlap   time.Duration
-	sliceRows uint64
-	fewRows   uint64
+	overlap      time.Duration
+	rowsAtOnce   uint64
+	daySliceRows uint64
+	fewRows      uint64
 }
 
 // NewRunner returns a runner; now is the clock for the ledger's times and for what
 // is the future, never for what a run computes.
 func NewRunner(db *warehouse.DB, now func() time.Time, log *slog.Logger) *Runner {
-	return &Runner{db: db, now: now, log: log, overlap: visibilityOverlap, sliceRows: sliceRows, fewRows: fewRows}
+	return &Runner{
+		db: db, now: now, log: log,
+		overlap: visibilityOverlap, rowsAtOnce: rowsAtOnce, daySliceRows: daySliceRows, fewRows: fewRows,
+	}
 }
 
 // Request says what to compute.
@@ -160,9 +164,6 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 		}
 	}
 	if err := n.stage(ctx); err != nil {
-		return err
-	}
-	if err := n.steps(ctx, "85_run_changes"); err != nil {
 		return err
 	}
 	if err := n.total(ctx); err != nil || req.DryRun {

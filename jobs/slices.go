@@ -2,46 +2,72 @@ package jobs
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
 
-// slice is a range of visitors, in the order of client_events.
-type slice struct {
-	FirstCustomer, FirstVisitor string
-	EndCustomer, EndVisitor     string // exclusive
-	Last                        bool   // there is no end
+// slice is a range of visitors, or of visitor-days in the order of client_events.
+type slice struct{ First, End *visitorDay } // End is exclusive; nil where there is none
+
+// visitorDay is a place in the order of client_events. Where visitors are cut whole, Day is 1970-01-01.
+type visitorDay struct {
+	Day        time.Time `ch:"day"`
+	CustomerID string    `ch:"customer_id"`
+	VisitorID  string    `ch:"visitor_id"`
 }
 
-// slices cuts the visitors so that each slice has about sliceRows to read.
-func (n *night) slices(ctx context.Context) ([]slice, error) {
-	if n.rows <= n.sliceRows {
-		return []slice{{Last: true}}, nil
+// visitorSlices cuts the visitors so that those under way together have so many client
+// events at most.
+func (n *night) visitorSlices(ctx context.Context) ([]slice, error) {
+	return n.cut(ctx, max(1, n.rowsAtOnce/uint64(n.workers())), false)
+}
+
+// daySlices cuts the visitor-days.
+func (n *night) daySlices(ctx context.Context) ([]slice, error) {
+	return n.cut(ctx, n.daySliceRows, true)
+}
+
+// cut makes slices of about as many client events each, so many at most, and as many for
+// each worker. What is not worth it stays whole.
+func (n *night) cut(ctx context.Context, rows uint64, byDay bool) ([]slice, error) {
+	const worth = 4 // a fourth of daySliceRows
+	workers := uint64(n.workers())
+	count := (n.rows + rows*workers - 1) / (rows * workers) * workers
+	if count <= 1 || n.rows < n.daySliceRows/worth {
+		return []slice{{}}, nil
 	}
-	var starts []struct {
-		CustomerID string `ch:"customer_id"`
-		VisitorID  string `ch:"visitor_id"`
+	statement := sql.Report("slices").SQL
+	params := n.params.With("slices", count).With("by_day", flag(byDay))
+	var cuts []visitorDay
+	if err := n.db.Select(ctx, &cuts, statement, params.For(statement)); err != nil {
+		return nil, fmt.Errorf("cut slices: %w", err)
 	}
-	query := sql.Report("slices").SQL
-	if err := n.db.Select(ctx, &starts, query, warehouse.Params{"slices": (n.rows + n.sliceRows - 1) / n.sliceRows}); err != nil {
-		return nil, err
+	slices := make([]slice, len(cuts)+1)
+	for i := range cuts {
+		slices[i].End, slices[i+1].First = &cuts[i], &cuts[i]
 	}
-	slices := make([]slice, 1, len(starts)+1)
-	for i, start := range starts {
-		slices[i].EndCustomer, slices[i].EndVisitor = start.CustomerID, start.VisitorID
-		slices = append(slices, slice{FirstCustomer: start.CustomerID, FirstVisitor: start.VisitorID})
-	}
-	slices[len(slices)-1].Last = true
 	return slices, nil
 }
 
-// in returns the run with its steps confined to a slice of the visitors.
-func (n *night) in(s slice) *night {
-	confined := *n
-	confined.params = n.params.
-		With("slice_first_customer", s.FirstCustomer).With("slice_first_visitor", s.FirstVisitor).
-		With("slice_end_customer", s.EndCustomer).With("slice_end_visitor", s.EndVisitor).
-		With("slice_last", flag(s.Last))
-	return &confined
+// workers is how many slices are under way at once.
+func (n *night) workers() int { return int(min(n.threads, slicesAtOnce)) }
+
+// in returns the parameters that confine a step to a slice.
+func (n *night) in(s slice) warehouse.Params {
+	first, end := visitorDay{Day: time.UnixMilli(0)}, visitorDay{Day: time.UnixMilli(0)}
+	if s.First != nil {
+		first = *s.First
+	}
+	if s.End != nil {
+		end = *s.End
+	}
+	return n.params.
+		With("slice_first_day", warehouse.Day(first.Day)).
+		With("slice_first_customer", first.CustomerID).With("slice_first_visitor", first.VisitorID).
+		With("slice_end_day", warehouse.Day(end.Day)).
+		With("slice_end_customer", end.CustomerID).With("slice_end_visitor", end.VisitorID).
+		With("slice_last", flag(s.End == nil))
 }

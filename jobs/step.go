@@ -24,30 +24,43 @@ func (n *night) steps(ctx context.Context, names ...string) error {
 }
 
 // beside runs two parts of the night at once, neither of which reads what the other one
-// writes: most statements are too small to keep all processors busy. An error of one ends
-// the other; a panic is the caller's.
+// writes: most statements are too small to keep all processors busy.
 func (n *night) beside(ctx context.Context, one, other func(ctx context.Context) error) error {
-	parts, ctx := errgroup.WithContext(ctx)
+	return atOnce(ctx, 2, one, other)
+}
+
+// atOnce runs parts, so many of them at a time. An error of one ends the others; a panic
+// is the caller's.
+func atOnce(ctx context.Context, limit int, parts ...func(ctx context.Context) error) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(limit)
 	var panicked atomic.Value
-	for _, part := range []func(context.Context) error{one, other} {
-		parts.Go(func() (err error) {
+	for _, part := range parts {
+		work.Go(func() (err error) {
+			ended := false
 			defer func() {
-				if r := recover(); r != nil {
-					panicked.Store(fmt.Sprintf("%v\n%s", r, debug.Stack()))
-					err = errPanicked
+				if ended {
+					return
 				}
+				// A part that was left by runtime.Goexit has not done its work either.
+				panicked.Store(fmt.Sprintf("%v\n%s", recover(), debug.Stack()))
+				err = errPanicked
 			}()
-			return part(ctx)
+			if err = ctx.Err(); err == nil {
+				err = part(ctx)
+			}
+			ended = true
+			return err
 		})
 	}
-	err := parts.Wait()
+	err := work.Wait()
 	if text := panicked.Load(); text != nil {
 		panic(text)
 	}
 	return err
 }
 
-// errPanicked ends the part beside the one that panicked.
+// errPanicked ends the parts beside the one that panicked.
 var errPanicked = errors.New("panicked")
 
 // repeat runs a step until it adds nothing.
@@ -61,16 +74,33 @@ func (n *night) repeat(ctx context.Context, name string) error {
 
 // step runs one statement, and notes how long it took and how many rows it wrote.
 func (n *night) step(ctx context.Context, name string) (written uint64, err error) {
+	return n.stepIn(ctx, name, []slice{{}})
+}
+
+// stepIn runs one statement on each of the slices, as many at once as the processors can
+// take. One that has a processor to itself finds its groups in the processor's cache.
+func (n *night) stepIn(ctx context.Context, name string, slices []slice) (written uint64, err error) {
 	statement := sql.Nightly(name)
-	n.pace.begins(name, n.Progress)
 	before, err := n.count(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
-	started := n.clock()
-	begun := time.Now()
-	if err := n.db.Exec(ctx, statement.SQL, n.params.For(statement.SQL)); err != nil {
-		return 0, fmt.Errorf("step %s: %w", name, err)
+	started, begun := n.clock(), time.Now()
+	workers := min(len(slices), n.workers())
+	parts := make([]func(context.Context) error, len(slices))
+	for i, slice := range slices {
+		params := n.in(slice).With("slice_threads", max(1, n.threads/uint64(workers))).For(statement.SQL)
+		parts[i] = func(ctx context.Context) error {
+			n.pace.begins(name, n.Progress)
+			if err := n.db.Exec(ctx, statement.SQL, params); err != nil {
+				return fmt.Errorf("step %s: %w", name, err)
+			}
+			n.pace.passes(name, len(slices))
+			return nil
+		}
+	}
+	if err := atOnce(ctx, workers, parts...); err != nil {
+		return 0, err
 	}
 	took := time.Since(begun)
 	after, err := n.count(ctx, statement.Target)

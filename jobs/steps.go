@@ -51,6 +51,14 @@ const (
 	// eventsPerVisitorDay is assumed where slices are cut: more than most have.
 	eventsPerVisitorDay = 50
 
-	// sliceRows is how many client events are sessionized at once; it bounds the memory.
-	sliceRows = 10_000_000
+	// rowsAtOnce is how many client events are sessionized at once, in all slices under way
+	// together; it bounds the memory.
+	rowsAtOnce = 10_000_000
+
+	// daySliceRows is of how many client events exposures are computed at once. With more,
+	// the groups don't stay in the processor's cache.
+	daySliceRows = 2_000_000
+
+	// slicesAtOnce is how many statements share the processors.
+	slicesAtOnce = 4
 )

@@ -3,7 +3,7 @@
 -- Writes:     sessions_versions
 -- Grain:      one row per session, of the UTC day of its start (R7)
 -- Parameters: full, whole_from, whole_to, cutoff, doubled, version, session_gap_minutes, session_cap_hours, long_day,
---             slice_first_customer, slice_first_visitor, slice_end_customer, slice_end_visitor, slice_last
+--             slice_first_customer, slice_first_visitor, slice_end_customer, slice_end_visitor, slice_last, slice_threads
 -- Notes:      A run of events without a gap is a session, unless it reaches the cap: then it waits under long_day to
 --             be cut by 31 to 33. A visitor's moments are sorted as numbers, the type in the lowest bit. No array is
 --             used inside the lambda of another one: each of its elements would carry a copy. Slices of the visitors,
@@ -98,4 +98,4 @@ array join
     arrayPushFront(arrayPopBack(positions), 0) as position_before,
     view_positions as views,
     arrayPushFront(arrayPopBack(view_positions), 0) as views_before
-settings max_insert_threads = 2
+settings max_threads = {slice_threads:UInt64}

@@ -3,8 +3,7 @@
 -- Reads:      sessions_versions, client_events, night_doubles, night_days
 -- Writes:     night_long_moments
 -- Grain:      one row per (stretch, moment)
--- Parameters: full, whole_from, whole_to, cutoff, doubled, version, session_cap_hours, long_day, slice_first_customer,
---             slice_first_visitor, slice_end_customer, slice_end_visitor, slice_last
+-- Parameters: full, whole_from, whole_to, cutoff, doubled, version, session_cap_hours, long_day
 -- Notes:      The cap is greedy: where a session starts depends on where the one before it did. With the next one
 --             known from everywhere, following them is a look-up each.
 insert into night_long_moments (customer_id, visitor_id, stretch_at, at, events, views, next_at)
@@ -28,11 +27,6 @@ with
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-            and (customer_id > {slice_first_customer:String}
-                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
-            and ({slice_last:UInt8} = 1
-                or customer_id < {slice_end_customer:String}
-                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
         union all
         select customer_id, visitor_id, occurred_at, type = 'view' as is_view
         from night_doubles
@@ -43,11 +37,6 @@ with
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
             )
             and (customer_id, visitor_id) in (select customer_id, visitor_id from long_stretches)
-            and (customer_id > {slice_first_customer:String}
-                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
-            and ({slice_last:UInt8} = 1
-                or customer_id < {slice_end_customer:String}
-                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
     ),
     long_moments as
     (

@@ -2,9 +2,10 @@
 -- Reads:      client_events, night_doubles, night_days
 -- Writes:     exposures_versions
 -- Grain:      one row per (account, optimization, variation, visitor, UTC day of the view)
--- Parameters: full, whole_from, whole_to, cutoff, doubled, version, slice_first_customer, slice_first_visitor,
---             slice_end_customer, slice_end_visitor, slice_last
--- Notes:      Days that are only drawn in have the exposures that they had.
+-- Parameters: full, whole_from, whole_to, cutoff, doubled, version, slice_first_day, slice_first_customer,
+--             slice_first_visitor, slice_end_day, slice_end_customer, slice_end_visitor, slice_last, slice_threads
+-- Notes:      Days that are only drawn in have the exposures that they had. Slices of the visitor-days, in the order
+--             of the table, keep the groups in the processor's cache and write few days each.
 insert into exposures_versions
     (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, version)
 with
@@ -21,11 +22,15 @@ with
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
             )
             and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-            and (customer_id > {slice_first_customer:String}
-                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
+            and (toDate(occurred_at) > {slice_first_day:Date}
+                or toDate(occurred_at) = {slice_first_day:Date} and customer_id > {slice_first_customer:String}
+                or toDate(occurred_at) = {slice_first_day:Date} and customer_id = {slice_first_customer:String}
+                    and visitor_id >= {slice_first_visitor:String})
             and ({slice_last:UInt8} = 1
-                or customer_id < {slice_end_customer:String}
-                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
+                or toDate(occurred_at) < {slice_end_day:Date}
+                or toDate(occurred_at) = {slice_end_day:Date} and customer_id < {slice_end_customer:String}
+                or toDate(occurred_at) = {slice_end_day:Date} and customer_id = {slice_end_customer:String}
+                    and visitor_id < {slice_end_visitor:String})
         union all
         select customer_id, optimization_id, variation_id, visitor_id, occurred_at
         from night_doubles
@@ -36,11 +41,15 @@ with
                 or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
             )
             and type = 'view'
-            and (customer_id > {slice_first_customer:String}
-                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
+            and (toDate(occurred_at) > {slice_first_day:Date}
+                or toDate(occurred_at) = {slice_first_day:Date} and customer_id > {slice_first_customer:String}
+                or toDate(occurred_at) = {slice_first_day:Date} and customer_id = {slice_first_customer:String}
+                    and visitor_id >= {slice_first_visitor:String})
             and ({slice_last:UInt8} = 1
-                or customer_id < {slice_end_customer:String}
-                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
+                or toDate(occurred_at) < {slice_end_day:Date}
+                or toDate(occurred_at) = {slice_end_day:Date} and customer_id < {slice_end_customer:String}
+                or toDate(occurred_at) = {slice_end_day:Date} and customer_id = {slice_end_customer:String}
+                    and visitor_id < {slice_end_visitor:String})
     )
 select
     customer_id,
@@ -54,4 +63,4 @@ select
     {version:UInt64}
 from moments
 group by customer_id, optimization_id, variation_id, visitor_id, day
-settings max_insert_threads = 2
+settings max_threads = {slice_threads:UInt64}

@@ -19,15 +19,17 @@ with
     ),
     days as
     (
-        select 'sessions' as table_name, session_day as day, 1 as is_staged, 0 as old_version
+        select 'sessions' as table_name, session_day as day, count() > 0 as is_staged, 0 as old_version
         from sessions_versions
         where sessions_versions.version = {version:UInt64}
             and ({full:UInt8} = 1 or session_day between {whole_from:Date} and {whole_to:Date})
+        group by session_day
         union all
-        select 'exposures', day, 1, 0
+        select 'exposures', day, count() > 0, 0
         from exposures_versions
         where exposures_versions.version = {version:UInt64}
             and ({full:UInt8} = 1 or day between {whole_from:Date} and {whole_to:Date})
+        group by day
         union all
         select
             'sessions',

@@ -88,4 +88,4 @@ left join everywhere
 where figures.visitors_before != figures.visitors_after
     or figures.conversions_before != figures.conversions_after
     or figures.value_before != figures.value_after
-settings optimize_aggregation_in_order = 1
+
