@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +43,8 @@ func checkNights(t *testing.T, seed int) {
 		all[i].addCopies(random, seed%3 == 2)
 	}
 	runner := jobs.NewRunner(db, func() time.Time { return date(30, 0) }, slog.New(slog.DiscardHandler))
-	runner.SetLimits(0, []uint64{1 << 40, 700}[random.IntN(2)])
+	runner.SetLimits(0, []uint64{1 << 40, 500}[random.IntN(2)])
+	cutAnywhere(t, db)
 	for night := range nights {
 		appear(t, db, random, all, visible, night == nights-1)
 		disturb(t, random, runner)
@@ -71,6 +73,24 @@ func checkNights(t *testing.T, seed int) {
 	mustRun(t, runner, jobs.Request{Cutoff: cutoff, Full: true})
 	if fingerprint(t, db) != before {
 		t.Error("a full run gives other tables than the nights did")
+	}
+}
+
+// cutAnywhere lets slices begin at every sixteenth client event instead of every 8192nd.
+func cutAnywhere(t *testing.T, db *warehouse.DB) {
+	t.Helper()
+	var made string
+	if err := db.Row(t.Context(), "select create_table_query from system.tables where database = currentDatabase() and name = 'client_events'", nil, &made); err != nil {
+		t.Fatal(err)
+	}
+	const usual = "index_granularity = 8192"
+	if !strings.Contains(made, usual) {
+		t.Fatalf("client_events is made by %s", made)
+	}
+	for _, statement := range []string{"drop table client_events sync", strings.Replace(made, usual, "index_granularity = 16", 1)} {
+		if err := db.Exec(t.Context(), statement, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

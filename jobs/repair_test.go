@@ -30,6 +30,18 @@ func insertEvents(t *testing.T, db *warehouse.DB, events ...warehouse.ClientEven
 	}
 }
 
+// insertConversion inserts one of the name of site, received at once.
+func insertConversion(t *testing.T, db *warehouse.DB, userID, actionID string, when time.Time) {
+	t.Helper()
+	err := db.InsertConversions(t.Context(), "", []warehouse.Conversion{{
+		CustomerID: "c1", APIName: "bought", UserDomain: "crm", UserID: userID, ActionID: actionID,
+		ActionAtMS: when.UnixMilli(), ReceivedAtMS: when.UnixMilli(), IngestID: uuid.Must(uuid.NewV7()),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // equalsRebuild fails unless a full run at the published cutoff changes nothing.
 func equalsRebuild(t *testing.T, db *warehouse.DB, runner *jobs.Runner) {
 	t.Helper()
@@ -105,4 +117,89 @@ func TestChainIsFoundBeyondADayWithoutASession(t *testing.T) {
 	mustRun(t, runner, jobs.Request{From: &day, To: &day})
 	mustRun(t, runner, jobs.Request{Cutoff: date(25, 0)})
 	equalsRebuild(t, db, runner)
+}
+
+// A late event joins two chains exactly a cap apart: the second one's sessions stay as they
+// are, and only where their chain began is new. The next late event must still find them.
+func TestOnlyTheStartOfAChainMoves(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(27, 0))
+	runner.SetLimits(0, 1<<40)
+	var events []warehouse.ClientEvent
+	for moment := dateAt(20, 0, 10); !moment.After(dateAt(20, 23, 35)); moment = moment.Add(5 * time.Minute) {
+		events = append(events, viewAt(moment))
+	}
+	for moment := dateAt(21, 0, 10); !moment.After(dateAt(21, 12, 0)); moment = moment.Add(5 * time.Minute) {
+		events = append(events, viewAt(moment))
+	}
+	insertEvents(t, db, events...)
+	mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
+	insertEvents(t, db, viewAt(dateAt(20, 23, 55)))
+	mustRun(t, runner, jobs.Request{Cutoff: date(24, 0)})
+	insertEvents(t, db, viewAt(dateAt(19, 23, 50)))
+	mustRun(t, runner, jobs.Request{Cutoff: date(25, 0)})
+	equalsRebuild(t, db, runner)
+}
+
+// The copy that counts moves the last view of a day, and neither the first nor how many
+// there are: the look-back of a conversion a week later needs it.
+func TestCopyMovesTheLastViewOfADay(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(29, 0))
+	runner.SetLimits(0, 1<<40)
+	site(t, db, 19) // the name, the link
+	last := viewAt(dateAt(20, 11, 0))
+	last.ReceivedAtMS = dateAt(20, 13, 0).UnixMilli()
+	insertEvents(t, db, viewAt(dateAt(20, 10, 0)), last)
+	insertConversion(t, db, "u1", "late", dateAt(27, 11, 30))
+	mustRun(t, runner, jobs.Request{Cutoff: date(28, 0)})
+
+	copied := last
+	copied.OccurredAtMS, copied.ReceivedAtMS = dateAt(20, 12, 0).UnixMilli(), dateAt(20, 12, 0).UnixMilli()
+	insertEvents(t, db, copied)
+	mustRun(t, runner, jobs.Request{Cutoff: date(28, 0)})
+	equalsRebuild(t, db, runner)
+}
+
+// A copy that does not count tells another link: a full run must not believe it.
+func TestLinkOfACopyThatDoesNotCount(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(29, 0))
+	site(t, db, 20)
+	first := viewAt(dateAt(20, 9, 0))
+	first.Type, first.OptimizationID, first.VariationID, first.UserDomain, first.UserID = "identify", "", "", "crm", "u1"
+	copied := first
+	copied.UserID, copied.ReceivedAtMS = "u2", first.ReceivedAtMS+1
+	insertEvents(t, db, first, copied)
+	insertConversion(t, db, "u2", "x", dateAt(20, 10, 1))
+	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0), Full: true})
+	var outcome string
+	if err := db.Row(t.Context(), "select outcome from conversion_outcomes where action_id = 'x'", nil, &outcome); err != nil || outcome != "no_identity" {
+		t.Errorf("the outcome is %q (%v), expected no_identity", outcome, err)
+	}
+}
+
+// Why a day was computed is told of days with nothing but conversions, too.
+func TestCausesOfADayWithConversionsOnly(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	runner.SetLimits(0, 1<<40)
+	site(t, db, 20)
+	insertConversion(t, db, "nobody", "x", date(22, 10))
+	causes := func(record jobs.Record) (told string) {
+		t.Helper()
+		query := "select arrayStringConcat(arraySort(groupArray(toString(day) || ' ' || cause)), ', ') from run_days where run_id = {run_id:String}"
+		if err := db.Row(t.Context(), query, warehouse.Params{"run_id": record.RunID}, &told); err != nil {
+			t.Fatal(err)
+		}
+		return told
+	}
+	if got := causes(mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})); got != "2026-09-20 full, 2026-09-22 full" {
+		t.Errorf("the first run tells %q", got)
+	}
+	insertConversion(t, db, "nobody", "y", date(19, 10))
+	day := date(19, 0)
+	if got := causes(mustRun(t, runner, jobs.Request{From: &day, To: &day})); got != "2026-09-19 conversion, 2026-09-19 rerun" {
+		t.Errorf("the range tells %q", got)
+	}
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -204,6 +207,40 @@ func TestRunThatFailsOrDiesLeavesWhatWasPublished(t *testing.T) {
 	}
 }
 
+// Each of the other checks stops a run as well.
+func TestOtherChecksPublishNothing(t *testing.T) {
+	const newest = " where version = (select max(version) from "
+	for step, wrong := range map[string]string{
+		"one_attribution_per_optimization": "insert into attributions_versions select * from attributions_versions" + newest + "attributions_versions)",
+		"every_conversion_has_one_outcome": "insert into conversion_outcomes_versions select * from conversion_outcomes_versions" + newest + "conversion_outcomes_versions)",
+		"attributed_means_attributions": "insert into conversion_outcomes_versions select * replace (generateUUIDv4() as ingest_id, 'attributed' as outcome) from conversion_outcomes_versions" +
+			newest + "conversion_outcomes_versions)",
+	} {
+		t.Run(step, func(t *testing.T) {
+			db := warehousetest.Open(t)
+			runner := runnerAt(db, date(25, 0))
+			site(t, db, 20)
+			mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+			before := fingerprint(t, db)
+			site(t, db, 21)
+			var spoil sync.Once
+			runner.Progress = func(p jobs.Progress) {
+				if p.Step == "check "+step {
+					spoil.Do(func() {
+						if err := db.Exec(t.Context(), wrong, nil); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+			}
+			_, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(22, 0)})
+			if err == nil || !strings.Contains(err.Error(), step) || fingerprint(t, db) != before {
+				t.Errorf("the run ended with %v, and changed what was published: %t", err, fingerprint(t, db) != before)
+			}
+		})
+	}
+}
+
 func TestFailedCheckPublishesNothing(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
@@ -390,7 +427,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	} {
 		written[known] = true
 	}
-	header := regexp.MustCompile(`(?s)-- Purpose: .*-- Reads: +(.*?)\n-- Writes: +(\S+)\n-- Grain: .*-- Parameters: .*-- Notes: `)
+	header := regexp.MustCompile(`(?s)-- Purpose: .*-- Reads: +(.*?)\n-- Writes: +(\S+)\n-- Grain: .*-- Parameters: (.*)-- Notes: `)
 	clock := regexp.MustCompile(`\b(now|now64|today|yesterday)\(`)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -410,6 +447,18 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 				t.Errorf("%s says that it reads %s, but does not", file, table)
 			}
 		}
+		used := map[string]bool{}
+		for _, parameter := range regexp.MustCompile(`\{([a-z_]+):`).FindAllSubmatch(text, -1) {
+			used[string(parameter[1])] = true
+		}
+		told := map[string]bool{}
+		for _, parameter := range regexp.MustCompile(`[a-z_]+`).FindAllString(string(m[3]), -1) {
+			told[parameter] = true
+		}
+		delete(told, "none")
+		if !maps.Equal(told, used) {
+			t.Errorf("%s has the parameters %v, and tells of %v", file, slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(told)))
+		}
 		written[string(m[2])] = true
 		if !strings.Contains(string(text), "insert into "+string(m[2])) {
 			t.Errorf("%s says that it writes %s, but does not", file, m[2])
@@ -418,5 +467,27 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 			t.Errorf("%s reads the clock", file)
 		}
 		_ = sql.Nightly(strings.TrimSuffix(filepath.Base(file), ".sql"))
+	}
+}
+
+// However a part ends that is not done, the parts together are not done either.
+func TestPartsBesideEachOther(t *testing.T) {
+	done := func(context.Context) error { return nil }
+	if err := jobs.AtOnce(t.Context(), 2, done, done, done); err != nil {
+		t.Errorf("parts that are done give %v", err)
+	}
+	broken := errors.New("broken")
+	if err := jobs.AtOnce(t.Context(), 2, done, func(context.Context) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("a part that fails gives %v", err)
+	}
+	for name, leave := range map[string]func(){"panic": func() { panic("left") }, "Goexit": runtime.Goexit} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("a part left by %s is taken for done", name)
+				}
+			}()
+			_ = jobs.AtOnce(t.Context(), 2, done, func(context.Context) error { leave(); return nil })
+		}()
 	}
 }
