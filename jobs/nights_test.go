@@ -41,6 +41,9 @@ func checkNights(t *testing.T, seed int) {
 		all[i] = generator.Example(seed*histories + i).inAccountsOf(fmt.Sprintf("h%d", i))
 		all[i].takeImportedIDs(t)
 		all[i].addCopies(random, seed%3 == 2)
+		if seed%2 == 0 {
+			all[i].takeOddNames(i)
+		}
 	}
 	runner := jobs.NewRunner(db, func() time.Time { return date(30, 0) }, slog.New(slog.DiscardHandler))
 	runner.SetLimits(0, []uint64{1 << 40, 500}[random.IntN(2)])
@@ -73,6 +76,28 @@ func checkNights(t *testing.T, seed int) {
 	mustRun(t, runner, jobs.Request{Cutoff: cutoff, Full: true})
 	if fingerprint(t, db) != before {
 		t.Error("a full run gives other tables than the nights did")
+	}
+}
+
+// takeOddNames gives everything in the story a name with bytes that have a meaning somewhere
+// between here and the engine, or none as text.
+func (s *story) takeOddNames(i int) {
+	account := []string{"\x00", "'", "\\", "\t", "é", "\xff\xfe", "A", "a", "ab", "a'"}[i%10]
+	visitors := map[string]string{"v1": "v\\1", "v2": "v\x00'\"2", "v3": strings.Repeat("z", 250) + "\t\n"}
+	users := map[string]string{"": "", "u1": "\\N", "u2": "u\x002"}
+	variations := map[string]string{"": "", "a": "\xff", "b": "a\x00", "c": "{c:String}"}
+	for k := range s.clientEvents {
+		e := &s.clientEvents[k]
+		e.CustomerID += account
+		e.VisitorID, e.UserID, e.VariationID = visitors[e.VisitorID], users[e.UserID], variations[e.VariationID]
+	}
+	for k := range s.conversions {
+		c := &s.conversions[k]
+		c.CustomerID += account
+		c.UserID = users[c.UserID]
+	}
+	for k := range s.names {
+		s.names[k].CustomerID += account
 	}
 }
 
