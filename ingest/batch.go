@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -137,12 +138,25 @@ func (b *batch) add(body *eventBody) {
 		b.reject(apiErr)
 		return
 	}
-	row.IngestID = uuid.Must(uuid.NewV7FromReader(b.random))
+	row.IngestID = b.ingestID()
 	b.results = strconv.AppendInt(append(b.results, `{"index":`...), int64(b.count()), 10)
 	b.results = append(b.results, `,"status":"accepted"},`...)
 	start := len(b.buf)
 	b.buf = EncodeConversion(b.buf, &row)
 	b.records = append(b.records, b.buf[start:])
+}
+
+// ingestID is a UUID of version 7 for the next item: when the batch was received, the place
+// in it, and 62 random bits. Of copies in one batch the first has the smallest (R5).
+func (b *batch) ingestID() (id uuid.UUID) {
+	const _ = uint(1<<12 - maxBatchEvents) // places have 12 bits
+	if _, err := io.ReadFull(b.random, id[8:]); err != nil {
+		panic(err) // crypto/rand never fails
+	}
+	const version = 7 << 12
+	binary.BigEndian.PutUint64(id[:8], uint64(b.receivedAt.UnixMilli())<<16|version|uint64(b.count()))
+	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562
+	return id
 }
 
 func (b *batch) reject(reason *apiError) {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -38,6 +39,7 @@ func (g *groups) add(records [][]byte, size int) (*group, error) {
 		g.spare = nil
 		g.list = append(g.list, last)
 	}
+	last.frame = slices.Grow(last.frame, size)
 	for _, record := range records {
 		last.frame = appendRecord(last.frame, record)
 	}
