@@ -44,7 +44,7 @@ bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 
 	$(GO) build -o bin/bench-ingest ./bench/ingest
 	bin/bench-ingest bin/tieback
 
-bench-night: engine ## Measure the night beside a scan of the same rows, about 30 minutes
+bench-night: engine ## Measure the night beside a scan of the same rows, about 10 minutes
 	$(GO) build -o bin/bench-night ./bench/night
 	bin/bench-night
 
