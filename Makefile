@@ -15,7 +15,7 @@ help: ## List the targets
 demo: engine build ## Show the whole of it: service, events, nightly run, results
 	@bin/tieback demo
 
-test: engine build lint ## Run every test; about 3 minutes
+test: engine build lint ## Run every test; about 6 minutes
 	$(RACE) -timeout 14m ./...
 
 lint: ## Check format and vet, with staticcheck
@@ -44,7 +44,7 @@ bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 
 	$(GO) build -o bin/bench-ingest ./bench/ingest
 	bin/bench-ingest bin/tieback
 
-bench-night: engine ## Measure the night beside a scan of the same rows, about 10 minutes
+bench-night: engine ## Measure the night beside a scan of the same rows, about 12 minutes
 	$(GO) build -o bin/bench-night ./bench/night
 	bin/bench-night
 

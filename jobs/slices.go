@@ -53,7 +53,7 @@ func (n *night) cut(ctx context.Context, rows uint64, byDay bool) ([]slice, erro
 }
 
 // workers is how many slices are under way at once.
-func (n *night) workers() int { return int(min(n.threads, slicesAtOnce)) }
+func (n *night) workers() int { return int(max(1, min(n.threads, slicesAtOnce))) }
 
 // in returns the parameters that confine a step to a slice.
 func (n *night) in(s slice) warehouse.Params {
