@@ -4,7 +4,7 @@
 -- Grain:      one row per (account, day, optimization, variation, event) that differs
 -- Parameters: run_id, version, from_day, to_day
 -- Notes:      Visitors belong to a variation, whatever the event: they have a row without one. An exposure is a
---             visitor's day, so rows are visitors, and they lie in the order in which they are counted.
+--             visitor's day, so rows are visitors.
 insert into run_changes
     (run_id, customer_id, day, optimization_id, variation_id, event_id, visitors_before, visitors_after,
      conversions_before, conversions_after, value_before, value_after, causes)
@@ -88,4 +88,3 @@ left join everywhere
 where figures.visitors_before != figures.visitors_after
     or figures.conversions_before != figures.conversions_after
     or figures.value_before != figures.value_after
-
