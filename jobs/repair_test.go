@@ -23,6 +23,14 @@ func dateAt(day, hour, minute int) time.Time {
 	return date(day, hour).Add(time.Duration(minute) * time.Minute)
 }
 
+// viewsBetween are views so far apart, both ends included.
+func viewsBetween(from, to time.Time, step time.Duration) (events []warehouse.ClientEvent) {
+	for moment := from; !moment.After(to); moment = moment.Add(step) {
+		events = append(events, viewAt(moment))
+	}
+	return events
+}
+
 func insertEvents(t *testing.T, db *warehouse.DB, events ...warehouse.ClientEvent) {
 	t.Helper()
 	if err := db.InsertClientEvents(t.Context(), "", events); err != nil {
@@ -97,18 +105,11 @@ func TestChainIsFoundBeyondADayWithoutASession(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(27, 0))
 	runner.SetLimits(0, 1<<40)
-	var events []warehouse.ClientEvent
-	for moment := dateAt(20, 23, 58); moment.Before(dateAt(21, 23, 40)); moment = moment.Add(20 * time.Minute) {
-		events = append(events, viewAt(moment))
-	}
+	events := viewsBetween(dateAt(20, 23, 58), dateAt(21, 23, 39), 20*time.Minute)
 	events = append(events, viewAt(dateAt(21, 23, 40)), viewAt(dateAt(21, 23, 55)))
-	for moment := dateAt(22, 0, 5); moment.Before(dateAt(22, 23, 45)); moment = moment.Add(20 * time.Minute) {
-		events = append(events, viewAt(moment))
-	}
+	events = append(events, viewsBetween(dateAt(22, 0, 5), dateAt(22, 23, 44), 20*time.Minute)...)
 	events = append(events, viewAt(dateAt(22, 23, 50)))
-	for moment := dateAt(23, 0, 1); moment.Before(dateAt(23, 2, 0)); moment = moment.Add(9 * time.Minute) {
-		events = append(events, viewAt(moment))
-	}
+	events = append(events, viewsBetween(dateAt(23, 0, 1), dateAt(23, 1, 59), 9*time.Minute)...)
 	insertEvents(t, db, events...)
 	mustRun(t, runner, jobs.Request{Cutoff: date(24, 0)})
 
@@ -125,13 +126,8 @@ func TestOnlyTheStartOfAChainMoves(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(27, 0))
 	runner.SetLimits(0, 1<<40)
-	var events []warehouse.ClientEvent
-	for moment := dateAt(20, 0, 10); !moment.After(dateAt(20, 23, 35)); moment = moment.Add(5 * time.Minute) {
-		events = append(events, viewAt(moment))
-	}
-	for moment := dateAt(21, 0, 10); !moment.After(dateAt(21, 12, 0)); moment = moment.Add(5 * time.Minute) {
-		events = append(events, viewAt(moment))
-	}
+	events := append(viewsBetween(dateAt(20, 0, 10), dateAt(20, 23, 35), 5*time.Minute),
+		viewsBetween(dateAt(21, 0, 10), dateAt(21, 12, 0), 5*time.Minute)...)
 	insertEvents(t, db, events...)
 	mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
 	insertEvents(t, db, viewAt(dateAt(20, 23, 55)))
