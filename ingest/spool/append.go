@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"os"
 	"time"
 )
@@ -36,18 +35,11 @@ func (s *Spool) Append(ctx context.Context, records ...[]byte) error {
 
 // segment is the file that is being appended to.
 type segment struct {
-	file segmentFile
-	end  Position
-}
-
-// segmentFile is what a segment needs of *os.File; tests put in one that fails.
-type segmentFile interface {
-	io.WriteCloser
-	Sync() error
-}
-
-func createSegment(path string) (segmentFile, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file  segmentFile
+	end   Position
+	limit int64 // at this size the next one follows
+	ahead bool  // its bytes were there before
+	syncs int
 }
 
 // commitGroups writes what callers hand in, until Close: all that wait at the same
@@ -59,6 +51,7 @@ func (s *Spool) commitGroups() {
 		if open != nil {
 			open.file.Close()
 		}
+		s.ahead.close()
 	}()
 	var pace pace
 	for {
@@ -83,14 +76,17 @@ func (s *Spool) commitGroups() {
 // alone for good: what an fsync that failed has written is unknown, and a second
 // one would report success.
 func (s *Spool) commit(open *segment, frame []byte) (*segment, error) {
-	if open == nil || open.end.Offset >= s.opts.SegmentBytes {
-		next, err := s.nextSegment(open)
+	if open == nil || open.end.Offset >= open.limit || !open.ahead && s.ahead.ready() {
+		if open != nil {
+			open.file.Close() // every frame in it was fsynced
+		}
+		next, err := s.nextSegment()
 		if err != nil {
-			return open, err
+			return nil, err
 		}
 		open = next
 	}
-	_, err := open.file.Write(frame)
+	_, err := open.file.WriteAt(frame, open.end.Offset)
 	if err == nil {
 		err = open.file.Sync()
 	}
@@ -102,6 +98,9 @@ func (s *Spool) commit(open *segment, frame []byte) (*segment, error) {
 	}
 	open.end.Offset += int64(len(frame))
 	s.advance(open.end)
+	if open.syncs++; open.syncs%aheadPays == 0 {
+		s.ahead.begin()
+	}
 	return open, nil
 }
 
@@ -113,27 +112,32 @@ func (s *Spool) advance(to Position) {
 	s.changed()
 }
 
-// nextSegment closes the open segment and creates the one behind it. The folder is
-// fsynced too, or the file's name could be lost.
-func (s *Spool) nextSegment(open *segment) (*segment, error) {
-	_, end := s.Pending()
-	number := end.Segment
-	if open != nil {
-		open.file.Close() // every frame in it was fsynced
-		number++
+// nextSegment begins the segment behind all others. The folder is fsynced too, or the
+// file's name could be lost.
+func (s *Spool) nextSegment() (*segment, error) {
+	_, last := s.Pending()
+	next := &segment{end: Position{Segment: last.Segment}, limit: s.opts.SegmentBytes}
+	if last.Offset > 0 {
+		next.end.Segment++
 	}
-	file, err := s.create(s.segmentPath(number))
-	if err != nil {
-		if os.IsExist(err) {
-			s.advance(Position{Segment: number + 1}) // left by an attempt that failed below
+	path := s.segmentPath(next.end.Segment)
+	if next.file = s.ahead.take(path); next.file != nil {
+		next.ahead, next.limit = true, s.ahead.bytes
+	} else {
+		file, err := s.create(path)
+		if err != nil {
+			if os.IsExist(err) {
+				s.advance(Position{Segment: next.end.Segment + 1}) // left by an attempt that failed below
+			}
+			return nil, fmt.Errorf("create a spool segment: %w", err)
 		}
-		return nil, fmt.Errorf("create a spool segment: %w", err)
+		next.file = file
 	}
 	if err := syncFolder(s.dir); err != nil {
-		file.Close()
-		s.advance(Position{Segment: number + 1})
+		next.file.Close()
+		s.advance(Position{Segment: next.end.Segment + 1})
 		return nil, fmt.Errorf("create a spool segment: %w", err)
 	}
-	s.advance(Position{Segment: number})
-	return &segment{file: file, end: Position{Segment: number}}, nil
+	s.advance(next.end)
+	return next, nil
 }

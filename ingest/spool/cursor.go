@@ -83,7 +83,8 @@ func syncFolder(dir string) error {
 }
 
 // Extent returns the cursor and the end of the spool in dir, from outside the
-// process that holds it. The spool is drained when the cursor is not before the end.
+// process that holds it. The spool is drained when the cursor is not before the end,
+// which lies in the last frame or behind it.
 func Extent(dir string) (cursor, end Position, err error) {
 	segments, err := listSegments(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -99,15 +100,15 @@ func Extent(dir string) (cursor, end Position, err error) {
 	}
 	cursor = done.cursor
 	for _, segment := range segments {
-		info, err := os.Stat(filepath.Join(dir, fmt.Sprintf("%016d%s", segment, segmentSuffix)))
+		size, err := dataEnd(filepath.Join(dir, fmt.Sprintf("%016d%s", segment, segmentSuffix)))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return cursor, end, err
 		}
-		if info.Size() > 0 {
-			end = Position{Segment: segment, Offset: info.Size()}
+		if size > 0 {
+			end = Position{Segment: segment, Offset: size}
 		}
 	}
 	return cursor, end, nil

@@ -8,9 +8,13 @@
 //	frame   = magic u32, length of the payload u32, CRC-32C of the payload u32, payload
 //	payload = for each record its length as uvarint, then its bytes
 //
+// A segment that follows many small frames is made ahead, full of zeros, since an
+// fsync costs less where a file does not grow. Zeros up to the end of a segment are no
+// damage: the frames ended before.
+//
 // One reader follows from the cursor on. Begin makes the bounds of a batch durable
 // before it is sent, so that it comes again as it was after a crash. Commit makes the
 // cursor durable first and deletes the segments behind it after, so a crash between
-// the two repeats nothing and loses nothing. A frame that cannot be read is put aside in quarantine/ and the
-// next good one is searched for.
+// the two repeats nothing and loses nothing. A frame that cannot be read is put aside
+// in quarantine/ and the next good one is searched for.
 package spool

@@ -99,7 +99,17 @@ func (r *Reader) frame(end Position) ([][]byte, error) {
 		r.at.Offset += int64(size)
 		return records, nil
 	}
-	skip, err := r.putAside(data, err)
+	filled, found := end.Offset, error(nil)
+	if !last {
+		if filled, found = endOf(r.file); found != nil {
+			return nil, fmt.Errorf("read the spool: %w", found)
+		}
+	}
+	if r.at.Offset >= filled { // made ahead, and not filled
+		r.nextSegment()
+		return nil, nil
+	}
+	skip, err := r.putAside(filled, err)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +117,7 @@ func (r *Reader) frame(end Position) ([][]byte, error) {
 	return nil, nil
 }
 
-// load returns the bytes from r.at on, at least a whole frame where there is one.
+// load returns the frame at r.at, or what stands in its place.
 func (r *Reader) load(end Position) ([]byte, error) {
 	if r.file == nil {
 		file, err := os.Open(r.spool.segmentPath(r.at.Segment))
@@ -128,10 +138,10 @@ func (r *Reader) load(end Position) ([]byte, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the spool: %w", err)
 	}
-	if n == headerBytes && binary.LittleEndian.Uint32(header) == frameMagic {
-		limit = min(limit, headerBytes+int64(binary.LittleEndian.Uint32(header[4:])))
+	if n < headerBytes || binary.LittleEndian.Uint32(header) != frameMagic {
+		return header[:n], nil
 	}
-	data := make([]byte, limit)
+	data := make([]byte, min(limit, headerBytes+int64(binary.LittleEndian.Uint32(header[4:]))))
 	n, err = r.file.ReadAt(data, r.at.Offset)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the spool: %w", err)
@@ -145,15 +155,12 @@ func (r *Reader) nextSegment() {
 }
 
 // putAside copies bytes that are no frame to quarantine/ and returns how many there
-// are, up to the next good frame or the end of the segment. A tail that a crash
-// tore was never acknowledged; it is put aside all the same.
-func (r *Reader) putAside(data []byte, reason error) (skip int, err error) {
-	rest, err := io.ReadAll(io.NewSectionReader(r.file, r.at.Offset, r.spool.opts.SegmentBytes+2*maxFrameBytes))
+// are, up to the next good frame or to filled, where the segment's bytes end. A tail
+// that a crash tore was never acknowledged; it is put aside all the same.
+func (r *Reader) putAside(filled int64, reason error) (skip int, err error) {
+	rest, err := io.ReadAll(io.NewSectionReader(r.file, r.at.Offset, filled-r.at.Offset))
 	if err != nil {
 		return 0, fmt.Errorf("read the spool: %w", err)
-	}
-	if len(rest) < len(data) {
-		rest = data
 	}
 	skip = nextFrame(rest)
 	dir := filepath.Join(r.spool.dir, "quarantine")

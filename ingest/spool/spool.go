@@ -19,7 +19,7 @@ import (
 
 // Options of a spool; the zero value has the documented defaults.
 type Options struct {
-	SegmentBytes int64        // a segment is closed at this size, 64 MiB when 0
+	SegmentBytes int64        // a segment is closed at this size, 64 MiB when 0; one made ahead at 16 MiB at the most
 	MinFreeBytes int64        // Append refuses below this much room on the disk; when 0, a twentieth of it, at most 256 MiB
 	Holder       string       // who opens it, for HolderOf
 	Log          *slog.Logger // slog.Default() when nil
@@ -59,7 +59,8 @@ type Spool struct {
 	// younger than the mark. The first is at or before the cursor.
 	ages []age
 
-	room room
+	room  room
+	ahead ahead
 }
 
 // ErrClosed says that the spool is being closed.
@@ -87,6 +88,10 @@ func Open(dir string, opts Options) (*Spool, error) {
 		dir: dir, opts: opts, waiting: groups{wake: make(chan struct{}, 1)},
 		hurry: make(chan struct{}, 1), grown: make(chan struct{}), done: make(chan struct{}),
 	}
+	s.ahead = ahead{
+		path: filepath.Join(dir, aheadName), bytes: min(aheadBytes, opts.SegmentBytes), room: &s.room,
+		create: func(path string) (segmentFile, error) { return s.create(path) },
+	}
 	if err := s.recover(); err != nil {
 		if s.lock != nil {
 			s.lock.Close()
@@ -108,6 +113,7 @@ func (s *Spool) recover() error {
 	if err := lock.Truncate(0); err == nil {
 		_, _ = lock.WriteAt([]byte(s.opts.Holder), 0) // a hint for HolderOf
 	}
+	_ = os.Remove(s.ahead.path) // a crash left it
 	if s.id, err = spoolID(filepath.Join(s.dir, "id")); err != nil {
 		return err
 	}
@@ -203,11 +209,10 @@ func (s *Spool) Backlog() (bytes int64, oldest time.Duration) {
 	for segment := s.cursor.Segment; segment <= s.written.Segment; segment++ {
 		size := s.written.Offset
 		if segment < s.written.Segment {
-			info, err := os.Stat(s.segmentPath(segment))
-			if err != nil {
+			var err error
+			if size, err = dataEnd(s.segmentPath(segment)); err != nil {
 				continue // never made, or deleted just now
 			}
-			size = info.Size()
 		}
 		if segment == s.cursor.Segment {
 			size -= s.cursor.Offset

@@ -230,7 +230,10 @@ func TestDamage(t *testing.T) {
 		{"none", func(d []byte) []byte { return d }, "aaaa bbbb cccc new", false},
 		{"torn tail", func(d []byte) []byte { return d[:len(d)-3] }, "aaaa bbbb new", true},
 		{"torn header", func(d []byte) []byte { return d[:2*frame+5] }, "aaaa bbbb new", true},
-		{"zero-filled tail", func(d []byte) []byte { return append(d, make([]byte, 500)...) }, "aaaa bbbb cccc new", true},
+		{"zero-filled tail", func(d []byte) []byte { return append(d, make([]byte, 500)...) }, "aaaa bbbb cccc new", false},
+		{"torn tail before zeros", func(d []byte) []byte { return append(d[:len(d)-3], make([]byte, 200_000)...) }, "aaaa bbbb new", true},
+		{"bit flip before zeros", func(d []byte) []byte { d[frame] ^= 1; return append(d, make([]byte, 200_000)...) }, "aaaa cccc new", true},
+		{"zeros only", func([]byte) []byte { return make([]byte, 200_000) }, "new", false},
 		{"bit flip in a payload", func(d []byte) []byte { d[frame+headerBytes+2] ^= 4; return d }, "aaaa cccc new", true},
 		{"bit flip in a length", func(d []byte) []byte { d[frame+5] ^= 1; return d }, "aaaa cccc new", true},
 		{"bit flip in the magic", func(d []byte) []byte { d[0] ^= 1; return d }, "bbbb cccc new", true},
@@ -305,10 +308,9 @@ func TestOneProcessHoldsASpool(t *testing.T) {
 
 func TestDiskThatRefusesIsToldAndRecoversByItself(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir, Options{})
+	s := open(t, dir, Options{SegmentBytes: 1})
 	put(t, s, "a")
 	// The next segment can't be created where a folder has its name.
-	s.opts.SegmentBytes = 1
 	obstacle := s.segmentPath(2)
 	if err := os.Mkdir(obstacle, 0o700); err != nil {
 		t.Fatal(err)
@@ -325,15 +327,15 @@ func TestDiskThatRefusesIsToldAndRecoversByItself(t *testing.T) {
 	}
 }
 
-// failingFile gives EIO at its second fsync.
+// failingFile gives EIO at its second fsync, or at one that is told.
 type failingFile struct {
 	segmentFile
-	syncs int
+	syncs, fails int
 }
 
 func (f *failingFile) Sync() error {
 	f.syncs++
-	if f.syncs == 2 {
+	if f.syncs == max(f.fails, 2) {
 		return syscall.EIO
 	}
 	return f.segmentFile.Sync()
