@@ -50,10 +50,11 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 		if err := s.append(c.Context(), batch.records...); err != nil {
 			return s.notDurable(err)
 		}
-		s.metrics.accepted.WithLabelValues("conversion").Add(float64(len(batch.records)))
+		s.metrics.conversions.Add(float64(len(batch.records)))
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(batch.answer())
+	c.Response().SetBodyRaw(batch.answer())
+	return nil
 }
 
 // batch checks conversions one after the other, and gathers the records of those
@@ -98,7 +99,7 @@ func (s *Server) checkBatch(raw []byte, tokenAccount string, receivedAt time.Tim
 
 // addArray adds the objects of an array; false when it is not one in strict JSON.
 func (b *batch) addArray(raw []byte) bool {
-	text := string(raw)
+	text := view(raw)
 	at := skipSpace(text, 0)
 	if at == len(text) || text[at] != '[' {
 		return false
@@ -150,9 +151,12 @@ func (b *batch) add(body *eventBody) {
 // in it, and 62 random bits. Of copies in one batch the first has the smallest (R5).
 func (b *batch) ingestID() (id uuid.UUID) {
 	const _ = uint(1<<12 - maxBatchEvents) // places have 12 bits
-	if _, err := io.ReadFull(b.random, id[8:]); err != nil {
+	random, err := b.random.Peek(8)
+	if err != nil {
 		panic(err) // crypto/rand never fails
 	}
+	copy(id[8:], random)
+	_, _ = b.random.Discard(8) // it is there
 	const version = 7 << 12
 	binary.BigEndian.PutUint64(id[:8], uint64(b.receivedAt.UnixMilli())<<16|version|uint64(b.count()))
 	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562
@@ -172,7 +176,7 @@ func (b *batch) reject(reason *apiError) {
 
 // answer is the JSON of the whole batch's result.
 func (b *batch) answer() []byte {
-	return fmt.Appendf(nil, `{"accepted":%d,"rejected":%d,"results":[%s]}`,
+	return fmt.Appendf(make([]byte, 0, len(b.results)+64), `{"accepted":%d,"rejected":%d,"results":[%s]}`,
 		len(b.records), len(b.rejected), bytes.TrimSuffix(b.results, []byte(",")))
 }
 

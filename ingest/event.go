@@ -109,7 +109,7 @@ func (body *eventBody) readAt(raw []byte, text string, at int) (end int, err err
 
 // readAll reads raw, which must be one object in strict JSON and nothing else.
 func (body *eventBody) readAll(raw []byte) error {
-	text := string(raw)
+	text := view(raw)
 	end, err := body.readAt(raw, text, skipSpace(text, 0))
 	if err == nil && skipSpace(text, end) != len(text) {
 		err = errNoObject
@@ -144,13 +144,24 @@ func appendAnswer(buf []byte, c *warehouse.Conversion) []byte {
 		{`,"userId":`, c.UserID},
 		{`,"actionId":`, c.ActionID},
 	} {
-		buf, _ = jsontext.AppendQuote(append(buf, field.before...), field.text) // fails for bad UTF-8 only, which came in nowhere
+		buf = appendQuoted(append(buf, field.before...), field.text)
 	}
 	buf = strconv.AppendInt(append(buf, `,"actionTimestamp":`...), c.ActionAtMS, 10)
 	if c.Value.Valid {
 		buf = append(append(buf, `,"value":`...), c.Value.Decimal.String()...)
 	}
 	return append(buf, '}')
+}
+
+// appendQuoted appends a text as a JSON string.
+func appendQuoted(buf []byte, text string) []byte {
+	start := len(buf)
+	buf = append(append(append(buf, '"'), text...), '"')
+	if plainString(view(buf), start) == len(buf) {
+		return buf
+	}
+	buf, _ = jsontext.AppendQuote(buf[:start], text) // fails for bad UTF-8 only, which came in nowhere
+	return buf
 }
 
 // conversion checks a body and returns the row, or every fault at once. pathAccount

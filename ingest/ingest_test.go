@@ -635,3 +635,13 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+// TestAnswersQuoteAsTheEncoderDoes, where a text is copied as it is and where not.
+func TestAnswersQuoteAsTheEncoderDoes(t *testing.T) {
+	for _, text := range []string{"", "plain", `"`, `a\b`, "\x00\x1f\x7f", "é €😀", "\u2028<&>", "tab\t"} {
+		want, err := jsontext.AppendQuote([]byte("x"), text)
+		if got := appendQuoted([]byte("x"), text); err != nil || string(got) != string(want) {
+			t.Errorf("%q becomes %s, expected %s (%v)", text, got, want, err)
+		}
+	}
+}

@@ -5,7 +5,8 @@ import "github.com/prometheus/client_golang/prometheus"
 // metrics are what /metrics shows of the edge and the writer. Labels hold no value
 // that a client chooses.
 type metrics struct {
-	accepted      *prometheus.CounterVec // kind
+	conversions   prometheus.Counter     // accepted
+	clientEvents  prometheus.Counter     // accepted
 	rejected      *prometheus.CounterVec // code
 	dropped       prometheus.Counter
 	insertedRows  *prometheus.CounterVec // table
@@ -16,10 +17,11 @@ type metrics struct {
 }
 
 func newMetrics(registry *prometheus.Registry) *metrics {
+	accepted := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tieback_events_accepted_total", Help: "Events made durable, by kind (conversion, client_event).",
+	}, []string{"kind"})
 	m := &metrics{
-		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tieback_events_accepted_total", Help: "Events made durable, by kind (conversion, client_event).",
-		}, []string{"kind"}),
+		conversions: accepted.WithLabelValues("conversion"), clientEvents: accepted.WithLabelValues("client_event"),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tieback_requests_rejected_total", Help: "Requests refused, by error code.",
 		}, []string{"code"}),
@@ -43,6 +45,6 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5},
 		}),
 	}
-	registry.MustRegister(m.accepted, m.rejected, m.dropped, m.insertedRows, m.insertBatches, m.retries, m.deadLetters, m.latency)
+	registry.MustRegister(accepted, m.rejected, m.dropped, m.insertedRows, m.insertBatches, m.retries, m.deadLetters, m.latency)
 	return m
 }

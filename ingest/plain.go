@@ -1,6 +1,9 @@
 package ingest
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+	"unsafe"
+)
 
 // readPlain takes the object at text[at:] where it is as machines write a conversion:
 // strict JSON, each known field at most once and no other, no escapes, nothing nested.
@@ -103,3 +106,7 @@ func digits(text string, at int) (end int) {
 	}
 	return end
 }
+
+// view is raw as a string without a copy: for as long as nobody writes to raw, which
+// holds for a body until its request is answered.
+func view(raw []byte) string { return unsafe.String(unsafe.SliceData(raw), len(raw)) }

@@ -65,6 +65,13 @@ type rows struct {
 	clientEvents []warehouse.ClientEvent
 }
 
+// empty keeps the memory for other rows, and nothing of what these refer to.
+func (rows *rows) empty() {
+	clear(rows.conversions)
+	clear(rows.clientEvents)
+	rows.conversions, rows.clientEvents = rows.conversions[:0], rows.clientEvents[:0]
+}
+
 // add decodes a record. The texts of the row are views into it.
 func (rows *rows) add(record string) error {
 	if record == "" {
@@ -80,7 +87,7 @@ func (rows *rows) add(record string) error {
 			c.Value = decimal.NewNullDecimal(decimal.New(coefficient, int32(exponent)))
 		}
 		if r.err == nil {
-			if rows.conversions == nil {
+			if cap(rows.conversions) < rows.expected {
 				rows.conversions = make([]warehouse.Conversion, 0, rows.expected)
 			}
 			rows.conversions = append(rows.conversions, c)
@@ -90,7 +97,7 @@ func (rows *rows) add(record string) error {
 		e.CustomerID, e.VisitorID, e.Type, e.OptimizationID = r.text(), r.text(), r.text(), r.text()
 		e.VariationID, e.UserDomain, e.UserID = r.text(), r.text(), r.text()
 		if r.err == nil {
-			if rows.clientEvents == nil {
+			if cap(rows.clientEvents) < rows.expected {
 				rows.clientEvents = make([]warehouse.ClientEvent, 0, rows.expected)
 			}
 			rows.clientEvents = append(rows.clientEvents, e)

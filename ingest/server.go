@@ -177,10 +177,11 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		if err := s.append(c.Context(), EncodeConversion(nil, &row)); err != nil {
 			return s.notDurable(err)
 		}
-		s.metrics.accepted.WithLabelValues("conversion").Inc()
+		s.metrics.conversions.Inc()
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(appendAnswer(nil, &row))
+	c.Response().SetBodyRaw(appendAnswer(make([]byte, 0, len(raw)+64), &row))
+	return nil
 }
 
 // pathParam returns a part of the path, unescaped; a copy, unlike what Fiber gives.
@@ -306,7 +307,7 @@ func (s *Server) store(ctx context.Context, rows []*warehouse.ClientEvent) error
 	if err := s.append(ctx, records...); err != nil {
 		return err
 	}
-	s.metrics.accepted.WithLabelValues("client_event").Add(float64(len(rows)))
+	s.metrics.clientEvents.Add(float64(len(rows)))
 	return nil
 }
 

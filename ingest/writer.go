@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,6 +43,7 @@ type Writer struct {
 	deadLetters *DeadLetters
 	log         *slog.Logger
 	metrics     *metrics
+	spare       chan rows // memory of batches that are in
 	failing     atomic.Pointer[error]
 }
 
@@ -57,7 +57,7 @@ func NewWriter(from *spool.Spool, into Inserter, deadLetters *DeadLetters, serve
 			Name: "tieback_spool_oldest_seconds", Help: "For how long the oldest accepted event has waited to be inserted.",
 		}, func() float64 { _, age := from.Backlog(); return age.Seconds() }),
 	)
-	return &Writer{spool: from, into: into, deadLetters: deadLetters, log: server.cfg.Log, metrics: server.metrics}
+	return &Writer{spare: make(chan rows, 2), spool: from, into: into, deadLetters: deadLetters, log: server.cfg.Log, metrics: server.metrics}
 }
 
 // stalledAfter is how long an event may wait while no insert fails, before that is
@@ -114,6 +114,11 @@ func (w *Writer) drain(ctx context.Context) error {
 		case batch := <-batches:
 			if err := w.insertBatch(ctx, reader, batch); err != nil {
 				return err
+			}
+			batch.rows.empty()
+			select {
+			case w.spare <- batch.rows:
+			default: // there is enough of it
 			}
 			w.works()
 		}
@@ -175,10 +180,14 @@ func (w *Writer) insertBatch(ctx context.Context, reader *spool.Reader, batch de
 
 // decode reads the records of a batch. One that cannot be read is a dead letter.
 func (w *Writer) decode(batch spool.Batch) (found rows, err error) {
+	select {
+	case found = <-w.spare:
+	default:
+	}
 	found.expected = len(batch.Records)
 	for _, record := range batch.Records {
 		// Nobody writes to a record, so its fields can be views into it without a copy.
-		if reason := found.add(unsafe.String(unsafe.SliceData(record), len(record))); reason != nil {
+		if reason := found.add(view(record)); reason != nil {
 			if err := w.bury("record", record, reason); err != nil {
 				return found, err
 			}

@@ -38,8 +38,10 @@ const (
 	aheadBytes = 16 << 20
 	aheadPiece = 1 << 20
 
-	// aheadPays is after how many fsyncs a segment was worth making ahead.
-	aheadPays = 128
+	// A segment is worth making ahead where so many fsyncs go by with frames of so many
+	// bytes on average, or smaller.
+	aheadPays  = 128
+	smallFrame = 32 << 10
 )
 
 // ahead makes the next segment while the open one is written: a file of zeros. Its

@@ -103,14 +103,17 @@ func TestFailedFsyncOfASegmentMadeAhead(t *testing.T) {
 	}
 }
 
-// TestNothingIsMadeAhead where it can't be, and where the disk has little room.
+// TestNothingIsMadeAhead where it can't be, where the disk has little room and where
+// it would not pay.
 func TestNothingIsMadeAhead(t *testing.T) {
 	for _, c := range []struct {
 		name  string
+		size  int
 		spoil func(s *Spool)
 	}{
-		{"no room", func(s *Spool) { s.ahead.bytes = 1 << 60 }},
-		{"it fails", func(s *Spool) {
+		{"no room", 1, func(s *Spool) { s.ahead.bytes = 1 << 60 }},
+		{"large frames", smallFrame + 1, func(*Spool) {}},
+		{"it fails", 1, func(s *Spool) {
 			s.create = func(path string) (segmentFile, error) {
 				file, err := createSegment(path)
 				if strings.HasSuffix(path, aheadName) {
@@ -127,15 +130,15 @@ func TestNothingIsMadeAhead(t *testing.T) {
 			c.spoil(s)
 			var want []string
 			for i := range 3 * aheadPays {
-				put(t, s, fmt.Sprint(i))
-				want = append(want, fmt.Sprint(i))
+				want = append(want, fmt.Sprintf("%0*d", c.size, i))
+				put(t, s, want[i])
 			}
 			time.Sleep(20 * time.Millisecond)
 			if _, err := os.Stat(filepath.Join(dir, aheadName)); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("there is a file made ahead: %v", err)
 			}
 			if got := rest(t, s); got != strings.Join(want, " ") {
-				t.Errorf("read %q", got)
+				t.Errorf("%d bytes came back, other ones than were put in", len(got))
 			}
 		})
 	}

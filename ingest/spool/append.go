@@ -39,7 +39,9 @@ type segment struct {
 	end   Position
 	limit int64 // at this size the next one follows
 	ahead bool  // its bytes were there before
-	syncs int
+
+	syncs   int
+	counted int64 // the offset when syncs was last a multiple of aheadPays
 }
 
 // commitGroups writes what callers hand in, until Close: all that wait at the same
@@ -99,7 +101,10 @@ func (s *Spool) commit(open *segment, frame []byte) (*segment, error) {
 	open.end.Offset += int64(len(frame))
 	s.advance(open.end)
 	if open.syncs++; open.syncs%aheadPays == 0 {
-		s.ahead.begin()
+		if open.end.Offset-open.counted <= aheadPays*smallFrame {
+			s.ahead.begin()
+		}
+		open.counted = open.end.Offset
 	}
 	return open, nil
 }

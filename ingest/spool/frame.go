@@ -43,30 +43,31 @@ func seal(frame []byte) {
 	binary.LittleEndian.PutUint32(frame[8:], crc32.Checksum(payload, castagnoli))
 }
 
-// parseFrame returns the records of the frame at the start of data, which alias
-// data, and the frame's size.
-func parseFrame(data []byte) (records [][]byte, size int, err error) {
+// parseFrame appends the records of the frame at the start of data to before; they
+// alias data. It returns the frame's size, too.
+func parseFrame(before [][]byte, data []byte) (records [][]byte, size int, err error) {
 	if len(data) < headerBytes {
-		return nil, 0, errTorn
+		return before, 0, errTorn
 	}
 	if binary.LittleEndian.Uint32(data) != frameMagic {
-		return nil, 0, errCorrupt
+		return before, 0, errCorrupt
 	}
 	length := int(binary.LittleEndian.Uint32(data[4:]))
 	if length > maxFrameBytes {
-		return nil, 0, errCorrupt
+		return before, 0, errCorrupt
 	}
 	if len(data) < headerBytes+length {
-		return nil, 0, errTorn
+		return before, 0, errTorn
 	}
 	payload := data[headerBytes : headerBytes+length]
 	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(data[8:]) {
-		return nil, 0, errCorrupt
+		return before, 0, errCorrupt
 	}
+	records = before
 	for len(payload) > 0 {
 		n, k := binary.Uvarint(payload)
 		if k <= 0 || n > uint64(len(payload)-k) {
-			return nil, 0, errCorrupt
+			return before, 0, errCorrupt
 		}
 		records = append(records, payload[k:k+int(n)])
 		payload = payload[k+int(n):]

@@ -49,12 +49,11 @@ func (r *Reader) Next(ctx context.Context, maxRecords int) (Batch, error) {
 		batch := Batch{Start: r.at, End: r.at}
 		interrupted := r.at.Before(plan) // a batch that a crash cut off comes again as it was
 		for r.at.Before(end) && (len(batch.Records) < maxRecords || interrupted) && (!interrupted || r.at.Before(plan)) {
-			records, err := r.frame(end)
+			records, err := r.frame(batch.Records, end)
 			if err != nil {
 				return batch, err
 			}
-			batch.Records = append(batch.Records, records...)
-			batch.End = r.at
+			batch.Records, batch.End = records, r.at
 		}
 		if batch.End != batch.Start {
 			return batch, nil
@@ -80,9 +79,9 @@ func (r *Reader) Begin(batch Batch) error {
 	return nil
 }
 
-// frame reads the frame at r.at and moves behind it. It returns no records at the
-// end of a segment and where bytes had to be put aside.
-func (r *Reader) frame(end Position) ([][]byte, error) {
+// frame appends the records of the frame at r.at to before and moves behind it. There
+// are none at the end of a segment and where bytes had to be put aside.
+func (r *Reader) frame(before [][]byte, end Position) ([][]byte, error) {
 	data, err := r.load(end)
 	if err != nil {
 		return nil, err
@@ -92,9 +91,9 @@ func (r *Reader) frame(end Position) ([][]byte, error) {
 		if !last {
 			r.nextSegment()
 		}
-		return nil, nil
+		return before, nil
 	}
-	records, size, err := parseFrame(data)
+	records, size, err := parseFrame(before, data)
 	if err == nil {
 		r.at.Offset += int64(size)
 		return records, nil
@@ -107,14 +106,14 @@ func (r *Reader) frame(end Position) ([][]byte, error) {
 	}
 	if r.at.Offset >= filled { // made ahead, and not filled
 		r.nextSegment()
-		return nil, nil
+		return before, nil
 	}
 	skip, err := r.putAside(filled, err)
 	if err != nil {
 		return nil, err
 	}
 	r.at.Offset += int64(skip)
-	return nil, nil
+	return before, nil
 }
 
 // load returns the frame at r.at, or what stands in its place.
@@ -185,7 +184,7 @@ func nextFrame(data []byte) int {
 			break
 		}
 		at += i
-		if _, _, err := parseFrame(data[at:]); err == nil {
+		if _, _, err := parseFrame(nil, data[at:]); err == nil {
 			return at
 		}
 	}
