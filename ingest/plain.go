@@ -60,26 +60,28 @@ func plainValue(text string, at int) (end int) {
 	return plainNumber(text, at)
 }
 
+// stopsString has the bytes that don't stand for themselves in a JSON string.
+var stopsString = func() (stops [256]bool) {
+	for c := range ' ' {
+		stops[c] = true
+	}
+	stops['"'], stops['\\'] = true, true
+	return stops
+}()
+
 // plainString returns where a string without escapes ends, 0 where there is none.
 func plainString(text string, at int) (end int) {
 	if at >= len(text) || text[at] != '"' {
 		return 0
 	}
-	ascii := true
-	for end = at + 1; end < len(text); end++ {
-		switch c := text[end]; {
-		case c == '"':
-			if ascii || utf8.ValidString(text[at:end]) {
-				return end + 1
-			}
-			return 0
-		case c == '\\' || c < ' ':
-			return 0
-		case c >= utf8.RuneSelf:
-			ascii = false
-		}
+	var bits byte
+	for end = at + 1; end < len(text) && !stopsString[text[end]]; end++ {
+		bits |= text[end]
 	}
-	return 0
+	if end == len(text) || text[end] != '"' || bits >= utf8.RuneSelf && !utf8.ValidString(text[at:end]) {
+		return 0
+	}
+	return end + 1
 }
 
 // plainNumber returns where a number without sign and exponent ends, 0 where there is
