@@ -57,7 +57,7 @@ func NewWriter(from *spool.Spool, into Inserter, deadLetters *DeadLetters, serve
 			Name: "tieback_spool_oldest_seconds", Help: "For how long the oldest accepted event has waited to be inserted.",
 		}, func() float64 { _, age := from.Backlog(); return age.Seconds() }),
 	)
-	return &Writer{spare: make(chan rows, 2), spool: from, into: into, deadLetters: deadLetters, log: server.cfg.Log, metrics: server.metrics}
+	return &Writer{spare: make(chan rows, 1), spool: from, into: into, deadLetters: deadLetters, log: server.cfg.Log, metrics: server.metrics}
 }
 
 // stalledAfter is how long an event may wait while no insert fails, before that is
