@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -18,6 +19,9 @@ type night struct {
 	rows    uint64 // client events to be read
 	threads uint64 // of the engine for a statement
 	pace    *pace
+	counts  sync.Map // of rows by table, after a step
+
+	visitors []warehouse.Params // of the slices of visitors that have sessions staged
 }
 
 // prepare finds what is to be computed anew, and reads it apart from the client
@@ -78,11 +82,11 @@ func (n *night) prepareAll(ctx context.Context) (err error) {
 	if err := n.empty(ctx, "doubled_events_next"); err != nil {
 		return err
 	}
-	err = n.beside(ctx,
-		func(ctx context.Context) error { return n.doubles(ctx, "09_doubled_events_next") },
-		func(ctx context.Context) error { return n.steps(ctx, "20_night_conversions") },
-	)
-	if err != nil {
+	// Not beside each other: both hold much.
+	if err := n.steps(ctx, "20_night_conversions"); err != nil {
+		return err
+	}
+	if err := n.doubles(ctx, "09_doubled_events_next"); err != nil {
 		return err
 	}
 	if err := n.keepFirst(ctx); err != nil {

@@ -21,23 +21,23 @@ type visitorDay struct {
 
 // visitorSlices cuts the visitors so that those under way together have so many client
 // events at most.
-func (n *night) visitorSlices(ctx context.Context) ([]slice, error) {
+func (n *night) visitorSlices(ctx context.Context) ([]warehouse.Params, error) {
 	return n.cut(ctx, max(1, n.rowsAtOnce/uint64(n.workers())), false)
 }
 
 // daySlices cuts the visitor-days.
-func (n *night) daySlices(ctx context.Context) ([]slice, error) {
+func (n *night) daySlices(ctx context.Context) ([]warehouse.Params, error) {
 	return n.cut(ctx, n.daySliceRows, true)
 }
 
 // cut makes slices of about as many client events each, so many at most, and as many for
 // each worker. What is not worth it stays whole.
-func (n *night) cut(ctx context.Context, rows uint64, byDay bool) ([]slice, error) {
+func (n *night) cut(ctx context.Context, rows uint64, byDay bool) ([]warehouse.Params, error) {
 	const worth = 4 // a fourth of daySliceRows
 	workers := uint64(n.workers())
 	count := (n.rows + rows*workers - 1) / (rows * workers) * workers
 	if count <= 1 || n.rows < n.daySliceRows/worth {
-		return []slice{{}}, nil
+		return []warehouse.Params{n.in(slice{})}, nil
 	}
 	statement := sql.Report("slices").SQL
 	params := n.params.With("slices", count).With("by_day", flag(byDay))
@@ -45,11 +45,22 @@ func (n *night) cut(ctx context.Context, rows uint64, byDay bool) ([]slice, erro
 	if err := n.db.Select(ctx, &cuts, statement, params.For(statement)); err != nil {
 		return nil, fmt.Errorf("cut slices: %w", err)
 	}
-	slices := make([]slice, len(cuts)+1)
+	var next slice
+	slices := make([]warehouse.Params, 0, len(cuts)+1)
 	for i := range cuts {
-		slices[i].End, slices[i+1].First = &cuts[i], &cuts[i]
+		next.End = &cuts[i]
+		slices = append(slices, n.in(next))
+		next = slice{First: &cuts[i]}
 	}
-	return slices, nil
+	return append(slices, n.in(next)), nil
+}
+
+// conversionDays parts the days, so that what waits for the disk waits side by side.
+func (n *night) conversionDays() (slices []warehouse.Params) {
+	for i := range slicesAtOnce {
+		slices = append(slices, n.params.With("day_slice", i).With("day_slices", slicesAtOnce))
+	}
+	return slices
 }
 
 // workers is how many slices are under way at once.

@@ -38,7 +38,10 @@ func (n *night) stage(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return n.steps(ctx, "73_attributions", "80_run_days", "85_run_changes")
 		},
-		func(ctx context.Context) error { return n.steps(ctx, "74_conversion_outcomes") },
+		func(ctx context.Context) error {
+			_, err := n.stepIn(ctx, "74_conversion_outcomes", n.conversionDays()...)
+			return err
+		},
 	)
 	if err != nil {
 		return err
@@ -48,11 +51,11 @@ func (n *night) stage(ctx context.Context) error {
 
 // stageEvents stages what client events alone decide, and says which of it is new.
 func (n *night) stageEvents(ctx context.Context) error {
-	visitors, err := n.visitorSlices(ctx)
-	if err != nil {
+	var err error
+	if n.visitors, err = n.visitorSlices(ctx); err != nil {
 		return err
 	}
-	if _, err := n.stepIn(ctx, "30_sessions", visitors); err != nil {
+	if _, err := n.stepIn(ctx, "30_sessions", n.visitors...); err != nil {
 		return err
 	}
 	if err := n.cutLong(ctx); err != nil {
@@ -62,7 +65,7 @@ func (n *night) stageEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := n.stepIn(ctx, "40_exposures", days); err != nil {
+	if _, err := n.stepIn(ctx, "40_exposures", days...); err != nil {
 		return err
 	}
 	return n.steps(ctx, "45_night_versions_events")

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tieback/tieback/sql"
+	"github.com/tieback/tieback/warehouse"
 )
 
 func (n *night) steps(ctx context.Context, names ...string) error {
@@ -74,14 +75,15 @@ func (n *night) repeat(ctx context.Context, name string) error {
 
 // step runs one statement, and notes how long it took and how many rows it wrote.
 func (n *night) step(ctx context.Context, name string) (written uint64, err error) {
-	return n.stepIn(ctx, name, []slice{{}})
+	return n.stepIn(ctx, name, n.in(slice{}))
 }
 
-// stepIn runs one statement on each of the slices, as many at once as the processors can
-// take. One that has a processor to itself finds its groups in the processor's cache.
-func (n *night) stepIn(ctx context.Context, name string, slices []slice) (written uint64, err error) {
+// stepIn runs one statement with each of the parameters, one for each slice, as many at
+// once as the processors can take. One that has a processor to itself finds its groups in
+// the processor's cache.
+func (n *night) stepIn(ctx context.Context, name string, slices ...warehouse.Params) (written uint64, err error) {
 	statement := sql.Nightly(name)
-	before, err := n.count(ctx, statement.Target)
+	before, err := n.before(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
@@ -89,7 +91,7 @@ func (n *night) stepIn(ctx context.Context, name string, slices []slice) (writte
 	workers := min(len(slices), n.workers())
 	parts := make([]func(context.Context) error, len(slices))
 	for i, slice := range slices {
-		params := n.in(slice).With("slice_threads", max(1, n.threads/uint64(workers))).For(statement.SQL)
+		params := slice.With("slice_threads", max(1, n.threads/uint64(workers))).For(statement.SQL)
 		parts[i] = func(ctx context.Context) error {
 			n.pace.begins(name, n.Progress)
 			if err := n.db.Exec(ctx, statement.SQL, params); err != nil {
@@ -107,6 +109,7 @@ func (n *night) stepIn(ctx context.Context, name string, slices []slice) (writte
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
+	n.counts.Store(statement.Target, after)
 	written = after - before
 	n.pace.ended(name, started, took, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
@@ -134,8 +137,18 @@ func (n *night) count(ctx context.Context, table string) (rows uint64, err error
 	return rows, err
 }
 
+// before is how many rows the table of a step has before it: what was counted after the
+// last one that wrote there.
+func (n *night) before(ctx context.Context, table string) (rows uint64, err error) {
+	if rows, known := n.counts.Load(table); known {
+		return rows.(uint64), nil
+	}
+	return n.count(ctx, table)
+}
+
 func (n *night) empty(ctx context.Context, tables ...string) error {
 	for _, table := range tables {
+		n.counts.Delete(table)
 		if err := n.db.Exec(ctx, "truncate table "+table, nil); err != nil {
 			return err
 		}

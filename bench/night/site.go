@@ -35,15 +35,14 @@ func newSite(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.DiscardHandler)
-	db, err := warehouse.Open(ctx, warehouse.Config{DataDir: dir, EngineCommand: []string{os.Args[0], "engine"}, Log: log})
-	if err != nil {
+	s := &site{dir: dir}
+	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	if _, _, err := db.Migrate(ctx); err != nil {
+	if _, _, err := s.db.Migrate(ctx); err != nil {
 		return nil, err
 	}
-	err = catalog.NewStore(db, time.Now).Change(ctx, "bench", func(e *catalog.Edit) error {
+	err = catalog.NewStore(s.db, time.Now).Change(ctx, "bench", func(e *catalog.Edit) error {
 		for customer := range 20 {
 			for event := range 5 {
 				name := fmt.Sprintf("event-%d", event)
@@ -55,11 +54,20 @@ func newSite(ctx context.Context) (*site, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	return s, err
+}
+
+// open starts an engine. One that is new has nothing in memory yet.
+func (s *site) open(ctx context.Context) (err error) {
+	log := slog.New(slog.DiscardHandler)
+	if s.db != nil {
+		if err := s.db.Close(); err != nil {
+			return err
+		}
 	}
-	s := &site{dir: dir, db: db, runner: jobs.NewRunner(db, time.Now, log), watch: watch{dir: dir, db: db}}
-	return s, nil
+	s.db, err = warehouse.Open(ctx, warehouse.Config{DataDir: s.dir, EngineCommand: []string{os.Args[0], "engine"}, Log: log})
+	s.runner, s.watch = jobs.NewRunner(s.db, time.Now, log), watch{dir: s.dir, db: s.db}
+	return err
 }
 
 func (s *site) close() {

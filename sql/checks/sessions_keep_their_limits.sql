@@ -1,8 +1,10 @@
 -- Purpose:    Sessions that overlap the next one of their visitor, outlast the cap, or end before they
 --             start (R1).
 -- Reads:      sessions_versions
--- Parameters: version, session_cap_hours
--- Notes:      One thread reads the sessions in the order of the table; several would sort all of them in memory.
+-- Parameters: version, session_cap_hours, slice_first_customer, slice_first_visitor, slice_end_customer,
+--             slice_end_visitor, slice_last
+-- Notes:      One thread reads the sessions in the order of the table; several would sort all of them in memory. So
+--             would one that reads from many parts at once, so it takes the slices that were staged.
 with followed as
 (
     select
@@ -18,6 +20,11 @@ with followed as
         ) as next_started_at
     from sessions_versions
     where version = {version:UInt64}
+        and (customer_id > {slice_first_customer:String}
+            or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
+        and ({slice_last:UInt8} = 1
+            or customer_id < {slice_end_customer:String}
+            or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
 )
 select customer_id, visitor_id, started_at, last_event_at, expires_at, next_started_at
 from followed

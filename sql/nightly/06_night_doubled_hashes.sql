@@ -5,9 +5,9 @@
 -- Parameters: few_changed, visible_since, low, high, copies_since
 -- Notes:      Healthy data has none. An incremental run looks among the rows received since copies_since, as a
 --             browser tries again for 7 days, and only for copies of the rows that are new to it where those are
---             few; what earlier runs found is in doubled_events. The hashes are dealt into 4096 arrays, which are
---             sorted: copies lie side by side then. A table of all hashes would miss the processor's cache at each
---             of them. Beyond 400 MB the arrays are put on disk.
+--             few; what earlier runs found is in doubled_events. The hashes are dealt into 4096 arrays, and those
+--             with copies in them are sorted: they lie side by side then. A table of all hashes would miss the
+--             processor's cache at each of them. Beyond 300 MB the arrays are put on disk.
 insert into night_doubled_hashes (id_hash)
 with
     changed as
@@ -20,20 +20,25 @@ with
     ),
     dealt as
     (
-        select arraySort(groupArray(cityHash64(ingest_id))) as hashes
+        select groupArray(cityHash64(ingest_id)) as hashes
         from client_events
         where received_at < {high:DateTime64(3, 'UTC')}
             and received_at >= {copies_since:DateTime64(3, 'UTC')}
             and ({few_changed:UInt8} = 0 or cityHash64(ingest_id) in (select id_hash from changed))
         group by toUInt32(cityHash64(ingest_id) % 4096)
+        having arrayUniq(hashes) < length(hashes)
+    ),
+    sorted as
+    (
+        select arraySort(hashes) as hashes
+        from dealt
     ),
     -- The first difference of an array is always 0 and says nothing.
     compared as
     (
         select hashes, arrayPushFront(arrayPopFront(arrayDifference(hashes)), 1) as steps
-        from dealt
+        from sorted
     )
 select arrayJoin(arrayFilter((hash, step) -> step = 0, hashes, steps))
 from compared
-where has(steps, 0)
-settings max_bytes_before_external_group_by = 400000000
+settings max_bytes_before_external_group_by = 300000000

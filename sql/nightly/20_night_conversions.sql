@@ -70,3 +70,4 @@ from copies_numbered
 left join names
     on copies_numbered.customer_id = names.customer_id
     and copies_numbered.api_name = names.api_name
+settings max_bytes_before_external_sort = 100000000, min_insert_block_size_rows = 262144

@@ -62,3 +62,4 @@ select
         'attributed'
     )
 from night_conversions
+settings min_insert_block_size_rows = 262144
