@@ -4,23 +4,42 @@
 -- Writes:     night_conversions
 -- Grain:      one row per ingest_id received before the cutoff, of the keys to decide
 -- Parameters: full, cutoff, version
--- Notes:      None.
+-- Notes:      Rows that share neither their id nor their key with another one, which most do not, need no order.
 insert into night_conversions
     (customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at,
      ingest_id, is_duplicate)
 with
-    -- Rows with one ingest_id were written twice.
-    copies as
+    received as
     (
-        select customer_id, api_name, action_id, user_domain, user_id, action_at, value, received_at, ingest_id
+        select customer_id, api_name, action_id, user_domain, user_id, action_at, value, conversions.received_at, ingest_id
         from conversions
-        where received_at < {cutoff:DateTime64(3, 'UTC')}
+        where conversions.received_at < {cutoff:DateTime64(3, 'UTC')}
             and
             (
                 {full:UInt8} = 1
                 or action_id in (select action_id from night_keys)
                     and (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
             )
+    ),
+    -- Hashes of the ids and of the keys that several rows share.
+    shared as
+    (
+        select hash
+        from
+        (
+            select arrayJoin([cityHash64(1, ingest_id), cityHash64(2, customer_id, api_name, action_id)]) as hash
+            from received
+        )
+        group by hash
+        having count() > 1
+    ),
+    -- Rows with one ingest_id were written twice.
+    copies as
+    (
+        select *
+        from received
+        where cityHash64(1, ingest_id) in (select hash from shared)
+            or cityHash64(2, customer_id, api_name, action_id) in (select hash from shared)
         order by received_at, action_at, customer_id, api_name, action_id, user_domain, user_id, value
         limit 1 by ingest_id
     ),
@@ -35,6 +54,11 @@ with
                 order by received_at, toString(ingest_id)
             ) as copy_number
         from copies
+        union all
+        select *, 1
+        from received
+        where cityHash64(1, ingest_id) not in (select hash from shared)
+            and cityHash64(2, customer_id, api_name, action_id) not in (select hash from shared)
     ),
     -- All intervals of a name in one row, so that the join below cannot multiply conversions.
     names as
@@ -70,4 +94,4 @@ from copies_numbered
 left join names
     on copies_numbered.customer_id = names.customer_id
     and copies_numbered.api_name = names.api_name
-settings max_bytes_before_external_sort = 100000000, min_insert_block_size_rows = 262144
+settings min_insert_block_size_rows = 262144
