@@ -55,14 +55,6 @@ func (n *night) cut(ctx context.Context, rows uint64, byDay bool) ([]warehouse.P
 	return append(slices, n.in(next)), nil
 }
 
-// conversionDays parts the days, so that what waits for the disk waits side by side.
-func (n *night) conversionDays() (slices []warehouse.Params) {
-	for i := range slicesAtOnce {
-		slices = append(slices, n.params.With("day_slice", i).With("day_slices", slicesAtOnce))
-	}
-	return slices
-}
-
 // workers is how many slices are under way at once.
 func (n *night) workers() int { return int(max(1, min(n.threads, slicesAtOnce))) }
 

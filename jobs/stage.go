@@ -38,10 +38,7 @@ func (n *night) stage(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return n.steps(ctx, "73_attributions", "80_run_days", "85_run_changes")
 		},
-		func(ctx context.Context) error {
-			_, err := n.stepIn(ctx, "74_conversion_outcomes", n.conversionDays()...)
-			return err
-		},
+		func(ctx context.Context) error { return n.steps(ctx, "74_conversion_outcomes") },
 	)
 	if err != nil {
 		return err

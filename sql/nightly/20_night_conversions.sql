@@ -4,7 +4,8 @@
 -- Writes:     night_conversions
 -- Grain:      one row per ingest_id received before the cutoff, of the keys to decide
 -- Parameters: full, cutoff, version
--- Notes:      Rows that share neither their id nor their key with another one, which most do not, need no order.
+-- Notes:      Rows that share neither their id nor their key with another one need no order: in a full run those are
+--             most. Of an incremental one there are so few that a look for them costs more.
 insert into night_conversions
     (customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at,
      ingest_id, is_duplicate)
@@ -29,6 +30,7 @@ with
         (
             select arrayJoin([cityHash64(1, ingest_id), cityHash64(2, customer_id, api_name, action_id)]) as hash
             from received
+            where {full:UInt8} = 1
         )
         group by hash
         having count() > 1
@@ -38,7 +40,8 @@ with
     (
         select *
         from received
-        where cityHash64(1, ingest_id) in (select hash from shared)
+        where {full:UInt8} = 0
+            or cityHash64(1, ingest_id) in (select hash from shared)
             or cityHash64(2, customer_id, api_name, action_id) in (select hash from shared)
         order by received_at, action_at, customer_id, api_name, action_id, user_domain, user_id, value
         limit 1 by ingest_id
@@ -57,7 +60,8 @@ with
         union all
         select *, 1
         from received
-        where cityHash64(1, ingest_id) not in (select hash from shared)
+        where {full:UInt8} = 1
+            and cityHash64(1, ingest_id) not in (select hash from shared)
             and cityHash64(2, customer_id, api_name, action_id) not in (select hash from shared)
     ),
     -- All intervals of a name in one row, so that the join below cannot multiply conversions.

@@ -3,9 +3,8 @@
 -- Reads:      night_outcomes, conversion_outcomes_versions, night_versions, night_keys
 -- Writes:     conversion_outcomes_versions
 -- Grain:      one row per conversion received
--- Parameters: full, forced, from_day, to_day, version, day_slices, day_slice
--- Notes:      A day is in one insert, so that it is one part: making the parts durable is most of the time, so
---             inserts of other days go on beside. Of a range asked for nothing is carried over.
+-- Parameters: full, forced, from_day, to_day, version
+-- Notes:      One insert, so that a day is one part. Of a range asked for nothing is carried over.
 insert into conversion_outcomes_versions
     (customer_id, conversion_day, api_name, action_id, converted_at, received_at, ingest_id, outcome, version)
 with staged_days as
@@ -26,7 +25,6 @@ select
     {version:UInt64}
 from night_outcomes
 where conversion_day in (select day from staged_days)
-    and toUInt32(conversion_day) % {day_slices:UInt32} = {day_slice:UInt32}
 union all
 select
     customer_id,
@@ -42,5 +40,4 @@ from conversion_outcomes_versions
 where {full:UInt8} = 0
     and not ({forced:UInt8} = 1 and conversion_day between {from_day:Date} and {to_day:Date})
     and (conversion_day, conversion_outcomes_versions.version) in (select day, old_version from staged_days)
-    and toUInt32(conversion_day) % {day_slices:UInt32} = {day_slice:UInt32}
     and (customer_id, api_name, action_id) not in (select customer_id, api_name, action_id from night_keys)
