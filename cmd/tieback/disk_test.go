@@ -72,7 +72,7 @@ func TestFsyncComesBeforeTheAnswer(t *testing.T) {
 		t.Fatal("no event is accepted")
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	watch := exec.Command(strace, "-f", "-y", "-s", "64", "-e", "trace=fsync,write", "-o", trace, "-p", strconv.Itoa(s.cmd.Process.Pid))
+	watch := exec.Command(strace, "-f", "-y", "-s", "64", "-e", "trace=fdatasync,pwrite64,write", "-o", trace, "-p", strconv.Itoa(s.cmd.Process.Pid))
 	if err := watch.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +92,11 @@ func TestFsyncComesBeforeTheAnswer(t *testing.T) {
 	if text, err = os.ReadFile(trace); err != nil {
 		t.Fatal(err)
 	}
-	synced := regexp.MustCompile(`fsync\([^)]*\.seg[^)]*\) += 0|fsync resumed>\) += 0`)
+	synced := regexp.MustCompile(`fdatasync\([^)]*\.seg[^)]*\) += 0|fdatasync resumed>\) += 0`)
 	written, durable, answers := false, false, 0
 	for _, line := range strings.Split(string(text), "\n") {
 		switch {
-		case strings.Contains(line, "write(") && strings.Contains(line, ".seg>"):
+		case strings.Contains(line, "pwrite64(") && strings.Contains(line, ".seg>"):
 			written, durable = true, false
 		case synced.MatchString(line):
 			durable = true
