@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -19,7 +18,6 @@ type night struct {
 	rows    uint64 // client events to be read
 	threads uint64 // of the engine for a statement
 	pace    *pace
-	counts  sync.Map // of rows by table, after a step
 
 	visitors []warehouse.Params // of the slices of visitors that have sessions staged
 }

@@ -83,7 +83,7 @@ func (n *night) step(ctx context.Context, name string) (written uint64, err erro
 // the processor's cache.
 func (n *night) stepIn(ctx context.Context, name string, slices ...warehouse.Params) (written uint64, err error) {
 	statement := sql.Nightly(name)
-	before, err := n.before(ctx, statement.Target)
+	before, err := n.count(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
@@ -109,7 +109,6 @@ func (n *night) stepIn(ctx context.Context, name string, slices ...warehouse.Par
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
-	n.counts.Store(statement.Target, after)
 	written = after - before
 	n.pace.ended(name, started, took, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
@@ -137,18 +136,8 @@ func (n *night) count(ctx context.Context, table string) (rows uint64, err error
 	return rows, err
 }
 
-// before is how many rows the table of a step has before it: what was counted after the
-// last one that wrote there.
-func (n *night) before(ctx context.Context, table string) (rows uint64, err error) {
-	if rows, known := n.counts.Load(table); known {
-		return rows.(uint64), nil
-	}
-	return n.count(ctx, table)
-}
-
 func (n *night) empty(ctx context.Context, tables ...string) error {
 	for _, table := range tables {
-		n.counts.Delete(table)
 		if err := n.db.Exec(ctx, "truncate table "+table, nil); err != nil {
 			return err
 		}

@@ -12,9 +12,9 @@ insert into night_conversions
 with
     received as
     (
-        select customer_id, api_name, action_id, user_domain, user_id, action_at, value, conversions.received_at, ingest_id
+        select customer_id, api_name, action_id, user_domain, user_id, action_at, value, received_at, ingest_id
         from conversions
-        where conversions.received_at < {cutoff:DateTime64(3, 'UTC')}
+        where received_at < {cutoff:DateTime64(3, 'UTC')}
             and
             (
                 {full:UInt8} = 1
