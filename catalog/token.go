@@ -54,14 +54,17 @@ func NewToken(customerID, name string, now time.Time) (Secret, Token) {
 	_, _ = rand.Read(random[:]) // never fails, crypto/rand
 	prefix := hex.EncodeToString(random[:tokenPrefixBytes])
 	text := fmt.Sprintf("%s_%s_%s", tokenMark, prefix, base64.RawURLEncoding.EncodeToString(random[tokenPrefixBytes:]))
+	hash := hashToken(text)
 	return Secret{text}, Token{
-		CustomerID: customerID, Name: name, Prefix: prefix, Hash: hashToken(text), CreatedAt: now,
+		CustomerID: customerID, Name: name, Prefix: prefix, Hash: string(hash[:]), CreatedAt: now,
 	}
 }
 
-func hashToken(text string) string {
+// hashToken is in hex; an array, since each request asks for one and throws it away.
+func hashToken(text string) (hash [2 * sha256.Size]byte) {
 	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
+	hex.Encode(hash[:], sum[:])
+	return hash
 }
 
 // Authenticate returns the account that a token's text belongs to, or
@@ -70,9 +73,7 @@ func (s *Snapshot) Authenticate(text string) (customerID string, err error) {
 	mark, rest, _ := strings.Cut(text, "_")
 	prefix, _, _ := strings.Cut(rest, "_")
 	token := s.Tokens[prefix] // the zero token has no hash and never matches
-	sum := sha256.Sum256([]byte(text))
-	var hash [2 * sha256.Size]byte // on the stack, for each request asks
-	hex.Encode(hash[:], sum[:])
+	hash := hashToken(text)
 	matches := subtle.ConstantTimeCompare(hash[:], []byte(token.Hash)) == 1
 	if mark != tokenMark || !matches || token.RevokedAt != nil {
 		return "", ErrInvalidToken

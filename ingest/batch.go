@@ -52,9 +52,7 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 		}
 		s.metrics.conversions.Add(float64(len(batch.records)))
 	}
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	c.Response().SetBodyRaw(batch.answer())
-	return nil
+	return sendJSON(c, batch.answer())
 }
 
 // batch checks conversions one after the other, and gathers the records of those

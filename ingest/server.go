@@ -20,8 +20,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/tieback/tieback/warehouse"
 )
 
 // Spool is where accepted events are made durable.
@@ -179,8 +177,13 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		}
 		s.metrics.conversions.Inc()
 	}
+	return sendJSON(c, appendAnswer(make([]byte, 0, len(raw)+64), &row))
+}
+
+// sendJSON answers without the copy that c.Send makes; nobody may write to it any more.
+func sendJSON(c *fiber.Ctx, text []byte) error {
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	c.Response().SetBodyRaw(appendAnswer(make([]byte, 0, len(raw)+64), &row))
+	c.Response().SetBodyRaw(text)
 	return nil
 }
 
@@ -251,64 +254,6 @@ func inflate(raw []byte, limit int) ([]byte, *apiError) {
 		return nil, errTooLarge(limit)
 	}
 	return inflated, nil
-}
-
-// preflight lets a browser ask; which account it is for only the POST tells.
-func (s *Server) preflight(c *fiber.Ctx) error {
-	allowOrigin(c)
-	c.Set(fiber.HeaderAccessControlAllowMethods, "POST")
-	c.Set(fiber.HeaderAccessControlAllowHeaders, fiber.HeaderContentType)
-	c.Set(fiber.HeaderAccessControlMaxAge, "86400")
-	return c.SendStatus(fiber.StatusNoContent)
-}
-
-func allowOrigin(c *fiber.Ctx) {
-	c.Vary(fiber.HeaderOrigin)
-	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
-		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
-	}
-}
-
-// postCollect accepts what a browser reports (spec 3.2).
-func (s *Server) postCollect(c *fiber.Ctx) error {
-	receivedAt := s.now()
-	allowOrigin(c) // also where it is refused, or the page can't read why
-	raw, apiErr := requestBody(c, maxCollectBytes, maxCollectBytes)
-	if apiErr != nil {
-		return apiErr
-	}
-	batch, apiErr := decodeCollect(raw)
-	if apiErr != nil {
-		return apiErr
-	}
-	owner, apiErr := account(c.Context(), s.cfg.Catalog, batch.customerID)
-	if apiErr != nil {
-		return apiErr
-	}
-	if !owner.AllowsOrigin(c.Get(fiber.HeaderOrigin)) {
-		return errWrongOrigin
-	}
-	rows, dropped := batch.rows(receivedAt)
-	s.metrics.dropped.Add(float64(dropped))
-	if err := s.store(c.Context(), rows); err != nil {
-		return s.notDurable(err)
-	}
-	return c.SendStatus(fiber.StatusNoContent)
-}
-
-func (s *Server) store(ctx context.Context, rows []*warehouse.ClientEvent) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	records := make([][]byte, len(rows))
-	for i, row := range rows {
-		records[i] = encodeClientEvent(row)
-	}
-	if err := s.append(ctx, records...); err != nil {
-		return err
-	}
-	s.metrics.clientEvents.Add(float64(len(rows)))
-	return nil
 }
 
 func (s *Server) readyz(c *fiber.Ctx) error {

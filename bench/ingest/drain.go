@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
+	"github.com/tieback/tieback/bench/quiet"
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/warehouse"
@@ -41,7 +42,7 @@ func drain(ctx context.Context) error {
 	var raw, spooled []float64
 	for round := range rounds {
 		rows := conversions(drainRows)
-		if err := merged(ctx, db); err != nil {
+		if err := quiet.Merged(ctx, db); err != nil {
 			return err
 		}
 		started := time.Now()
@@ -51,7 +52,7 @@ func drain(ctx context.Context) error {
 			}
 		}
 		raw = append(raw, drainRows/time.Since(started).Seconds())
-		if err := merged(ctx, db); err != nil {
+		if err := quiet.Merged(ctx, db); err != nil {
 			return err
 		}
 		rate, err := drainSpool(ctx, filepath.Join(folder, fmt.Sprint(round)), db, rows, log)
@@ -63,22 +64,6 @@ func drain(ctx context.Context) error {
 	fmt.Printf("raw insert of %d rows in batches of %d: %.0f rows/s; spool to table: %.0f rows/s, %.2f of it\n",
 		drainRows, drainBatch, median(raw), median(spooled), median(spooled)/median(raw))
 	return nil
-}
-
-// merged waits for merges of what was inserted before: they are not at the cost of
-// what is measured next.
-func merged(ctx context.Context, db *warehouse.DB) error {
-	for {
-		var merges uint64
-		if err := db.Row(ctx, "select count() from system.merges", nil, &merges); err != nil || merges == 0 {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 func conversions(n int) []warehouse.Conversion {

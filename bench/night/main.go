@@ -94,13 +94,6 @@ func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) 
 	if err := s.db.Row(ctx, "select (select count() from client_events), (select count() from conversions)", nil, &rows, &conversions); err != nil {
 		return dayFigures{}, err
 	}
-	// The first run says what a new engine needs: later ones find memory that it kept.
-	if err := s.settle(ctx); err != nil {
-		return dayFigures{}, err
-	}
-	if err := s.open(ctx); err != nil {
-		return dayFigures{}, err
-	}
 	req := jobs.Request{Cutoff: midnight(0), Full: true}
 	watched, record, err := s.watched(ctx, req)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tieback/tieback/bench/quiet"
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/warehouse"
@@ -93,7 +94,7 @@ func midnight(day uint) time.Time {
 
 // timed runs once.
 func (s *site) timed(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
-	if err := s.settle(ctx); err != nil {
+	if err := quiet.Merged(ctx, s.db); err != nil {
 		return 0, jobs.Record{}, err
 	}
 	started := time.Now()
@@ -102,8 +103,14 @@ func (s *site) timed(ctx context.Context, req jobs.Request) (time.Duration, jobs
 }
 
 // watched runs once with a look at the engine between the steps, which takes some time
-// itself.
+// itself. The engine is a new one: else the run would use what it kept of those before.
 func (s *site) watched(ctx context.Context, req jobs.Request) (time.Duration, jobs.Record, error) {
+	if err := quiet.Merged(ctx, s.db); err != nil {
+		return 0, jobs.Record{}, err
+	}
+	if err := s.open(ctx); err != nil {
+		return 0, jobs.Record{}, err
+	}
 	s.watch.begin(ctx)
 	s.runner.Progress = func(p jobs.Progress) { s.watch.next(ctx, p.Step) }
 	defer func() { s.runner.Progress = nil }()
@@ -112,20 +119,8 @@ func (s *site) watched(ctx context.Context, req jobs.Request) (time.Duration, jo
 	return took, record, err
 }
 
-// settle waits until ClickHouse has merged what was filled in at once here, and comes in
-// over a day elsewhere.
-func (s *site) settle(ctx context.Context) error {
-	for {
-		var merges uint64
-		if err := s.db.Row(ctx, "select count() from system.merges", nil, &merges); err != nil || merges == 0 {
-			return err
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
 func (s *site) scan(ctx context.Context) (time.Duration, error) {
-	if err := s.settle(ctx); err != nil {
+	if err := quiet.Merged(ctx, s.db); err != nil {
 		return 0, err
 	}
 	started := time.Now()

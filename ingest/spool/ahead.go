@@ -35,8 +35,8 @@ func createSegment(path string) (segmentFile, error) {
 
 const (
 	aheadName  = "ahead"
-	aheadBytes = 16 << 20
-	aheadPiece = 1 << 20
+	aheadBytes = 16 << 20 // of a segment made ahead
+	aheadPiece = 1 << 20  // written at once
 
 	// A segment is worth making ahead where so many fsyncs go by with frames of so many
 	// bytes on average, or smaller.
@@ -146,7 +146,7 @@ func endOf(file *os.File) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	const piece = 64 << 10
+	const piece = 16 << 10
 	buf := make([]byte, min(piece, info.Size()))
 	for end := info.Size(); end > 0; end -= int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), end)]

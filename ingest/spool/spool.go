@@ -198,30 +198,6 @@ func (s *Spool) Pending() (cursor, end Position) {
 	return s.cursor, s.written
 }
 
-// Backlog returns how many bytes wait, and for how long the oldest of them, to about
-// a second.
-func (s *Spool) Backlog() (bytes int64, oldest time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.ages) > 0 && s.cursor.Before(s.written) {
-		oldest = max(0, time.Since(s.ages[0].since))
-	}
-	for segment := s.cursor.Segment; segment <= s.written.Segment; segment++ {
-		size := s.written.Offset
-		if segment < s.written.Segment {
-			var err error
-			if size, err = dataEnd(s.segmentPath(segment)); err != nil {
-				continue // never made, or deleted just now
-			}
-		}
-		if segment == s.cursor.Segment {
-			size -= s.cursor.Offset
-		}
-		bytes += max(size, 0)
-	}
-	return bytes, oldest
-}
-
 // Close makes what is under way durable and closes the spool.
 func (s *Spool) Close() error {
 	s.waiting.close()
@@ -260,42 +236,6 @@ func (s *Spool) changed() {
 	s.ages = forget(s.ages, s.cursor, s.written)
 	close(s.grown)
 	s.grown = make(chan struct{})
-}
-
-// age says that what lies behind a position was appended at a time or later.
-type age struct {
-	at    Position
-	since time.Time
-}
-
-const (
-	ageInterval = time.Second
-	maxAges     = 1000
-)
-
-// note adds a mark at the end, unless the last one is recent.
-func note(ages []age, end Position, now time.Time) []age {
-	if n := len(ages); n > 0 && now.Sub(ages[n-1].since) < ageInterval && now.After(ages[n-1].since) {
-		return ages
-	}
-	if len(ages) >= maxAges { // a long backlog: every other mark will do
-		for i := range len(ages) / 2 {
-			ages[i] = ages[2*i]
-		}
-		ages = ages[:len(ages)/2]
-	}
-	return append(ages, age{at: end, since: now})
-}
-
-// forget drops the marks that say nothing about what waits.
-func forget(ages []age, cursor, end Position) []age {
-	if !cursor.Before(end) {
-		return ages[:0]
-	}
-	for len(ages) > 1 && !cursor.Before(ages[1].at) {
-		ages = ages[1:]
-	}
-	return ages
 }
 
 const segmentSuffix = ".seg"
