@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,23 +124,19 @@ func TestClickHouseThatFails(t *testing.T) {
 		proxy.set(mode)
 		post(20)
 		if mode == "refuse" {
-			said := ""
-			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(said, "events wait in the spool") && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-				said = s.get("/readyz")
-			}
-			if !strings.Contains(said, "events wait in the spool") {
+			if said := ""; !becomes(10*time.Second, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events wait in the spool") }) {
 				t.Errorf("/readyz says %q", said)
 			}
 		}
-		time.Sleep(500 * time.Millisecond) // for a few tries
+		time.Sleep(500 * time.Millisecond) // of an outage, however many tries that is
 	}
 	proxy.set("pass")
 	want := fmt.Sprintf("%d\t%d", sent, sent)
 	got := ""
-	for deadline := time.Now().Add(40 * time.Second); got != want && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	if !becomes(40*time.Second, func() bool {
 		got = must(t, dir, append([]string{"sql", "select count(), uniqExact(action_id) from conversions", "--format", "TSV"}, at...)...)
-	}
-	if got != want {
+		return got == want
+	}) {
 		t.Errorf("rows and actions are %q, %d were accepted", got, sent)
 	}
 	if said := s.get("/readyz"); said != "ready\n" {
@@ -183,22 +180,18 @@ func TestFullDiskUnderTheEngine(t *testing.T) {
 			t.Errorf("with a full disk under the engine: %d %s", status, answer)
 		}
 	}
-	said := ""
-	for deadline := time.Now().Add(15 * time.Second); !strings.Contains(said, "events wait in the spool") && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		said = s.get("/readyz")
-	}
-	if !strings.Contains(said, "events wait in the spool") {
+	if said := ""; !becomes(15*time.Second, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events wait in the spool") }) {
 		t.Errorf("/readyz says %q", said)
 	}
 	if err := os.Remove(ballast.Name()); err != nil {
 		t.Fatal(err)
 	}
 	got := ""
-	for deadline := time.Now().Add(40 * time.Second); got != "21\t21" && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	if !becomes(40*time.Second, func() bool {
 		got, _, _ = tieback(t, dir, "", "sql", "select count(), uniqExact(action_id) from conversions", "--format", "TSV")
 		got = strings.TrimSpace(got)
-	}
-	if got != "21\t21" {
+		return got == "21\t21"
+	}) {
 		t.Errorf("with room again, rows and actions are %q", got)
 	}
 	s.stop()
@@ -288,8 +281,10 @@ func TestClientThatGaveUpAndSendsAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(conn, "POST /event HTTP/1.1\r\nHost: x\r\nAuthorization: ApiKey %s\r\nContent-Length: %d\r\n\r\n%s", s.token, len(body), body)
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(s.get("/metrics"), `tieback_events_accepted_total{kind="conversion"} 1`) && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
+	if !becomes(10*time.Second, func() bool {
+		return strings.Contains(s.get("/metrics"), `tieback_events_accepted_total{kind="conversion"} 1`)
+	}) {
+		t.Error("the event is not accepted")
 	}
 	reset(conn)
 	if status, answer := s.post("/event", body); status != 200 {
@@ -326,7 +321,7 @@ func TestTokenRevokedInMidFlight(t *testing.T) {
 	var posting sync.WaitGroup
 	posting.Go(func() { acknowledged = postUntil(ctx, address, s.token, 0) })
 	must(t, dir, "token", "revoke", "123456789", "main")
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // by then at the latest
 	if status, answer := s.post("/event", seedBody("late", time.Minute)); status != 401 {
 		t.Errorf("1 s after its revocation: %d %s", status, answer)
 	}
@@ -353,6 +348,16 @@ func TestTokenRevokedInMidFlight(t *testing.T) {
 	}
 }
 
+// becomes waits for a condition to come true and reports whether it did.
+func becomes(within time.Duration, condition func() bool) bool {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if condition() {
+			return true
+		}
+	}
+	return false
+}
+
 // TestStopUnderLoad ends a service that clients keep posting to.
 func TestStopUnderLoad(t *testing.T) {
 	dir := t.TempDir()
@@ -371,7 +376,10 @@ func TestStopUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	lazy.Body.Close()
-	time.Sleep(time.Second)
+	hundreds := regexp.MustCompile(`tieback_events_accepted_total\{kind="conversion"\} \d{3}`)
+	if !becomes(20*time.Second, func() bool { return hundreds.MatchString(s.get("/metrics")) }) {
+		t.Error("there is no load")
+	}
 	started := time.Now()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	<-s.logged

@@ -94,8 +94,8 @@ func TestRunInterrupted(t *testing.T) {
 	underWay := func() bool {
 		return must(t, dir, "sql", "select count() from runs where state = 'running'", "--format", "TSV") == "1"
 	}
-	for deadline := time.Now().Add(30 * time.Second); !underWay() && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond)
+	if !becomes(30*time.Second, underWay) {
+		t.Error("the run does not begin")
 	}
 	_ = cmd.Process.Signal(os.Interrupt)
 	started := time.Now()
