@@ -51,11 +51,11 @@ bench-night: engine ## Measure the night beside a scan of the same rows, about 1
 bench-panels: engine ## Time every dashboard panel over 400 days of a busy site, about 10 minutes
 	$(GO) test ./dashboards -run TestPanelsOfABusySite -count 1 -v -timeout 30m -days 400
 
-fuzz: ## Fuzz the decoders of bodies, import lines and spool frames, a minute each
+fuzz: ## Fuzz the decoders of bodies, import lines and the spool, a minute each
 	$(GO) test ./ingest -run xxx -fuzz FuzzJSON5 -fuzztime 60s -fuzzminimizetime 100x
 	$(GO) test ./ingest -run xxx -fuzz FuzzPlain -fuzztime 60s -fuzzminimizetime 100x
 	$(GO) test ./ingest/history -run xxx -fuzz FuzzLine -fuzztime 60s -fuzzminimizetime 100x
-	$(GO) test ./ingest/spool -run xxx -fuzz FuzzFrame -fuzztime 60s -fuzzminimizetime 100x
+	$(GO) test ./ingest/spool -run xxx -fuzz FuzzReader -fuzztime 60s -fuzzminimizetime 100x
 
 stories: engine ## Write what the stories of sql/testdata give into their files
 	$(GO) test ./jobs -run TestStories -update

@@ -375,13 +375,40 @@ func frameOf(records ...string) []byte {
 	return frame
 }
 
-func FuzzFrame(f *testing.F) {
-	f.Add(frameOf("a", "", "bc"))
-	f.Add([]byte("TBK1"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		_, size, err := parseFrame(nil, data)
-		if err == nil && size > len(data) {
-			t.Errorf("a frame of %d bytes out of %d", size, len(data))
+// FuzzReader reads a segment that begins with anything at all: what was written whole
+// behind it comes back, and the way ends at the segment's end.
+func FuzzReader(f *testing.F) {
+	f.Add([]byte{}, 0)
+	f.Add([]byte("TBK1"), 20)
+	f.Add(frameOf("a", "", "bc"), 100)
+	f.Add(frameOf("torn")[:14], 0)
+	f.Add(make([]byte, 50), 50)
+	f.Fuzz(func(t *testing.T, damage []byte, zeros int) {
+		dir := t.TempDir()
+		zeros &= 1<<10 - 1
+		data := slices.Concat(damage, make([]byte, zeros), frameOf("good"), make([]byte, zeros))
+		end := Position{Segment: 2}
+		s := &Spool{dir: dir, opts: Options{Log: slog.New(slog.DiscardHandler)}, written: end}
+		if err := os.WriteFile(s.segmentPath(1), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := &Reader{spool: s, at: Position{Segment: 1}}
+		defer r.Close()
+		var last string
+		for steps := 0; r.at.Before(end); steps++ {
+			if steps > len(data) {
+				t.Fatalf("the reader stays at %v", r.at)
+			}
+			batch, err := r.Next(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, record := range batch.Records {
+				last = string(record)
+			}
+		}
+		if last != "good" {
+			t.Errorf("the last record is %q", last)
 		}
 	})
 }
