@@ -15,8 +15,8 @@ with
             night_long_moments.visitor_id as visitor_id,
             night_long_starts.start_at as started_at,
             max(night_long_moments.at) as last_event_at,
-            sum(night_long_moments.events) as events,
-            sum(night_long_moments.views) as views,
+            count() as events,
+            countIf(night_long_moments.is_view) as views,
             night_long_moments.stretch_at as chain_started_at
         from night_long_moments
         asof inner join night_long_starts
