@@ -93,7 +93,7 @@ var (
 
 	// qualified finds every mention of a database that is not the public one, and what
 	// of it is asked for.
-	qualified    = regexp.MustCompile("(?i)\\b(system|default|_local|_temporary_and_external_tables)\\b[`\"]?(?:\\s*\\.\\s*[`\"]?(\\w+))?")
+	qualified    = regexp.MustCompile("(?is)\\b(system|default|_local|_temporary_and_external_tables)\\b[`\"]?(?:" + gap + "*\\." + gap + "*[`\"]?(\\w+))?")
 	publicSystem = map[string]bool{
 		"one": true, "numbers": true, "tables": true, "columns": true, "databases": true, "functions": true,
 		"data_type_families": true, "formats": true, "time_zones": true, "keywords": true, "table_functions": true, "contributors": true,
@@ -179,14 +179,17 @@ func checkNames(text string) error {
 	return nil
 }
 
+// gap is what may stand between two tokens: comments, and whatever this engine takes for
+// a space, of which Unicode has many; nothing that is printed in ASCII.
+const gap = "(?:[^!-~]|/\\*.*?\\*/|--[^\\n]*\\n|//[^\\n]*\\n|#[^\\n]*\\n)"
+
 // tableFunctions returns the pattern of calls that are refused: every table function
-// that this engine has, apart from the harmless ones. Comments may stand before the
-// parenthesis.
+// that this engine has, apart from the harmless ones.
 func (g *guard) tableFunctions() (*regexp.Regexp, error) {
 	g.once.Do(func() {
 		var names []byte
 		if names, g.err = g.engine.first.run("select arrayStringConcat(groupArray(name), '|') from system.table_functions where lower(name) not in (" + quoteAll(harmless) + ")"); g.err == nil {
-			g.functions = regexp.MustCompile("(?is)\\b(" + strings.TrimSpace(string(names)) + ")\\b[`\"]?(?:\\s|/\\*.*?\\*/|--[^\\n]*\\n|//[^\\n]*\\n|#[^\\n]*\\n)*\\(")
+			g.functions = regexp.MustCompile("(?is)\\b(" + strings.TrimSpace(string(names)) + ")\\b[`\"]?" + gap + "*\\(")
 		}
 	})
 	return g.functions, g.err
