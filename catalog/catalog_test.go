@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,75 @@ func TestNamesBelongToOneEvent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestImportedNamesBelongToOneEvent imports random lines twice each; whatever was there
+// and whatever their order, a name belongs to at most one event at a moment (R3), what was
+// accepted is there, and what was refused has changed nothing.
+func TestImportedNamesBelongToOneEvent(t *testing.T) {
+	ms := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Millisecond) }
+	line := rapid.Custom(func(t *rapid.T) EventName {
+		n := EventName{
+			CustomerID: "c1",
+			EventID:    rapid.SampledFrom([]string{"e1", "e2", "e3"}).Draw(t, "event"),
+			APIName:    rapid.SampledFrom([]string{"a", "b"}).Draw(t, "name"),
+			From:       ms(rapid.IntRange(0, 4).Draw(t, "from")),
+		}
+		if !rapid.Bool().Draw(t, "open") {
+			n.To = new(n.From.Add(time.Duration(rapid.IntRange(-1, 4).Draw(t, "length")) * time.Millisecond))
+		}
+		return n
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		e := newEdit(noon)
+		for range rapid.IntRange(1, 4).Draw(t, "imports") {
+			lines := rapid.SliceOfN(line, 1, 6).Draw(t, "lines")
+			before := slices.Clone(e.Names["c1"])
+			errs := e.ImportNames(lines)
+			last := map[string]int{}
+			for i, n := range lines {
+				last[n.key()] = i
+			}
+			for i, n := range lines {
+				if last[n.key()] != i {
+					continue
+				}
+				was, is := find(before, n), find(e.Names["c1"], n)
+				if errs[i] == nil && (is == nil || !is.equal(n)) {
+					t.Fatalf("%+v was accepted: %+v", n, e.Names["c1"])
+				}
+				if errs[i] != nil && ((was == nil) != (is == nil) || was != nil && !was.equal(*is)) {
+					t.Fatalf("%+v was refused (%v): before %+v, now %+v", n, errs[i], was, is)
+				}
+			}
+			for at := range 12 {
+				byName := map[string]string{}
+				for _, n := range e.Names["c1"] {
+					if n.From.After(ms(at)) || !ms(at).Before(n.end()) {
+						continue
+					}
+					if other, taken := byName[n.APIName]; taken && other != n.EventID {
+						t.Fatalf("at %d ms %q belongs to %s and %s: %+v", at, n.APIName, other, n.EventID, e.Names["c1"])
+					}
+					byName[n.APIName] = n.EventID
+				}
+			}
+			written := len(e.names)
+			e.ImportNames(lines)
+			if len(e.names) != written {
+				t.Fatalf("the same lines again: %+v are written", e.names[written:])
+			}
+		}
+	})
+}
+
+func find(names []EventName, n EventName) *EventName {
+	for i := range names {
+		if names[i].key() == n.key() {
+			return &names[i]
+		}
+	}
+	return nil
 }
 
 // TestRenamedTwiceInOneMillisecond: intervals that begin and end at one moment must

@@ -84,40 +84,72 @@ func (e *Edit) endNames(customerID, eventID string, at time.Time) error {
 
 // ImportNames puts intervals, of which later ones replace earlier ones with the same
 // event, name and From, whatever their order. It returns an error for each that would
-// make a name belong to two events, nil for the others.
+// make a name belong to two events (R3), nil for the others. One that is refused leaves
+// what it was to replace.
 func (e *Edit) ImportNames(names []EventName) []error {
-	replacedBy := map[string]int{} // the last of each interval
-	for i, n := range names {
-		replacedBy[n.key()] = i
+	for {
+		// What one round has put may let a line in that it refused: without another one,
+		// importing the same lines again would change something.
+		written := len(e.names)
+		if errs := e.importNames(names); len(e.names) == written {
+			return errs
+		}
 	}
-	before := map[string]EventName{} // what is in the catalog of those intervals
-	for customerID, list := range e.Names {
-		e.Names[customerID] = slices.DeleteFunc(slices.Clone(list), func(n EventName) bool {
-			_, again := replacedBy[n.key()]
-			if again {
-				before[n.key()] = n
-			}
-			return again
-		})
+}
+
+// importNames is a round of ImportNames. What is accepted in one stays so in the next.
+func (e *Edit) importNames(names []EventName) []error {
+	existing := map[string]EventName{}
+	for _, list := range e.Names {
+		for _, n := range list {
+			existing[n.key()] = n
+		}
+	}
+	changing := map[string]int{} // the last of each interval, if it is not there already
+	for i, n := range names {
+		changing[n.key()] = i
+	}
+	for i, n := range names {
+		if old, exists := existing[n.key()]; exists && changing[n.key()] == i && old.equal(n) {
+			delete(changing, n.key())
+		}
 	}
 	errs := make([]error, len(names))
-	for i, n := range names {
-		if replacedBy[n.key()] != i {
-			continue
-		}
-		old, existed := before[n.key()]
-		if existed && old.end().Equal(n.end()) && (old.To == nil) == (n.To == nil) {
-			// Nothing changes, so nothing is written.
-			if _, taken := takenBy(e.Names[n.CustomerID], n); !taken {
-				e.Names[n.CustomerID] = putName(e.Names[n.CustomerID], old)
+	// What a refused one leaves may in turn refuse another: repeat until nothing changes.
+	for settled := false; !settled; {
+		settled = true
+		placed := e.namesWithout(changing)
+		for i, n := range names {
+			if at, changes := changing[n.key()]; !changes || at != i {
 				continue
 			}
+			if errs[i] = n.fits(placed[n.CustomerID]); errs[i] == nil {
+				placed[n.CustomerID] = putName(placed[n.CustomerID], n)
+			} else if _, exists := existing[n.key()]; exists {
+				delete(changing, n.key())
+				settled = false
+			}
 		}
-		if errs[i] = e.PutName(n); errs[i] != nil && existed {
-			e.Names[n.CustomerID] = putName(e.Names[n.CustomerID], old)
+	}
+	e.Names = e.namesWithout(changing)
+	for i, n := range names {
+		if at, changes := changing[n.key()]; changes && at == i && errs[i] == nil {
+			errs[i] = e.PutName(n)
 		}
 	}
 	return errs
+}
+
+// namesWithout returns all names but those intervals.
+func (e *Edit) namesWithout(keys map[string]int) map[string][]EventName {
+	names := make(map[string][]EventName, len(e.Names))
+	for customerID, list := range e.Names {
+		names[customerID] = slices.DeleteFunc(slices.Clone(list), func(n EventName) bool {
+			_, without := keys[n.key()]
+			return without
+		})
+	}
+	return names
 }
 
 // endOf is the moment at which a name ends that is given up now: one that has not
@@ -129,8 +161,9 @@ func (e *Edit) endOf(name EventName) time.Time {
 	return e.now
 }
 
-// PutName adds an interval or replaces the one of the same event, name and From.
-func (e *Edit) PutName(n EventName) error {
+// fits returns an error where the interval is none, or belongs to another event of the
+// account already.
+func (n EventName) fits(names []EventName) error {
 	if err := checkID("the event's id", n.EventID); err != nil {
 		return err
 	}
@@ -140,8 +173,16 @@ func (e *Edit) PutName(n EventName) error {
 	if n.To != nil && n.To.Before(n.From) {
 		return fmt.Errorf("%w: the name %q ends (%s) before it begins (%s)", ErrInvalid, n.APIName, n.To.Format(time.RFC3339Nano), n.From.Format(time.RFC3339Nano))
 	}
-	if by, taken := takenBy(e.Names[n.CustomerID], n); taken {
+	if by, taken := takenBy(names, n); taken {
 		return nameTakenError(n, by)
+	}
+	return nil
+}
+
+// PutName adds an interval or replaces the one of the same event, name and From.
+func (e *Edit) PutName(n EventName) error {
+	if err := n.fits(e.Names[n.CustomerID]); err != nil {
+		return err
 	}
 	if err := e.PutAccount(n.CustomerID, nil); err != nil {
 		return err

@@ -29,6 +29,11 @@ func (n EventName) sameInterval(o EventName) bool {
 	return n.EventID == o.EventID && n.APIName == o.APIName && n.From.Equal(o.From)
 }
 
+// equal reports whether both say the same.
+func (n EventName) equal(o EventName) bool {
+	return n.key() == o.key() && (n.To == nil) == (o.To == nil) && n.end().Equal(o.end())
+}
+
 // key is the same for intervals that replace each other.
 func (n EventName) key() string {
 	return fmt.Sprintf("%q %q %q %d", n.CustomerID, n.EventID, n.APIName, n.From.UnixMilli())
