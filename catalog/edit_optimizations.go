@@ -144,6 +144,9 @@ func (e *Edit) RemoveGoal(customerID, optimizationID, eventID string) error {
 }
 
 func (e *Edit) putGoal(g Goal) {
+	if old, exists := e.Goals[g.CustomerID][g.OptimizationID][g.EventID]; exists && old.IsPrimary == g.IsPrimary && old.IsDeleted == g.IsDeleted {
+		return
+	}
 	if e.Goals[g.CustomerID] == nil {
 		e.Goals[g.CustomerID] = map[string]map[string]Goal{}
 	}

@@ -31,8 +31,12 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 		if file == "-" {
 			continue
 		}
-		if _, err := os.Stat(file); err != nil {
+		info, err := os.Stat(file)
+		if err != nil {
 			return fmt.Errorf("nothing was imported: %w", err)
+		}
+		if rejects, err := os.Stat(i.Rejects); err == nil && os.SameFile(info, rejects) {
+			return usagef("nothing was imported: --rejects %s would overwrite %s; name another file", i.Rejects, file)
 		}
 	}
 	return p.withDB(ctx, func(db *warehouse.DB) (err error) {
@@ -46,11 +50,11 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 		}
 		importer := &history.Importer{
 			Into: db, Epoch: epoch, Catalog: catalog.NewStore(db, p.now),
-			Reject: func(source string, number int64, text []byte, reason error) {
+			Reject: func(source string, number int64, reason error) {
 				fmt.Fprintf(p.stderr, "%s line %d: %s\n", source, number, strings.ReplaceAll(reason.Error(), "\n", "; "))
-				_, _ = rejects.Write(append(text[:len(text):len(text)], '\n')) // its error comes with Flush
 			},
-			Tell: p.importProgress(),
+			Rejects: rejects, // its error comes with Flush
+			Tell:    p.importProgress(),
 		}
 		return i.load(ctx, p, importer, rejects)
 	})

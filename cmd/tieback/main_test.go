@@ -415,6 +415,22 @@ func TestImport(t *testing.T) {
 	if err != nil || len(strings.Split(strings.TrimSpace(string(written)), "\n")) != len(bad) {
 		t.Errorf("rejects: %s (%v)", written, err)
 	}
+	history := filepath.Join(t.TempDir(), "history.ndjson")
+	if err := os.WriteFile(history, []byte(good), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code = tieback(t, dir, "", "import", history, "--rejects", history)
+	if kept, _ := os.ReadFile(history); code != 2 || !strings.Contains(stderr, "would overwrite") || string(kept) != good {
+		t.Errorf("the file of rejects is the one to read: exit %d, %q is left\n%s", code, kept, stderr)
+	}
+	// Loading the same lines again changes nothing, in the catalog either.
+	changes := func() string {
+		return must(t, dir, "sql", "select (select count() from catalog_changes), (select count() from catalog_goals), (select count() from catalog_event_names), (select count() from catalog_optimizations)", "--format", "TSV")
+	}
+	before := changes()
+	if _, stderr, code := tieback(t, dir, lines, "import", "-"); code != 0 || changes() != before {
+		t.Errorf("the same lines again: exit %d, rows of the catalog %s, before %s\n%s", code, changes(), before, stderr)
+	}
 	// The order of event lines does not matter, nor does loading them again.
 	names := []string{
 		`{"type":"event","customerId":"c9","eventId":"e1","apiName":"a","from":1790000000000,"to":null}`,

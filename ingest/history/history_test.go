@@ -29,7 +29,15 @@ func (m *memory) InsertConversions(_ context.Context, _ string, rows []warehouse
 // read loads lines and returns what went where, and the reasons for the bad ones.
 func read(t testing.TB, lines string) (m memory, bad []string) {
 	t.Helper()
-	im := &Importer{Into: &m, Reject: func(_ string, number int64, _ []byte, reason error) {
+	m, bad, _ = readAll(t, lines)
+	return m, bad
+}
+
+// readAll returns the file of the bad lines, too.
+func readAll(t testing.TB, lines string) (m memory, bad []string, rejects string) {
+	t.Helper()
+	var file strings.Builder
+	im := &Importer{Into: &m, Rejects: &file, Reject: func(_ string, number int64, reason error) {
 		bad = append(bad, fmt.Sprintf("%d: %v", number, reason))
 	}}
 	if err := im.Read(t.Context(), "test", strings.NewReader(lines)); err != nil {
@@ -38,7 +46,7 @@ func read(t testing.TB, lines string) (m memory, bad []string) {
 	if err := im.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return m, bad
+	return m, bad, file.String()
 }
 
 const conversion = `"type":"conversion","customerId":"c","apiName":"n","userDomain":"d","userId":"u","actionId":"a"`
@@ -79,9 +87,13 @@ func TestBadLinesAreToldAndStopNothing(t *testing.T) {
 		"{\"type\":\"activity\",\"customerId\":\"\xff\",\"visitorId\":\"v\",\"occurredAt\":1790000000000}":               "not readable",
 		`{"type":"optimization","customerId":"c","optimizationId":"o","variations":[{"name":"x"}]}`:                      "id is missing",
 		`{"pad":"` + strings.Repeat("x", maxLineBytes) + `"}`:                                                            "longer than",
+		`{"pad":"` + strings.Repeat("x", 3*maxLineBytes) + `"}`:                                                          "longer than",
 		`[]`: "not readable",
 	} {
-		m, bad := read(t, good+"\n"+line+"\n\n"+good)
+		m, bad, rejects := readAll(t, good+"\n"+line+"\r\n\n"+good)
+		if rejects != line+"\n" {
+			t.Errorf("%.80s: the file of rejects has %.200s", line, rejects)
+		}
 		if len(bad) != 1 || !strings.HasPrefix(bad[0], "2: ") || !strings.Contains(bad[0], reason) || len(m.clientEvents) != 2 {
 			t.Errorf("%.80s: %.200v, %d loaded", line, bad, len(m.clientEvents))
 		}

@@ -25,9 +25,12 @@ type Summary struct {
 type Importer struct {
 	Into    ingest.Inserter
 	Catalog *catalog.Store
-	Epoch   string                                                       // changes when rows were deleted, so that they can be loaded again
-	Reject  func(source string, number int64, text []byte, reason error) // told of each bad line
-	Tell    func(Summary)                                                // told after each batch, may be nil
+	Epoch   string // changes when rows were deleted, so that they can be loaded again
+
+	// Reject is told of each bad line. Rejects takes their texts, each with its end; nil for nowhere.
+	Reject  func(source string, number int64, reason error)
+	Rejects io.Writer
+	Tell    func(Summary) // told after each batch, may be nil
 
 	reader   *bufio.Reader
 	summary  Summary
@@ -64,9 +67,7 @@ func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error 
 	for number := int64(1); ; number++ {
 		text, err := reader.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			text, err = restOfLine(reader, text)
-			im.reject(source, number, bytes.TrimRight(text, "\r\n"), fmt.Errorf("longer than %d bytes", maxLineBytes))
-			text = nil
+			text, err = nil, im.rejectLong(source, number, reader, text)
 		}
 		if number == 1 {
 			text = bytes.TrimPrefix(text, []byte("\uFEFF"))
@@ -88,21 +89,37 @@ func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error 
 	}
 }
 
-// restOfLine reads a long line to its end, for the file of rejects.
-func restOfLine(reader *bufio.Reader, start []byte) (line []byte, err error) {
-	line = bytes.Clone(start)
+// rejectLong rejects a line that may be of any length, and reads to its end. It returns the reader's error.
+func (im *Importer) rejectLong(source string, number int64, reader *bufio.Reader, start []byte) (err error) {
+	im.keep(start)
 	for {
 		more, err := reader.ReadSlice('\n')
-		line = append(line, more...)
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, err
+		if errors.Is(err, bufio.ErrBufferFull) {
+			im.keep(more)
+		} else {
+			im.keep(append(bytes.TrimRight(more, "\r\n"), '\n'))
+			im.bad(source, number, fmt.Errorf("longer than %d bytes", maxLineBytes))
+			return err
 		}
 	}
 }
 
 func (im *Importer) reject(source string, number int64, text []byte, reason error) {
+	im.keep(text)
+	im.keep([]byte("\n"))
+	im.bad(source, number, reason)
+}
+
+func (im *Importer) bad(source string, number int64, reason error) {
 	im.summary.Bad++
-	im.Reject(source, number, text, reason)
+	im.Reject(source, number, reason)
+}
+
+// keep writes what is bad. A writer that fails must tell so itself, as a bufio.Writer does.
+func (im *Importer) keep(text []byte) {
+	if im.Rejects != nil {
+		_, _ = im.Rejects.Write(text)
+	}
 }
 
 func (im *Importer) line(source string, number int64, text []byte) {
