@@ -77,9 +77,6 @@ func (n *night) prepareAll(ctx context.Context) (err error) {
 	if n.rows, err = n.count(ctx, "client_events"); err != nil {
 		return err
 	}
-	if err := n.empty(ctx, "doubled_events_next"); err != nil {
-		return err
-	}
 	// Not beside each other: both hold much.
 	if err := n.steps(ctx, "20_night_conversions"); err != nil {
 		return err
@@ -196,9 +193,6 @@ func (n *night) remember(ctx context.Context) error {
 	case !n.full:
 		return n.steps(ctx, "97_identities")
 	}
-	if err := n.empty(ctx, "identities_next"); err != nil {
-		return err
-	}
 	if err := n.steps(ctx, "98_identities_next"); err != nil {
 		return err
 	}
@@ -207,7 +201,8 @@ func (n *night) remember(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	// What was replaced may be of people who were to be forgotten.
+	return n.empty(ctx, "identities_next", "doubled_events_next")
 }
 
 func flag(set bool) uint8 {

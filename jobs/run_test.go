@@ -1,8 +1,10 @@
 package jobs_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -375,6 +377,42 @@ func TestNightThatFailedIsTriedAgain(t *testing.T) {
 	}
 	clock.Advance(time.Minute)
 	waitForCutoff(t, db, date(21, 0))
+	if err := scheduler.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNightIsNotTriedAgainBehindALaterCutoff fails once; before it is tried again, somebody
+// runs at a later cutoff by hand. What is published must not go back.
+func TestNightIsNotTriedAgainBehindALaterCutoff(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 20)
+	clock := clockwork.NewFakeClockAt(date(21, 6))
+	if err := db.Exec(t.Context(), "rename table night_links to night_links_away", nil); err != nil {
+		t.Fatal(err)
+	}
+	logged, log := io.Pipe()
+	lines := bufio.NewScanner(logged)
+	runner := jobs.NewRunner(db, clock.Now, slog.New(slog.DiscardHandler))
+	scheduler, err := jobs.NewScheduler(runner, func(context.Context) error { return nil }, clock, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheduler.Start()
+	if !lines.Scan() || !strings.Contains(lines.Text(), "tried again") {
+		t.Fatalf("the night did not fail: %s", lines.Text())
+	}
+	if err := db.Exec(t.Context(), "rename table night_links_away to night_links", nil); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, runner, jobs.Request{Cutoff: date(21, 5)})
+	if err := clock.BlockUntilContext(t.Context(), 2); err != nil { // the scheduler's timer, and the wait after the failure
+		t.Fatal(err)
+	}
+	clock.Advance(time.Minute)
+	if !lines.Scan() || !strings.Contains(lines.Text(), "later cutoff") {
+		t.Errorf("tried again: %s", lines.Text())
+	}
 	if err := scheduler.Close(); err != nil {
 		t.Error(err)
 	}

@@ -43,7 +43,7 @@ func NewScheduler(runner *Runner, drained func(context.Context) error, clock clo
 	_, err = cron.NewJob(
 		gocron.DailyJob(1, gocron.NewAtTimes(gocron.NewAtTime(0, 0, 0))),
 		gocron.NewTask(s.night),
-		gocron.WithName("night"), gocron.WithSingletonMode(gocron.LimitModeReschedule),
+		gocron.WithName("night"), gocron.WithSingletonMode(gocron.LimitModeWait),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("schedule the night: %w", err)
@@ -111,6 +111,10 @@ func (s *Scheduler) run(midnight time.Time) {
 	}
 	cancel()
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
+		if cutoff, any, err := (ledger{s.runner.db}).published(s.ctx); err == nil && any && cutoff.After(midnight) {
+			s.log.Info("a later cutoff was published meanwhile, so this night is not needed", "cutoff", midnight, "published", cutoff)
+			return
+		}
 		record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight})
 		switch {
 		case err == nil:

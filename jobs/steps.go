@@ -6,7 +6,7 @@ import "time"
 var working = []string{
 	"night_days", "night_keys", "night_identities", "night_conversions", "night_links", "night_view_days",
 	"night_doubled_hashes", "night_doubled_ids", "night_doubles", "night_long_moments", "night_long_starts", "night_candidates",
-	"night_attributions", "night_outcomes", "night_versions",
+	"night_attributions", "night_outcomes", "night_versions", "identities_next", "doubled_events_next",
 }
 
 // publishedTable is a table that holds versions of days, with the column of

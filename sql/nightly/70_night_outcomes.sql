@@ -7,41 +7,34 @@
 insert into night_outcomes
     (customer_id, conversion_day, api_name, action_id, converted_at, received_at, ingest_id, outcome)
 with
+    -- A visitor's days of views.
     viewed as
     (
-        select customer_id, visitor_id, day, min(first_viewed_at) as first_at, max(last_viewed_at) as last_at
+        select
+            customer_id,
+            visitor_id,
+            groupArray(first_viewed_at) as firsts_at,
+            groupArray(last_viewed_at) as lasts_at
         from exposures_versions
         where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures')
             and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from night_candidates)
             and visitor_id in (select visitor_id from night_candidates) -- twice as fast as the tuple alone
             and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
-        group by customer_id, visitor_id, day
+        group by customer_id, visitor_id
     ),
-    candidate_days as
-    (
-        select
-            ingest_id,
-            customer_id,
-            visitor_id,
-            converted_at,
-            converted_at - toIntervalDay({view_lookback_days:UInt32}) as look_back_at,
-            arrayJoin(arrayMap(
-                offset -> toDate(converted_at) - offset,
-                range({view_lookback_days:UInt32} + 1)
-            )) as day
-        from night_candidates
-    ),
-    -- Of the days between, any view will do; of the first and the last one, one on the right side.
+    -- The look-back is longer than a day: of one that it does not hold whole, it holds the first view or the last.
     viewed_before as
     (
-        select candidate_days.ingest_id as ingest_id
-        from candidate_days
+        select night_candidates.ingest_id as ingest_id
+        from night_candidates
         inner join viewed
-            on candidate_days.customer_id = viewed.customer_id
-            and candidate_days.visitor_id = viewed.visitor_id
-            and candidate_days.day = viewed.day
-        where viewed.last_at >= candidate_days.look_back_at
-            and viewed.first_at < candidate_days.converted_at
+            on night_candidates.customer_id = viewed.customer_id
+            and night_candidates.visitor_id = viewed.visitor_id
+        where arrayExists(
+            (first_at, last_at) -> first_at < converted_at and last_at >= converted_at - toIntervalDay({view_lookback_days:UInt32}),
+            viewed.firsts_at,
+            viewed.lasts_at
+        )
     )
 select
     customer_id,
