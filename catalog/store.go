@@ -194,9 +194,9 @@ type Live struct {
 	store *Store
 	snap  atomic.Pointer[Snapshot]
 
-	mu     sync.Mutex
-	began  time.Time // when the last read that Refresh made began
-	failed error     // and what came of it
+	mu     sync.Mutex // of reading
+	began  time.Time  // when the last read that Refresh made began
+	failed error      // and what came of it
 }
 
 // NewLive loads the catalog once.
@@ -223,7 +223,10 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, read func(error)
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := l.refresh(ctx); ctx.Err() == nil {
+			l.mu.Lock()
+			err := l.refresh(ctx)
+			l.mu.Unlock()
+			if ctx.Err() == nil {
 				read(err)
 			}
 		}
@@ -251,10 +254,12 @@ func (l *Live) Refresh(ctx context.Context) error {
 		}
 	}
 	l.began = time.Now()
-	l.failed = l.refresh(ctx)
+	l.failed = l.refresh(context.Background()) // others wait for it, too
 	return l.failed
 }
 
+// refresh reads the catalog where it has changed. One at a time: a slow read must not put an older
+// catalog in the place of a newer one, so l.mu is held.
 func (l *Live) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -15,13 +15,20 @@ type Catalog interface {
 	Refresh(ctx context.Context) error
 }
 
-// authenticate returns the account of the token in an Authorization header. The
-// scheme is matched without regard to case, the token exactly. Missing, unknown and
-// revoked are told with one answer.
-func authenticate(ctx context.Context, cat Catalog, header string) (customerID string, apiErr *apiError) {
+// tokenOf returns the token in an Authorization header, empty where there is none. The
+// scheme is matched without regard to case.
+func tokenOf(header string) string {
 	scheme, token, _ := strings.Cut(strings.TrimSpace(header), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "ApiKey") || token == "" {
+	if !strings.EqualFold(scheme, "ApiKey") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// authenticate returns the account of a token, which is matched exactly. Missing,
+// unknown and revoked are told with one answer.
+func authenticate(ctx context.Context, cat Catalog, token string) (customerID string, apiErr *apiError) {
+	if token == "" {
 		return "", errInvalidToken
 	}
 	customerID, err := cat.Snapshot().Authenticate(token)

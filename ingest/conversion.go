@@ -14,6 +14,12 @@ type Explainer func(ctx context.Context, customerID, apiName, actionID string) (
 // lookupTimeout bounds a look-up.
 const lookupTimeout = 10 * time.Second
 
+// lookup returns the context of one. It is not the request's: Fiber uses that for the next one, while
+// a connection that is being made in the background may still look at it.
+func lookup() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), lookupTimeout)
+}
+
 // getConversion answers why a conversion was or was not attributed (spec 3.1).
 func (s *Server) getConversion(c *fiber.Ctx) error {
 	customerID, apiErr := s.authorize(c)
@@ -31,7 +37,7 @@ func (s *Server) getConversion(c *fiber.Ctx) error {
 	if s.cfg.Explain == nil {
 		return fiber.ErrNotFound
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), lookupTimeout)
+	ctx, cancel := lookup()
 	defer cancel()
 	explanation, found, err := s.cfg.Explain(ctx, customerID, apiName, actionID)
 	if err != nil {

@@ -6,11 +6,13 @@ import (
 	"context"
 	stdjson "encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -41,7 +43,10 @@ func (d *DeadLetters) Add(table string, row any, reason error) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return writeLetters(d.path, os.O_APPEND, []DeadLetter{{At: time.Now().UTC(), Table: table, Reason: reason.Error(), Row: text}})
+	if err := writeLetters(d.path, os.O_APPEND, []DeadLetter{{At: time.Now().UTC(), Table: table, Reason: reason.Error(), Row: text}}); err != nil {
+		return err
+	}
+	return spool.SyncFolder(filepath.Dir(d.path)) // it may be the first one
 }
 
 // replace puts letters in the place of all others; after a crash the file holds the
@@ -53,7 +58,10 @@ func (d *DeadLetters) replace(letters []DeadLetter) error {
 	if err := writeLetters(fresh, os.O_TRUNC, letters); err != nil {
 		return err
 	}
-	return os.Rename(fresh, d.path)
+	if err := os.Rename(fresh, d.path); err != nil {
+		return err
+	}
+	return spool.SyncFolder(filepath.Dir(d.path))
 }
 
 // writeLetters begins with an empty line: the one before may have been torn by a crash.
@@ -98,40 +106,52 @@ func (d *DeadLetters) List() ([]DeadLetter, error) {
 	return letters, lines.Err()
 }
 
-// Retry inserts each again, and keeps those that are refused again. It must not run
-// beside a service, which may add to the file meanwhile.
+// Retry inserts each again, and keeps those that are refused again. An error of another
+// kind ends it; those it has not come to stay as they are. It must not run beside a
+// service, which may add to the file meanwhile.
 func (d *DeadLetters) Retry(ctx context.Context, into Inserter) (inserted, kept int, err error) {
 	letters, err := d.List()
 	if err != nil {
 		return 0, 0, err
 	}
 	var left []DeadLetter
-	for _, letter := range letters {
-		if err := letter.insert(ctx, into); err != nil {
-			letter.Reason = err.Error()
-			left = append(left, letter)
+	for i, letter := range letters {
+		refused := letter.insert(ctx, into)
+		if refused == nil {
+			inserted++
 			continue
 		}
-		inserted++
+		if !errors.Is(refused, warehouse.ErrBadRow) {
+			left, err = append(left, letters[i:]...), refused
+			break
+		}
+		letter.Reason = refused.Error()
+		left = append(left, letter)
 	}
-	return inserted, len(left), d.replace(left)
+	return inserted, len(left), errors.Join(err, d.replace(left))
 }
+
+// sameReason says why a row that can't be read is still no row.
+type sameReason struct{ text string }
+
+func (r *sameReason) Error() string { return r.text }
+func (r *sameReason) Unwrap() error { return warehouse.ErrBadRow }
 
 func (l *DeadLetter) insert(ctx context.Context, into Inserter) error {
 	switch l.Table {
 	case "client_events":
 		var row warehouse.ClientEvent
 		if err := stdjson.Unmarshal(l.Row, &row); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", warehouse.ErrBadRow, err)
 		}
 		return into.InsertClientEvents(ctx, "", []warehouse.ClientEvent{row})
 	case "conversions":
 		var row warehouse.Conversion
 		if err := stdjson.Unmarshal(l.Row, &row); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", warehouse.ErrBadRow, err)
 		}
 		return into.InsertConversions(ctx, "", []warehouse.Conversion{row})
 	default:
-		return errors.New(l.Reason)
+		return &sameReason{l.Reason}
 	}
 }

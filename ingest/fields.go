@@ -99,8 +99,7 @@ func unquote(raw jsonText) (text string, err error) {
 	return string(unescaped), err
 }
 
-// integer reads a whole number, or a string of digits. Numbers beyond int64 are
-// returned as the nearest one.
+// integer reads a whole number, or a string of digits, as WholeNumber does.
 func (f *faults) integer(field string, raw jsonText) (n int64, ok bool) {
 	if raw.absent() {
 		f.add(field, "missing", "", "%s is required", field)
@@ -131,7 +130,8 @@ func isDigits(text string) bool {
 }
 
 // WholeNumber reads the text of a JSON number that is whole, however it is written.
-// One beyond 10^17 is returned as that.
+// One that is not of digits alone, or has too many for int64, is returned as 10^17 where
+// it is beyond that: no limit is.
 func WholeNumber(text string) (int64, bool) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, true

@@ -590,7 +590,14 @@ func TestRateLimits(t *testing.T) {
 	if got.status != 401 {
 		t.Errorf("another token is limited too: %d", got.status)
 	}
-	for range 4 {
+	e.byAddress = newLimiter(5)
+	for _, header := range []string{"APIKEY " + e.token, "apikey   " + e.token, " ApiKey " + e.token + " "} {
+		if got := e.post("/event", event(), "Authorization", header); got.status != 429 {
+			t.Errorf("the same token as %q: %d", header, got.status)
+		}
+	}
+	e.byAddress = newLimiter(2)
+	for range 5 {
 		got = e.post("/collect", "{")
 	}
 	if got.status != 429 || got.code != "too_many_requests" || got.header.Get("Retry-After") != "1" {

@@ -83,12 +83,12 @@ func (s *Server) limitAddress(c *fiber.Ctx) error {
 
 // authorize returns the account of the request's token, which must not ask too often.
 func (s *Server) authorize(c *fiber.Ctx) (customerID string, apiErr *apiError) {
-	header := c.Get(fiber.HeaderAuthorization)
-	customerID, apiErr = authenticate(c.Context(), s.cfg.Catalog, header)
+	token := tokenOf(c.Get(fiber.HeaderAuthorization))
+	customerID, apiErr = authenticate(c.Context(), s.cfg.Catalog, token)
 	if apiErr != nil {
 		return "", apiErr
 	}
-	if retryAfter, ok := s.byToken.allow(header, s.cfg.Now()); !ok {
+	if retryAfter, ok := s.byToken.allow(token, s.cfg.Now()); !ok {
 		return "", errTooManyRequests(retryAfter)
 	}
 	return customerID, nil

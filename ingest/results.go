@@ -30,7 +30,7 @@ func (s *Server) getResults(c *fiber.Ctx) error {
 	if s.cfg.Results == nil {
 		return fiber.ErrNotFound
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), lookupTimeout)
+	ctx, cancel := lookup()
 	defer cancel()
 	results, err := s.cfg.Results(ctx, customerID, optimizationID, c.Query("from"), c.Query("to"))
 	switch {

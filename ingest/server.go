@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"net/url"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ func NewServer(cfg Config) *Server {
 		BodyLimit: readBytes, ReadBufferSize: 16 << 10, // bounds the headers
 		ReadTimeout: cfg.Patience, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	})
-	s.app.Use(recover.New())
+	s.app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: s.panicked}))
 	s.app.Post("/event", s.limitAddress, s.postEvent)
 	s.app.Post("/customer/:customerId/event", s.limitAddress, s.postEvent)
 	s.app.Post("/events", s.limitAddress, s.postEvents)
@@ -119,6 +120,11 @@ func (s *Server) handleError(c *fiber.Ctx, err error) error {
 	}
 	s.metrics.rejected.WithLabelValues(apiErr.Code).Inc()
 	return apiErr.send(c)
+}
+
+// panicked logs where a bug is. That the request failed is told with the error.
+func (s *Server) panicked(_ *fiber.Ctx, what any) {
+	s.cfg.Log.Error("a request panicked", "panic", what, "stack", string(debug.Stack()))
 }
 
 // foreignError gives the errors of Fiber and of bugs the form of the contract.

@@ -104,6 +104,18 @@ func TestWriterFindsTheRowThatIsRefused(t *testing.T) {
 	if inserted, kept, err := w.deadLetters.Retry(t.Context(), table); inserted != 0 || kept != 1 || err != nil {
 		t.Errorf("refused again: %d inserted, %d kept (%v)", inserted, kept, err)
 	}
+	reason := func() string {
+		letters, err := w.deadLetters.List()
+		if err != nil || len(letters) != 1 {
+			t.Fatalf("dead letters %+v (%v)", letters, err)
+		}
+		return letters[0].Reason
+	}
+	before := reason()
+	table.failures = []error{errors.New("connection refused")}
+	if inserted, kept, err := w.deadLetters.Retry(t.Context(), table); inserted != 0 || kept != 1 || err == nil || reason() != before {
+		t.Errorf("an outage: %d inserted, %d kept, for %q (%v)", inserted, kept, reason(), err)
+	}
 	table.bad = ""
 	if inserted, kept, err := w.deadLetters.Retry(t.Context(), table); inserted != 1 || kept != 0 || err != nil {
 		t.Errorf("mended: %d inserted, %d kept (%v)", inserted, kept, err)

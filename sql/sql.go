@@ -1,5 +1,6 @@
-// Package sql holds every statement that Tieback runs on ClickHouse. Go only names
-// them: a step of the night is found by its file's name.
+// Package sql holds the schema, the night, its checks and the reports, one statement a
+// file. Go only names them: a step of the night is found by its file's name. Statements
+// of a few lines stand where they are run.
 package sql
 
 import (

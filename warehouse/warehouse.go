@@ -119,6 +119,8 @@ func CheckURL(address string) error {
 		return fmt.Errorf("--clickhouse %s is no address; give clickhouse://USER:PASSWORD@HOST:9000 or http://HOST:8123", redacted(address))
 	case u.Scheme != "clickhouse" && u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("--clickhouse %s: the scheme must be clickhouse, http or https", redacted(address))
+	case u.Path != "" && u.Path != "/" && u.Path != "/default" && u.Path != "/"+DefaultDatabase:
+		return fmt.Errorf("--clickhouse %s: the database is always %s; leave %s away", redacted(address), DefaultDatabase, u.Path)
 	}
 	return nil
 }

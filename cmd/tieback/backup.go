@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -41,8 +42,8 @@ func (b *backupCmd) Run(ctx context.Context, p *program) error {
 		return fmt.Errorf("make the backup's folder: %w", err)
 	}
 	err := p.withDB(ctx, func(db *warehouse.DB) error {
-		if err := p.settleSpool(ctx, db); err != nil {
-			return err
+		if err := p.awaitSpool(ctx, db); err != nil {
+			return fmt.Errorf("nothing was backed up: %w", err)
 		}
 		made := p.now().UTC()
 		rows, err := db.Backup(ctx, filepath.Join(b.Dir, backupTables))
@@ -134,5 +135,8 @@ func writeFile(path string, data []byte) error {
 	if err == nil {
 		err = file.Sync()
 	}
-	return errors.Join(err, file.Close())
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return spool.SyncFolder(filepath.Dir(path))
 }

@@ -278,6 +278,10 @@ func TestBrowserRespects(t *testing.T) {
 	b.check()
 
 	b.open(b.ctx, "/page")
+	other := b.tab(b.ctx)
+	b.open(other, "/page")
+	b.offline(other, true)
+	b.run(other, `tieback.setUserId("crm", "other tab")`)
 	b.run(b.ctx, "tieback.optOut()")
 	b.run(b.ctx, `tieback.recordView("out", "a")`)
 	b.open(b.ctx, "/page")
@@ -288,6 +292,9 @@ func TestBrowserRespects(t *testing.T) {
 	b.run(b.ctx, "tieback.optIn()")
 	b.run(b.ctx, `tieback.recordView("in", "a")`)
 	b.arrives("select groupArray(optimization_id) from client_events where optimization_id in ('in', 'out')", "['in']")
+	b.offline(other, false)
+	b.run(other, `tieback.recordView("other tab", "a")`)
+	b.arrives("select countIf(optimization_id = 'other tab'), countIf(user_id = 'other tab') from client_events where optimization_id = 'other tab' or user_id = 'other tab'", "1\t0")
 
 	control := b.tab(b.ctx)
 	b.do(control, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
@@ -305,7 +312,7 @@ func TestBrowserRespects(t *testing.T) {
 	b.run(b.ctx, `tieback.recordView("last", "a")`)
 	b.arrives("select count() from client_events where optimization_id = 'last'", "1")
 	b.arrives("select count() from client_events where optimization_id = 'control'", "0")
-	b.check()
+	b.check("ERR_INTERNET_DISCONNECTED") // of the tab that was offline, if it came to send
 }
 
 // The line in the docs is the one that the tests load.

@@ -111,9 +111,22 @@ func (p *program) stepProgress() func(jobs.Progress) {
 // spoolPatience is how long a run by hand waits for what was accepted before it.
 const spoolPatience = 30 * time.Second
 
-// settleSpool makes what was accepted before the call visible: it waits for a
-// running service to drain it, or drains it itself where none runs.
+// errSpoolWaits says that what was accepted before a command is not in ClickHouse yet.
+var errSpoolWaits = errors.New("events accepted before still wait in the spool; /readyz of the service tells why")
+
+// settleSpool makes what was accepted before the call visible, or tells that it is not.
 func (p *program) settleSpool(ctx context.Context, db *warehouse.DB) error {
+	err := p.awaitSpool(ctx, db)
+	if errors.Is(err, errSpoolWaits) {
+		fmt.Fprintf(p.stderr, "tieback: %v; a later run takes them\n", err)
+		return nil
+	}
+	return err
+}
+
+// awaitSpool waits for a running service to drain what was accepted before the call, or
+// drains it itself where none runs. After a while it gives errSpoolWaits.
+func (p *program) awaitSpool(ctx context.Context, db *warehouse.DB) error {
 	dir := spoolDir(p.dataDir)
 	cursor, end, err := spool.Extent(dir)
 	if err != nil || !cursor.Before(end) {
@@ -128,8 +141,7 @@ func (p *program) settleSpool(ctx context.Context, db *warehouse.DB) error {
 		err = p.drainSpool(ctx, own, db)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		fmt.Fprintln(p.stderr, "tieback: events accepted before this run still wait in the spool; a later run takes them")
-		return nil
+		return errSpoolWaits
 	}
 	return err
 }

@@ -109,8 +109,8 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 // spoolDir is the folder of the spool in a data folder.
 func spoolDir(dataDir string) string { return filepath.Join(dataDir, "spool") }
 
-// service is a running `tieback serve`. Its parts start in the order of the fields
-// and stop in the reverse order.
+// service is a running `tieback serve`. start and close tell the order of its parts: what
+// accepts starts last and stops first.
 type service struct {
 	*program
 	settings *serveCmd

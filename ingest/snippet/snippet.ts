@@ -71,6 +71,11 @@ type Queued = [string, ArrayLike<unknown>];
     keep();
   };
 
+  const forget = () => {
+    queue = [];
+    keep();
+  };
+
   let timer = 0;
   let failures = 0;
   let sending = false;
@@ -150,8 +155,8 @@ type Queued = [string, ArrayLike<unknown>];
         report("view", { optimizationId: text(optimizationId), variationId: text(variationId) });
     },
     optOut() {
-      queue = [];
-      keep();
+      adopt(); // what other pages have kept goes, too
+      forget();
       set("visitor", "");
       set("active", "");
       set("opt", "out");
@@ -181,6 +186,7 @@ type Queued = [string, ArrayLike<unknown>];
 
   for (const event of ["pointerdown", "keydown", "scroll"]) page.addEventListener(event, used, { passive: true, capture: true });
   page.addEventListener("online", () => later(0));
+  page.addEventListener("storage", () => silent() && forget()); // said in another tab
   page.addEventListener("pagehide", leave);
   doc.addEventListener("visibilitychange", () => (doc.visibilityState === "hidden" ? leave() : used()));
 })(window as any, document);

@@ -138,7 +138,7 @@ func (s *Spool) nextSegment() (*segment, error) {
 		}
 		next.file = file
 	}
-	if err := syncFolder(s.dir); err != nil {
+	if err := SyncFolder(s.dir); err != nil {
 		next.file.Close()
 		s.advance(Position{Segment: next.end.Segment + 1})
 		return nil, fmt.Errorf("create a spool segment: %w", err)

@@ -70,10 +70,19 @@ func writeDurably(path string, data []byte) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return SyncFolder(filepath.Dir(path))
 }
 
-func syncFolder(dir string) error {
+// makeFolder makes a folder if there is none; it is durable when makeFolder returns.
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return SyncFolder(filepath.Dir(dir))
+}
+
+// SyncFolder makes durable which files a folder holds.
+func SyncFolder(dir string) error {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -163,7 +163,7 @@ func (r *Reader) putAside(filled int64, reason error) (skip int, err error) {
 	}
 	skip = nextFrame(rest)
 	dir := filepath.Join(r.spool.dir, "quarantine")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return 0, fmt.Errorf("put damaged bytes aside: %w", err)
 	}
 	name := filepath.Join(dir, fmt.Sprintf("%016d-%d.bad", r.at.Segment, r.at.Offset))

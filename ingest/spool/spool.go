@@ -80,7 +80,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return nil, fmt.Errorf("create the spool: %w", err)
 	}
 	s := &Spool{
