@@ -8,8 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime/debug"
+	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ type Config struct {
 	Spool    Spool
 	Limits   Limits
 	Rates    RateLimits
+	Proxies  []netip.Prefix       // whose X-Forwarded-For is believed
 	Patience time.Duration        // for a whole request to arrive, 30 s when 0
 	Explain  Explainer            // answers GET /conversions; not found when nil
 	Results  Resulter             // answers GET /results; not found when nil
@@ -81,12 +83,19 @@ func NewServer(cfg Config) *Server {
 		cfg: cfg, metrics: newMetrics(cfg.Registry),
 		byToken: newLimiter(cfg.Rates.PerToken), byAddress: newLimiter(cfg.Rates.PerAddress),
 	}
-	s.app = fiber.New(fiber.Config{
+	app := fiber.Config{
 		AppName: "tieback", DisableStartupMessage: true, ErrorHandler: s.handleError,
 		BodyLimit: readBytes, ReadBufferSize: 16 << 10, // bounds the headers
 		ReadTimeout: cfg.Patience, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-	})
+	}
+	if len(cfg.Proxies) > 0 {
+		app.ProxyHeader = fiber.HeaderXForwardedFor // as locate leaves it
+	}
+	s.app = fiber.New(app)
 	s.app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: s.panicked}))
+	if len(cfg.Proxies) > 0 {
+		s.app.Use(s.locate)
+	}
 	s.app.Post("/event", s.limitAddress, s.postEvent)
 	s.app.Post("/customer/:customerId/event", s.limitAddress, s.postEvent)
 	s.app.Post("/events", s.limitAddress, s.postEvents)

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -39,7 +41,9 @@ type serveCmd struct {
 	TLSCert string `name:"tls-cert" env:"TIEBACK_TLS_CERT" placeholder:"FILE" help:"Certificate, PEM; with --tls-key it makes the service speak HTTPS. Read again when it changes."`
 	TLSKey  string `name:"tls-key" env:"TIEBACK_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
 
-	RateToken   float64 `default:"0" env:"TIEBACK_RATE_TOKEN" help:"Requests a second that a token may make; 0 for any."`
+	RateToken float64  `default:"0" env:"TIEBACK_RATE_TOKEN" help:"Requests a second that a token may make; 0 for any."`
+	Proxies   []string `name:"trusted-proxy" env:"TIEBACK_TRUSTED_PROXY" placeholder:"ADDRESS,..." help:"Proxies before the service, as 10.0.0.0/8 or 127.0.0.1: the address of a request they pass on is the one in X-Forwarded-For."`
+
 	RateAddress float64 `default:"0" env:"TIEBACK_RATE_ADDRESS" help:"Requests a second that an address may make; 0 for any."`
 }
 
@@ -58,6 +62,9 @@ func (s *serveCmd) check(clickhouseURL string) (faults []error) {
 	if s.RateToken < 0 || s.RateAddress < 0 {
 		wrong("--rate-token and --rate-address must not be negative")
 	}
+	if _, err := s.proxies(); err != nil {
+		wrong("--trusted-proxy: %v; give addresses or ranges, as 127.0.0.1,10.0.0.0/8", err)
+	}
 	if s.AdminToken != "" && len(s.AdminToken) < admin.MinTokenBytes {
 		wrong("--admin-token has %d bytes, at least %d are needed; `openssl rand -hex 24` makes one", len(s.AdminToken), admin.MinTokenBytes)
 	}
@@ -74,6 +81,18 @@ func (s *serveCmd) check(clickhouseURL string) (faults []error) {
 		wrong("--sql-listen is a port of the embedded engine; the server that --clickhouse names has its own")
 	}
 	return faults
+}
+
+// proxies are those of --trusted-proxy.
+func (s *serveCmd) proxies() (proxies []netip.Prefix, err error) {
+	for _, text := range s.Proxies {
+		proxy, err := ingest.ParseProxy(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		proxies = append(proxies, proxy)
+	}
+	return proxies, nil
 }
 
 func checkAddress(address string) error {
@@ -104,6 +123,25 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 	case err := <-srv.failed:
 		return errors.Join(err, srv.close())
 	}
+}
+
+// listen takes the port.
+func (s *service) listen() (err error) {
+	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("listen on %s: another program has the port; stop it, or choose another one with --listen", s.settings.Listen)
+		}
+		return fmt.Errorf("listen on %s: %w; choose an address of this machine with --listen", s.settings.Listen, err)
+	}
+	if s.settings.TLSCert == "" {
+		return nil
+	}
+	certificate, err := ingest.LoadCertificate(s.settings.TLSCert, s.settings.TLSKey, s.log)
+	if err != nil {
+		return err
+	}
+	s.listener = tls.NewListener(s.listener, certificate.Config())
+	return nil
 }
 
 // spoolDir is the folder of the spool in a data folder.
@@ -138,18 +176,8 @@ const catalogInterval = 300 * time.Millisecond
 func (s *service) start(ctx context.Context) error {
 	s.failed = make(chan error, 3)
 	var err error
-	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("listen on %s: another program has the port; stop it, or choose another one with --listen", s.settings.Listen)
-		}
-		return fmt.Errorf("listen on %s: %w; choose an address of this machine with --listen", s.settings.Listen, err)
-	}
-	if s.settings.TLSCert != "" {
-		certificate, err := ingest.LoadCertificate(s.settings.TLSCert, s.settings.TLSKey, s.log)
-		if err != nil {
-			return err
-		}
-		s.listener = tls.NewListener(s.listener, certificate.Config())
+	if err = s.listen(); err != nil {
+		return err
 	}
 	if s.db, err = s.open(ctx); err != nil {
 		return err
@@ -167,10 +195,15 @@ func (s *service) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	proxies, err := s.settings.proxies()
+	if err != nil {
+		return err
+	}
 	s.server = ingest.NewServer(ingest.Config{
 		Catalog: s.live, Spool: s.spool, Now: s.now, Log: s.log, Ready: s.ready,
 		Limits:  ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
 		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
+		Proxies: proxies,
 		Explain: s.explain, Results: s.results, Mount: mount,
 	})
 	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.server)
