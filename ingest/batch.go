@@ -47,7 +47,7 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 		s.metrics.rejected.WithLabelValues(code).Inc()
 	}
 	if len(batch.records) > 0 && !validateOnly {
-		if err := s.append(c.Context(), batch.records...); err != nil {
+		if err := s.append(batch.records...); err != nil {
 			return s.notDurable(err)
 		}
 		s.metrics.conversions.Add(float64(len(batch.records)))

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
@@ -59,13 +58,13 @@ func (s *Server) postCollect(c *fiber.Ctx) error {
 	}
 	rows, dropped := batch.rows(receivedAt)
 	s.metrics.dropped.Add(float64(dropped))
-	if err := s.store(c.Context(), rows); err != nil {
+	if err := s.store(rows); err != nil {
 		return s.notDurable(err)
 	}
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
-func (s *Server) store(ctx context.Context, rows []*warehouse.ClientEvent) error {
+func (s *Server) store(rows []*warehouse.ClientEvent) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -73,7 +72,7 @@ func (s *Server) store(ctx context.Context, rows []*warehouse.ClientEvent) error
 	for i, row := range rows {
 		records[i] = encodeClientEvent(row)
 	}
-	if err := s.append(ctx, records...); err != nil {
+	if err := s.append(records...); err != nil {
 		return err
 	}
 	s.metrics.clientEvents.Add(float64(len(rows)))

@@ -18,6 +18,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/gofiber/fiber/v2/utils"
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
@@ -151,7 +152,8 @@ func (s *Server) foreignError(c *fiber.Ctx, err error) *apiError {
 	case fiber.StatusMethodNotAllowed:
 		return &apiError{Status: fiberErr.Code, Code: "method_not_allowed", Message: "this path does not answer to this method"}
 	default:
-		return &apiError{Status: fiberErr.Code, Code: "bad_request", Message: fiberErr.Message}
+		// Not the error's own words: they quote the headers, the token's among them.
+		return &apiError{Status: fiberErr.Code, Code: "bad_request", Message: "this is not a request that can be read: " + strings.ToLower(utils.StatusMessage(fiberErr.Code))}
 	}
 }
 
@@ -187,7 +189,7 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	}
 	if !validateOnly {
 		row.IngestID = uuid.Must(uuid.NewV7())
-		if err := s.append(c.Context(), EncodeConversion(nil, &row)); err != nil {
+		if err := s.append(EncodeConversion(nil, &row)); err != nil {
 			return s.notDurable(err)
 		}
 		s.metrics.conversions.Inc()
@@ -212,9 +214,10 @@ func pathParam(c *fiber.Ctx, name string) (string, *apiError) {
 }
 
 // append makes records durable and notes how long it took.
-func (s *Server) append(ctx context.Context, records ...[]byte) error {
+func (s *Server) append(records ...[]byte) error {
 	started := time.Now()
-	err := s.cfg.Spool.Append(ctx, records...)
+	// Not the request's context: that ends with a shutdown, which waits for those under way.
+	err := s.cfg.Spool.Append(context.Background(), records...)
 	s.metrics.latency.Observe(time.Since(started).Seconds())
 	return err
 }
@@ -227,9 +230,10 @@ func (s *Server) notDurable(err error) *apiError {
 // validateOnly reports whether the request is a dry run. A value that is neither yes
 // nor no is refused: it must not store what was meant to be tried.
 func validateOnly(c *fiber.Ctx) (bool, *apiError) {
-	text := c.Query("validateOnly")
+	args := c.Context().QueryArgs()
+	text := string(args.Peek("validateOnly"))
 	if text == "" {
-		return false, nil
+		return args.Has("validateOnly"), nil
 	}
 	yes, err := strconv.ParseBool(text)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -18,16 +19,16 @@ type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
-	mu       sync.Mutex
-	pair     *tls.Certificate
-	modified time.Time
-	checked  time.Time
+	mu      sync.Mutex
+	pair    *tls.Certificate
+	read    [2]state // of the files, when the pair was read
+	checked time.Time
 }
 
 // LoadCertificate reads the pair for the first time.
 func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
-	c.modified = c.lastModified()
+	c.read = c.states()
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate %s with the key %s: %w", certFile, keyFile, err)
@@ -51,8 +52,8 @@ func (c *Certificate) current() *tls.Certificate {
 		return c.pair
 	}
 	c.checked = time.Now()
-	modified := c.lastModified()
-	if modified.Equal(c.modified) {
+	now := c.states()
+	if now == c.read {
 		return c.pair
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
@@ -60,17 +61,25 @@ func (c *Certificate) current() *tls.Certificate {
 		c.log.Error("the new certificate cannot be used, the old one stays", "err", err)
 		return c.pair
 	}
-	c.pair, c.modified = &pair, modified
+	c.pair, c.read = &pair, now
 	c.log.Info("the certificate was read again", "file", c.certFile)
 	return c.pair
 }
 
-// lastModified is the later change of the two files.
-func (c *Certificate) lastModified() (newest time.Time) {
-	for _, file := range []string{c.certFile, c.keyFile} {
-		if info, err := os.Stat(file); err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
+// state is what tells that a file is another one: a copy may keep the time of an older file.
+type state struct {
+	file, size, modified int64
+}
+
+// states are those of the certificate and of the key.
+func (c *Certificate) states() (now [2]state) {
+	for i, file := range []string{c.certFile, c.keyFile} {
+		if info, err := os.Stat(file); err == nil {
+			now[i] = state{size: info.Size(), modified: info.ModTime().UnixNano()}
+			if unix, ok := info.Sys().(*syscall.Stat_t); ok {
+				now[i].file = int64(unix.Ino)
+			}
 		}
 	}
-	return newest
+	return now
 }

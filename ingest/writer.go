@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -168,7 +169,7 @@ func (w *Writer) insertBatch(ctx context.Context, reader *spool.Reader, batch de
 	if err := reader.Begin(batch.Batch); err != nil {
 		return err
 	}
-	token := fmt.Sprintf("%s-%d-%d-%d-%d", w.spool.ID(), batch.Start.Segment, batch.Start.Offset, batch.End.Segment, batch.End.Offset)
+	token := w.token(batch.Batch)
 	if err := insertRows(ctx, w, "client_events", token, batch.clientEvents, w.into.InsertClientEvents); err != nil {
 		return err
 	}
@@ -177,6 +178,19 @@ func (w *Writer) insertBatch(ctx context.Context, reader *spool.Reader, batch de
 	}
 	return reader.Commit(batch.End)
 }
+
+// token names a batch for ClickHouse, which drops a second one of the same name silently:
+// so it tells what is in it, besides where. Positions come again where a spool's cursor was
+// lost, or an old copy of its folder put back.
+func (w *Writer) token(batch spool.Batch) string {
+	var sum uint32
+	for _, record := range batch.Records {
+		sum = crc32.Update(sum, castagnoli, record)
+	}
+	return fmt.Sprintf("%s-%d-%d-%d-%d-%08x", w.spool.ID(), batch.Start.Segment, batch.Start.Offset, batch.End.Segment, batch.End.Offset, sum)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // decode reads the records of a batch. One that cannot be read is a dead letter.
 func (w *Writer) decode(batch spool.Batch) (found rows, err error) {

@@ -98,17 +98,23 @@ func (r *Reader) frame(before [][]byte, end Position) ([][]byte, error) {
 		r.at.Offset += int64(size)
 		return records, nil
 	}
-	filled, found := end.Offset, error(nil)
+	until := end.Offset
 	if !last {
-		if filled, found = endOf(r.file); found != nil {
+		filled, found := endOf(r.file)
+		if found != nil {
 			return nil, fmt.Errorf("read the spool: %w", found)
 		}
+		if r.at.Offset >= filled { // made ahead, and not filled
+			r.nextSegment()
+			return before, nil
+		}
+		info, found := r.file.Stat()
+		if found != nil {
+			return nil, fmt.Errorf("read the spool: %w", found)
+		}
+		until = info.Size() // the last frame may end in zeros, too
 	}
-	if r.at.Offset >= filled { // made ahead, and not filled
-		r.nextSegment()
-		return before, nil
-	}
-	skip, err := r.putAside(filled, err)
+	skip, err := r.putAside(until, err)
 	if err != nil {
 		return nil, err
 	}
@@ -154,23 +160,27 @@ func (r *Reader) nextSegment() {
 }
 
 // putAside copies bytes that are no frame to quarantine/ and returns how many there
-// are, up to the next good frame or to filled, where the segment's bytes end. A tail
-// that a crash tore was never acknowledged; it is put aside all the same.
-func (r *Reader) putAside(filled int64, reason error) (skip int, err error) {
-	rest, err := io.ReadAll(io.NewSectionReader(r.file, r.at.Offset, filled-r.at.Offset))
+// are, up to the next good frame or to where the segment ends. A tail that a crash tore was
+// never acknowledged; it is put aside all the same, without the zeros behind it.
+func (r *Reader) putAside(until int64, reason error) (skip int, err error) {
+	rest, err := io.ReadAll(io.NewSectionReader(r.file, r.at.Offset, until-r.at.Offset))
 	if err != nil {
 		return 0, fmt.Errorf("read the spool: %w", err)
 	}
 	skip = nextFrame(rest)
+	damaged := rest[:skip]
+	if skip == len(rest) {
+		damaged = bytes.TrimRight(damaged, "\x00")
+	}
 	dir := filepath.Join(r.spool.dir, "quarantine")
 	if err := makeFolder(dir); err != nil {
 		return 0, fmt.Errorf("put damaged bytes aside: %w", err)
 	}
 	name := filepath.Join(dir, fmt.Sprintf("%016d-%d.bad", r.at.Segment, r.at.Offset))
-	if err := writeDurably(name, rest[:skip]); err != nil {
+	if err := writeDurably(name, damaged); err != nil {
 		return 0, fmt.Errorf("put damaged bytes aside: %w", err)
 	}
-	r.spool.opts.Log.Error("damaged bytes in the spool were put aside", "reason", reason, "segment", r.at.Segment, "offset", r.at.Offset, "bytes", skip, "file", name)
+	r.spool.opts.Log.Error("damaged bytes in the spool were put aside", "reason", reason, "segment", r.at.Segment, "offset", r.at.Offset, "bytes", len(damaged), "file", name)
 	return skip, nil
 }
 
