@@ -48,7 +48,7 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	}
 	if len(batch.records) > 0 && !validateOnly {
 		if err := s.append(batch.records...); err != nil {
-			return s.notDurable(err)
+			return errNotDurable()
 		}
 		s.metrics.conversions.Add(float64(len(batch.records)))
 	}
@@ -74,6 +74,7 @@ type batch struct {
 // its items are taken apart first.
 func (s *Server) checkBatch(raw []byte, tokenAccount string, receivedAt time.Time) (*batch, *apiError) {
 	b := &batch{tokenAccount: tokenAccount, receivedAt: receivedAt, limits: s.cfg.Limits, random: bufio.NewReader(rand.Reader)}
+	raw = bytes.TrimPrefix(raw, []byte("\uFEFF"))
 	b.buf = make([]byte, 0, len(raw))
 	likely := min(maxBatchEvents, len(raw)/100)
 	b.records, b.results = make([][]byte, 0, likely), make([]byte, 0, 40*likely)
@@ -184,14 +185,13 @@ func splitBatch(raw []byte) ([][]byte, *apiError) {
 	var items [][]byte
 	var apiErr *apiError
 	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '[' {
-		items, apiErr = splitArray(raw)
-		if apiErr != nil {
-			// The seed's unquoted keys, in an array.
-			rewritten, json5Err := json5ToJSON(raw)
-			if json5Err != nil {
+		if items, apiErr = splitArray(raw); apiErr != nil {
+			// The seed's unquoted keys, or an element that is not even that.
+			found, whole := scanArray(trimmed)
+			if !whole {
 				return nil, apiErr
 			}
-			items, apiErr = splitArray(rewritten)
+			items, apiErr = found, nil
 		}
 	} else {
 		for line := range bytes.Lines(raw) {
@@ -239,4 +239,73 @@ func splitArray(raw []byte) ([][]byte, *apiError) {
 		return fail(err)
 	}
 	return items, nil
+}
+
+// scanArray finds the elements of an array by its brackets, strings and comments alone,
+// in JSON5, too, so that one that can't be read fails by itself. whole is false where
+// the array does not end, or something follows it.
+func scanArray(body []byte) (items [][]byte, whole bool) {
+	raw := bytes.Clone(body) // with spaces for comments
+	depth, start := 0, 1
+	item := func(end int) []byte { return bytes.TrimSpace(raw[start:end]) }
+	for at := 0; at < len(raw); at++ {
+		switch raw[at] {
+		case '"', '\'':
+			if at = endOfString(raw, at); at < 0 {
+				return nil, false
+			}
+		case '/':
+			if end := endOfComment(raw, at); end > at {
+				copy(raw[at:end], bytes.Repeat([]byte(" "), end-at))
+				at = end - 1
+			}
+		case '[', '{':
+			depth++
+		case ',':
+			if depth == 1 {
+				items, start = append(items, item(at)), at+1
+			}
+		case ']', '}':
+			if depth--; depth > 0 {
+				continue
+			}
+			if last := item(at); len(last) > 0 { // else it is a comma before the bracket
+				items = append(items, last)
+			}
+			return items, raw[at] == ']' && len(bytes.TrimSpace(raw[at+1:])) == 0
+		}
+	}
+	return nil, false
+}
+
+// endOfString returns where the string that begins at raw[at] has its other quote, or -1.
+func endOfString(raw []byte, at int) int {
+	quote := raw[at]
+	for at++; at < len(raw); at++ {
+		switch raw[at] {
+		case '\\':
+			at++
+		case quote:
+			return at
+		}
+	}
+	return -1
+}
+
+// endOfComment returns what is behind a comment that begins at raw[at], at if none does.
+func endOfComment(raw []byte, at int) int {
+	open, end := raw[at:], ""
+	switch {
+	case bytes.HasPrefix(open, []byte("//")):
+		end = "\n"
+	case bytes.HasPrefix(open, []byte("/*")):
+		end = "*/"
+	default:
+		return at
+	}
+	length := bytes.Index(open[2:], []byte(end))
+	if length < 0 {
+		return len(raw)
+	}
+	return at + 2 + length + len(end)
 }

@@ -59,7 +59,7 @@ func (s *Server) postCollect(c *fiber.Ctx) error {
 	rows, dropped := batch.rows(receivedAt)
 	s.metrics.dropped.Add(float64(dropped))
 	if err := s.store(rows); err != nil {
-		return s.notDurable(err)
+		return errNotDurable()
 	}
 	return c.SendStatus(fiber.StatusNoContent)
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -91,6 +92,51 @@ func TestHeadersOverTheLimit(t *testing.T) {
 	got := e.send(e.dial(e.listen(Config{})), "X-Long: "+strings.Repeat("x", 20<<10)+"\r\n", "{}")
 	if got.status != http.StatusRequestHeaderFieldsTooLarge || !strings.Contains(got.body, `"error":{`) {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestErrorsDoNotTellTheToken sends headers that can't be read, behind one that can.
+func TestErrorsDoNotTellTheToken(t *testing.T) {
+	e := newEdge(t, time.Now())
+	address := e.listen(Config{})
+	for _, header := range []string{"Bad Header\r\n", "Content-Length: abc\r\n", "X: \x00\r\n"} {
+		if got := e.send(e.dial(address), header, "{}"); got.status != 400 || strings.Contains(got.body, e.token) || !strings.Contains(got.body, `"error":{`) {
+			t.Errorf("%q: %d %s", header, got.status, got.body)
+		}
+	}
+}
+
+// TestShutdownFinishesWhatIsUnderWay begins it while a body is on its way.
+func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
+	e := newEdge(t, time.Now())
+	server := NewServer(Config{Catalog: e.cfg.Catalog, Spool: e, Log: slog.New(slog.DiscardHandler)})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	conn := e.dial(listener.Addr().String())
+	body := event("actionTimestamp", fmt.Sprint(time.Now().UnixMilli()))
+	fmt.Fprintf(conn, "POST /event HTTP/1.1\r\nHost: x\r\nAuthorization: ApiKey %s\r\nContent-Length: %d\r\n\r\n%s", e.token, len(body), body[:20])
+	time.Sleep(50 * time.Millisecond) // the server has begun to read it
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Shutdown(context.Background()) }()
+	if err := <-served; err != nil { // it accepts nothing any more
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, body[20:])
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Errorf("%d", res.StatusCode)
+	}
+	conn.Close()
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 

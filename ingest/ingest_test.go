@@ -536,10 +536,15 @@ func TestBatches(t *testing.T) {
 	twice := strings.Replace(good, "{", `{"userId":"x",`, 1)
 	want := `{"accepted":2,"rejected":3,"results":[{"index":0,"status":"accepted"},{"index":1,"status":"rejected","error":{"code":"invalid_event"`
 	for name, body := range map[string]string{
-		"array":           "[" + strings.Join([]string{good, bad, foreign, twice, good}, ",") + "]",
-		"lines":           strings.Join([]string{good, "", bad, foreign + "\r", twice, good, ""}, "\n"),
-		"unquoted":        "[" + strings.ReplaceAll(strings.Join([]string{good, bad, foreign, `"x"`, good}, ","), `"userId"`, "userId") + "]",
-		"a nonsense line": strings.Join([]string{good, bad, foreign, "nonsense", good}, "\n"),
+		"array":             "[" + strings.Join([]string{good, bad, foreign, twice, good}, ",") + "]",
+		"lines":             strings.Join([]string{good, "", bad, foreign + "\r", twice, good, ""}, "\n"),
+		"unquoted":          "[" + strings.ReplaceAll(strings.Join([]string{good, bad, foreign, `"x"`, good}, ","), `"userId"`, "userId") + "]",
+		"a nonsense line":   strings.Join([]string{good, bad, foreign, "nonsense", good}, "\n"),
+		"NaN":               "[" + strings.Join([]string{good, bad, foreign, event("value", "NaN"), good}, ",") + "]",
+		"a key twice":       "[" + strings.Join([]string{good, bad, foreign, "{a: ']', a: 2}", good}, ",") + "/* ] */]",
+		"no element":        "[" + strings.Join([]string{good, bad, foreign, " ", good}, ",") + ", // ,\n]",
+		"a slash":           "[" + strings.Join([]string{good, bad, foreign, "1 / 2", good}, ",") + "]\n",
+		"a byte order mark": "\uFEFF[" + strings.Join([]string{good, bad, foreign, twice, good}, ",") + "]",
 	} {
 		got := e.post("/events", body)
 		if got.status != 200 || !strings.HasPrefix(got.body, want) || !strings.Contains(got.body, `"index":2,"status":"rejected","error":{"code":"wrong_account"`) ||
@@ -558,6 +563,9 @@ func TestBatches(t *testing.T) {
 		"empty":             {e.post("/events", ""), 200, `{"accepted":0,"rejected":0,"results":[]}`},
 		"empty array":       {e.post("/events", "[]"), 200, `{"accepted":0,"rejected":0,"results":[]}`},
 		"cut off":           {e.post("/events", "["+good), 400, "invalid_json"},
+		"cut off in a text": {e.post("/events", "[{a:'x]"), 400, "invalid_json"},
+		"another bracket":   {e.post("/events", "["+good+"}"), 400, "invalid_json"},
+		"something behind":  {e.post("/events", "[NaN] []"), 400, "invalid_json"},
 		"1,001":             {e.post("/events", strings.Repeat("{}\n", 1001)), 413, "too_many_events"},
 		"gzip":              {e.post("/events", gzipped(strings.Repeat(good+"\n", 1000)), "Content-Encoding", "gzip"), 200, `"accepted":1000`},
 		"a bomb":            {e.post("/events", gzipped(strings.Repeat(" ", maxInflatedBytes+1)), "Content-Encoding", "gzip"), 413, "too_large"},

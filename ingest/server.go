@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -55,6 +56,8 @@ type Server struct {
 	metrics *metrics
 
 	byToken, byAddress *limiter
+
+	refusing atomic.Bool // the last events could not be made durable
 }
 
 const (
@@ -190,7 +193,7 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if !validateOnly {
 		row.IngestID = uuid.Must(uuid.NewV7())
 		if err := s.append(EncodeConversion(nil, &row)); err != nil {
-			return s.notDurable(err)
+			return errNotDurable()
 		}
 		s.metrics.conversions.Inc()
 	}
@@ -219,12 +222,13 @@ func (s *Server) append(records ...[]byte) error {
 	// Not the request's context: that ends with a shutdown, which waits for those under way.
 	err := s.cfg.Spool.Append(context.Background(), records...)
 	s.metrics.latency.Observe(time.Since(started).Seconds())
+	switch {
+	case err != nil && s.refusing.CompareAndSwap(false, true):
+		s.cfg.Log.Error("events can't be made durable and are refused until they can", "err", err)
+	case err == nil && s.refusing.Load() && s.refusing.CompareAndSwap(true, false):
+		s.cfg.Log.Info("events are made durable again")
+	}
 	return err
-}
-
-func (s *Server) notDurable(err error) *apiError {
-	s.cfg.Log.Error("events could not be made durable", "err", err)
-	return errNotDurable()
 }
 
 // validateOnly reports whether the request is a dry run. A value that is neither yes

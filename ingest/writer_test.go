@@ -91,6 +91,25 @@ func TestWriterTriesAgainWithTheSameToken(t *testing.T) {
 	}
 }
 
+// TestTokenTellsTheContent: a spool whose cursor was lost begins to count anew.
+func TestTokenTellsTheContent(t *testing.T) {
+	s, err := spool.Open(t.TempDir(), spool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w := &Writer{spool: s}
+	batch := func(records ...string) (b spool.Batch) {
+		for _, record := range records {
+			b.Records = append(b.Records, []byte(record))
+		}
+		return b
+	}
+	if w.token(batch("a", "b")) != w.token(batch("a", "b")) || w.token(batch("a", "b")) == w.token(batch("a", "c")) {
+		t.Errorf("%s and %s", w.token(batch("a", "b")), w.token(batch("a", "c")))
+	}
+}
+
 func TestWriterFindsTheRowThatIsRefused(t *testing.T) {
 	table := &fakeTable{bad: "37"}
 	w := drainInto(t, table, 100)

@@ -42,6 +42,9 @@ func TestFullDisk(t *testing.T) {
 	if status != 503 || !strings.Contains(answer, "not_durable") {
 		t.Errorf("on a full disk: %d %s", status, answer)
 	}
+	if said := ""; !becomes(2*time.Second, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events are refused: the disk") }) {
+		t.Errorf("on a full disk /readyz says %q", said)
+	}
 	_ = os.Remove(ballast)
 	_ = os.Remove(ballast + "2")
 	for deadline := time.Now().Add(5 * time.Second); status != 200 && time.Now().Before(deadline); {

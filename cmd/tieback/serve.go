@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -156,7 +157,7 @@ type service struct {
 	listener  net.Listener
 	db        *warehouse.DB
 	live      *catalog.Live
-	stale     bool // the last read of the catalog failed
+	stale     atomic.Bool // the last read of the catalog failed
 	spool     *spool.Spool
 	writer    *ingest.Writer
 	admin     *admin.Admin // nil unless asked for
@@ -279,16 +280,27 @@ func (s *service) results(ctx context.Context, customerID, optimizationID, from,
 // catalogFailed says once that the catalog can't be read.
 func (s *service) catalogFailed(err error) {
 	switch {
-	case err != nil && !s.stale:
+	case err != nil && !s.stale.Load():
 		s.log.Warn("the catalog cannot be read, what was read before still holds", "err", err)
-	case err == nil && s.stale:
+	case err == nil && s.stale.Load():
 		s.log.Info("the catalog can be read again")
 	}
-	s.stale = err != nil
+	s.stale.Store(err != nil)
 }
 
-// ready is nil while events get where they should.
-func (s *service) ready() error { return s.writer.Failing() }
+// ready is nil while events are accepted and get where they should.
+func (s *service) ready() error {
+	if err := s.spool.Accepts(); err != nil {
+		return fmt.Errorf("events are refused: %w", err)
+	}
+	if err := s.writer.Failing(); err != nil {
+		return err
+	}
+	if s.stale.Load() {
+		return errors.New("the catalog can't be read: ClickHouse does not answer; events are accepted for what it held before")
+	}
+	return nil
+}
 
 // shutdownPatience bounds how long requests under way may take.
 const shutdownPatience = 5 * time.Second

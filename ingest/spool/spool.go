@@ -205,6 +205,9 @@ func (s *Spool) Close() error {
 	return s.lock.Close()
 }
 
+// Accepts is nil where Append would find room.
+func (s *Spool) Accepts() error { return s.room.check() }
+
 // Hurry is sent to when somebody waits for the spool to be drained.
 func (s *Spool) Hurry() <-chan struct{} { return s.hurry }
 
