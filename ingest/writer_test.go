@@ -99,14 +99,9 @@ func TestTokenTellsTheContent(t *testing.T) {
 	}
 	defer s.Close()
 	w := &Writer{spool: s}
-	batch := func(records ...string) (b spool.Batch) {
-		for _, record := range records {
-			b.Records = append(b.Records, []byte(record))
-		}
-		return b
-	}
-	if w.token(batch("a", "b")) != w.token(batch("a", "b")) || w.token(batch("a", "b")) == w.token(batch("a", "c")) {
-		t.Errorf("%s and %s", w.token(batch("a", "b")), w.token(batch("a", "c")))
+	token := func(record string) string { return w.token(spool.Batch{Records: [][]byte{[]byte("a"), []byte(record)}}) }
+	if first, again, other := token("b"), token("b"), token("c"); first != again || first == other {
+		t.Errorf("%s, once more %s, with other content %s", first, again, other)
 	}
 }
 
