@@ -99,7 +99,9 @@ func TestTokenTellsTheContent(t *testing.T) {
 	}
 	defer s.Close()
 	w := &Writer{spool: s}
-	token := func(record string) string { return w.token(spool.Batch{Records: [][]byte{[]byte("a"), []byte(record)}}) }
+	token := func(record string) string {
+		return w.token(spool.Batch{Records: [][]byte{[]byte("a"), []byte(record)}})
+	}
 	if first, again, other := token("b"), token("b"), token("c"); first != again || first == other {
 		t.Errorf("%s, once more %s, with other content %s", first, again, other)
 	}
