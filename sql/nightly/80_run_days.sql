@@ -1,9 +1,10 @@
 -- Purpose:    Note why each day is computed anew.
--- Reads:      night_days, client_events, night_keys, conversions, night_versions
+-- Reads:      night_days, sessions_versions, client_events, night_keys, conversions, night_versions
 -- Writes:     run_days
 -- Grain:      one row per (account, day, cause)
 -- Parameters: full, forced, cutoff, run_id, version, from_day, to_day, whole_from, whole_to, visible_since, low, high
--- Notes:      A full run, and one over a range, has a row a day for all accounts.
+-- Notes:      A full run, and one over a range, has a row a day for all accounts. All visitors of a new day are new to
+--             it, so the sessions staged tell them; of a range only those with changed events are counted.
 insert into run_days (run_id, customer_id, day, cause, items, cutoff)
 with reasons as
 (
@@ -13,9 +14,23 @@ with reasons as
         or day in (select night_versions.day from night_versions where table_name = 'sessions' and version = {version:UInt64})
     group by customer_id, day
     union all
-    select customer_id, toDate(occurred_at) as day, 'client_event', uniqExact(cityHash64(visitor_id))
+    select
+        customer_id,
+        arrayJoin(arrayDistinct([session_day, toDate(last_event_at)])) as day,
+        'client_event',
+        uniqExact(visitor_id)
+    from sessions_versions
+    where {full:UInt8} = 0
+        and {forced:UInt8} = 0
+        and sessions_versions.version = {version:UInt64}
+        and toDate(last_event_at) between {whole_from:Date} and {whole_to:Date} + 1
+    group by customer_id, day
+    having day between {whole_from:Date} and {whole_to:Date}
+    union all
+    select customer_id, toDate(occurred_at) as day, 'client_event', uniqExact(visitor_id)
     from client_events
     where {full:UInt8} = 0
+        and {forced:UInt8} = 1
         and toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
         and received_at < {high:DateTime64(3, 'UTC')}
         and (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})
