@@ -22,9 +22,16 @@ type night struct {
 	visitors []warehouse.Params // of the slices of visitors that have sessions staged
 }
 
-// prepare finds what is to be computed anew, and reads it apart from the client
-// events: which visitor-days, which conversions, who they are, which copies count.
-// It reports false when nothing has changed.
+// with returns the night with one more parameter for its statements. What goes on beside it
+// does not see it.
+func (n *night) with(name string, value any) *night {
+	other := *n
+	other.params = n.params.With(name, value)
+	return &other
+}
+
+// prepare finds what is to be computed anew: which visitor-days, which conversions. It
+// reports false when nothing has changed.
 func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 	if err := n.ask(ctx, "threads", "select toUInt64(getSetting('max_threads'))", &n.threads); err != nil {
 		return false, err
@@ -41,18 +48,10 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 		}
 	}
 	var changed uint64
-	var firstReceived time.Time
-	if err := n.ask(ctx, "changed_rows", sql.Report("changed_rows").SQL, &changed, &firstReceived); err != nil {
-		return false, err
-	}
-	n.params = n.params.With("few_changed", flag(changed <= n.fewRows)).
-		With("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach)))
 	err = n.beside(ctx,
 		func(ctx context.Context) error {
-			if changed == 0 {
-				return nil
-			}
-			return n.doubles(ctx, "08_doubled_events")
+			changed, err = n.changed(ctx)
+			return err
 		},
 		func(ctx context.Context) error {
 			err := n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
@@ -69,7 +68,18 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 	if err != nil || changed+keys == 0 && n.req.From == nil {
 		return false, err
 	}
-	return true, n.draw(ctx)
+	return true, n.drawCopies(ctx)
+}
+
+// changed counts the client events that are new to the run, and finds the copies of them.
+func (n *night) changed(ctx context.Context) (rows uint64, err error) {
+	var firstReceived time.Time
+	if err := n.ask(ctx, "changed_rows", sql.Report("changed_rows").SQL, &rows, &firstReceived); err != nil || rows == 0 {
+		return rows, err
+	}
+	return rows, n.with("few_changed", flag(rows <= n.fewRows)).
+		with("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach))).
+		doubles(ctx, "08_doubled_events")
 }
 
 // prepareAll is what a full run prepares.
@@ -102,8 +112,8 @@ func (n *night) newDays(ctx context.Context) error {
 	return nil
 }
 
-// draw completes the visitor-days and the conversions by what depends on them.
-func (n *night) draw(ctx context.Context) error {
+// drawCopies completes the visitor-days by those of copies, and says what will be read.
+func (n *night) drawCopies(ctx context.Context) error {
 	if copied, err := n.step(ctx, "18_night_days_copies"); err != nil {
 		return err
 	} else if copied > 0 {
@@ -111,19 +121,22 @@ func (n *night) draw(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := n.keepFirst(ctx); err != nil {
+		return err
+	}
+	return n.ask(ctx, "rows_to_read", sql.Report("rows_to_read").SQL, &n.rows)
+}
+
+// drawConversions reads the conversions to decide, and who may have made them. It reads
+// nothing of what is staged, nor writes what that is made of.
+func (n *night) drawConversions(ctx context.Context) error {
 	if err := n.steps(ctx, "15_night_keys_views"); err != nil {
 		return err
 	}
 	if err := n.conversions(ctx); err != nil {
 		return err
 	}
-	if err := n.steps(ctx, "22_night_links", "23_night_view_days"); err != nil {
-		return err
-	}
-	if err := n.keepFirst(ctx); err != nil {
-		return err
-	}
-	return n.ask(ctx, "rows_to_read", sql.Report("rows_to_read").SQL, &n.rows)
+	return n.steps(ctx, "22_night_links")
 }
 
 // conversions takes the conversions of the keys listed, with those that share an
@@ -157,9 +170,37 @@ func (n *night) doubles(ctx context.Context, remember string) error {
 // keepFirst takes the copy of each doubled event that counts. Where there are none, no step
 // reads the ids of all events.
 func (n *night) keepFirst(ctx context.Context) error {
-	doubled, err := n.step(ctx, "24_night_doubles")
+	if any, err := n.anyDoubled(ctx); err != nil {
+		return err
+	} else if any {
+		if err := n.steps(ctx, "24_night_doubles"); err != nil {
+			return err
+		}
+	}
+	doubled, err := n.count(ctx, "night_doubles")
 	n.params = n.params.With("doubled", flag(doubled > 0))
 	return err
+}
+
+// keepFirstOfViews does the same for the views that conversions may be attributed to.
+func (n *night) keepFirstOfViews(ctx context.Context) error {
+	if any, err := n.anyDoubled(ctx); err != nil || !any {
+		return err
+	}
+	if err := n.steps(ctx, "23_night_view_days"); err != nil {
+		return err
+	}
+	return n.keepFirst(ctx)
+}
+
+// anyDoubled reports whether any event is known to have come twice.
+func (n *night) anyDoubled(ctx context.Context) (bool, error) {
+	table := "doubled_events"
+	if n.full {
+		table = "doubled_events_next"
+	}
+	rows, err := n.count(ctx, table)
+	return rows > 0, err
 }
 
 // doubledLinks gives errForgetLinks where a copy that does not count told a link.

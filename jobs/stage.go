@@ -20,21 +20,33 @@ func (n *night) stage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = n.beside(ctx,
-		func(ctx context.Context) error {
-			return n.steps(ctx, "70_night_outcomes", "72_night_versions_conversions")
-		},
-		func(ctx context.Context) error {
-			return n.check(ctx, func(name string) bool { return name == sessionsCheck })
-		},
-	)
-	if err != nil {
+	return n.beside(ctx, n.stageConversions, func(ctx context.Context) error {
+		return n.check(ctx, func(name string) bool { return name == sessionsCheck })
+	})
+}
+
+// stageEvents stages what client events alone decide, and says which of it is new. Meanwhile an
+// incremental run reads its conversions; a full one has done so, since both hold much.
+func (n *night) stageEvents(ctx context.Context) error {
+	if n.full {
+		return n.stageViews(ctx)
+	}
+	if err := n.beside(ctx, n.stageViews, n.drawConversions); err != nil {
+		return err
+	}
+	return n.keepFirstOfViews(ctx)
+}
+
+// stageConversions stages what becomes of the conversions, says which of it is new and why, and
+// checks it.
+func (n *night) stageConversions(ctx context.Context) error {
+	if err := n.steps(ctx, "70_night_outcomes", "72_night_versions_conversions"); err != nil {
 		return err
 	}
 	if err := n.stagedDays(ctx); err != nil {
 		return err
 	}
-	err = n.beside(ctx,
+	err := n.beside(ctx,
 		func(ctx context.Context) error {
 			return n.steps(ctx, "73_attributions", "80_run_days", "85_run_changes")
 		},
@@ -46,8 +58,8 @@ func (n *night) stage(ctx context.Context) error {
 	return n.check(ctx, func(name string) bool { return name != sessionsCheck })
 }
 
-// stageEvents stages what client events alone decide, and says which of it is new.
-func (n *night) stageEvents(ctx context.Context) error {
+// stageViews stages the sessions and exposures computed anew, and says which days have others now.
+func (n *night) stageViews(ctx context.Context) error {
 	var err error
 	if n.visitors, err = n.visitorSlices(ctx); err != nil {
 		return err
@@ -90,8 +102,7 @@ func (n *night) cutLong(ctx context.Context) error {
 		return err
 	}
 	for hop := uint32(0); ; hop++ {
-		n.params = n.params.With("hop", hop)
-		if added, err := n.step(ctx, "32_night_long_starts"); err != nil {
+		if added, err := n.with("hop", hop).step(ctx, "32_night_long_starts"); err != nil {
 			return err
 		} else if added == 0 {
 			break
