@@ -34,4 +34,5 @@ with
 select distinct customer_id, api_name, action_id, 'identity'
 from conversions
 where {full:UInt8} = 0
+    and user_id in (select user_id from night_identities) -- a text is looked up faster than a tuple
     and (customer_id, user_domain, user_id) in (select customer_id, user_domain, user_id from changed_users)

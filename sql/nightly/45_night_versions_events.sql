@@ -43,6 +43,7 @@ with
         where {full:UInt8} = 0
             and session_day not between {whole_from:Date} and {whole_to:Date}
             and session_day in (select night_days.day from night_days)
+            and visitor_id in (select visitor_id from night_days) -- a text is looked up faster than a tuple
             and
             (
                 sessions_versions.version = {version:UInt64}
@@ -63,6 +64,7 @@ with
         where {full:UInt8} = 0
             and day not between {whole_from:Date} and {whole_to:Date}
             and day in (select night_days.day from night_days where cause != '')
+            and visitor_id in (select visitor_id from night_days where cause != '')
             and
             (
                 exposures_versions.version = {version:UInt64}
