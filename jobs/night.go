@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -18,6 +19,7 @@ type night struct {
 	rows    uint64 // client events to be read
 	threads uint64 // of the engine for a statement
 	pace    *pace
+	tables  *sync.Map // names of tables to how many rows of the run they are known to have
 
 	visitors []warehouse.Params // of the slices of visitors that have sessions staged
 }
@@ -48,8 +50,10 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 		}
 	}
 	var changed uint64
+	var hop uint32
 	err = n.beside(ctx,
 		func(ctx context.Context) error {
+			var err error
 			changed, err = n.changed(ctx)
 			return err
 		},
@@ -58,7 +62,8 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 			if err != nil {
 				return err
 			}
-			return n.repeat(ctx, "11_night_days_chains")
+			hop, err = n.chains(ctx, 0)
+			return err
 		},
 	)
 	if err != nil {
@@ -68,7 +73,7 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 	if err != nil || changed+keys == 0 && n.req.From == nil {
 		return false, err
 	}
-	return true, n.drawCopies(ctx)
+	return true, n.drawCopies(ctx, hop+1)
 }
 
 // changed counts the client events that are new to the run, and finds the copies of them.
@@ -112,12 +117,24 @@ func (n *night) newDays(ctx context.Context) error {
 	return nil
 }
 
-// drawCopies completes the visitor-days by those of copies, and says what will be read.
-func (n *night) drawCopies(ctx context.Context) error {
-	if copied, err := n.step(ctx, "18_night_days_copies"); err != nil {
+// chains draws in the visitor-days that chains of sessions connect with those of a hop,
+// until nothing is added. It returns the last hop that added any.
+func (n *night) chains(ctx context.Context, hop uint32) (uint32, error) {
+	for {
+		if added, err := n.with("hop", hop+1).step(ctx, "11_night_days_chains"); err != nil || added == 0 {
+			return hop, err
+		}
+		hop++
+	}
+}
+
+// drawCopies completes the visitor-days by those of copies, as a hop of their own, and says
+// what will be read.
+func (n *night) drawCopies(ctx context.Context, hop uint32) error {
+	if copied, err := n.with("hop", hop).step(ctx, "18_night_days_copies"); err != nil {
 		return err
 	} else if copied > 0 {
-		if err := n.repeat(ctx, "11_night_days_chains"); err != nil {
+		if _, err := n.chains(ctx, hop); err != nil {
 			return err
 		}
 	}

@@ -153,7 +153,7 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	var dropping errgroup.Group
 	dropping.Go(drop)
 	defer func() { _ = dropping.Wait() }() // no run ends before
-	n := &night{Runner: r, req: req, record: record, pace: pace, full: record.Mode == ModeFull, params: r.params(req, since, record)}
+	n := &night{Runner: r, req: req, record: record, pace: pace, tables: sweptTables(), full: record.Mode == ModeFull, params: r.params(req, since, record)}
 	anything, err := n.prepare(ctx)
 	if err != nil || !anything {
 		return err
@@ -163,10 +163,7 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 			return err
 		}
 	}
-	if err := n.stage(ctx); err != nil {
-		return err
-	}
-	if err := n.total(ctx); err != nil || req.DryRun {
+	if err := n.stage(ctx); err != nil || req.DryRun {
 		return err
 	}
 	if err := dropping.Wait(); err != nil {

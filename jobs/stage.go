@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/tieback/tieback/warehouse"
 )
 
 // stage writes the rows of the days concerned under the run's version, and checks them.
@@ -12,16 +14,20 @@ func (n *night) stage(ctx context.Context) error {
 		return err
 	}
 	err := n.beside(ctx,
-		func(ctx context.Context) error {
-			return n.steps(ctx, "46_sessions_kept", "50_night_candidates", "60_night_attributions")
-		},
+		func(ctx context.Context) error { return n.steps(ctx, "46_sessions_kept") },
 		func(ctx context.Context) error { return n.steps(ctx, "47_exposures_kept") },
 	)
 	if err != nil {
 		return err
 	}
-	return n.beside(ctx, n.stageConversions, func(ctx context.Context) error {
+	err = n.beside(ctx, n.stageConversions, func(ctx context.Context) error {
 		return n.check(ctx, func(name string) bool { return name == sessionsCheck })
+	})
+	if err != nil {
+		return err
+	}
+	return n.beside(ctx, n.total, func(ctx context.Context) error {
+		return n.check(ctx, func(name string) bool { return name != sessionsCheck })
 	})
 }
 
@@ -37,25 +43,29 @@ func (n *night) stageEvents(ctx context.Context) error {
 	return n.keepFirstOfViews(ctx)
 }
 
-// stageConversions stages what becomes of the conversions, says which of it is new and why, and
-// checks it.
+// stageConversions stages what becomes of the conversions, and says which of it is new and why.
 func (n *night) stageConversions(ctx context.Context) error {
-	if err := n.steps(ctx, "70_night_outcomes", "72_night_versions_conversions"); err != nil {
+	err := n.steps(ctx, "50_night_candidates", "60_night_attributions", "70_night_outcomes", "72_night_versions_conversions")
+	if err != nil {
 		return err
 	}
 	if err := n.stagedDays(ctx); err != nil {
 		return err
 	}
-	err := n.beside(ctx,
+	return n.beside(ctx,
 		func(ctx context.Context) error {
 			return n.steps(ctx, "73_attributions", "80_run_days", "85_run_changes")
 		},
-		func(ctx context.Context) error { return n.steps(ctx, "74_conversion_outcomes") },
+		func(ctx context.Context) error {
+			const shares = 2
+			var days []warehouse.Params
+			for share := range shares {
+				days = append(days, n.in(slice{}).With("day_shares", shares).With("day_share", share))
+			}
+			_, err := n.stepIn(ctx, "74_conversion_outcomes", days...)
+			return err
+		},
 	)
-	if err != nil {
-		return err
-	}
-	return n.check(ctx, func(name string) bool { return name != sessionsCheck })
 }
 
 // stageViews stages the sessions and exposures computed anew, and says which days have others now.
@@ -116,6 +126,7 @@ func (n *night) cutLong(ctx context.Context) error {
 	if err := n.db.Exec(ctx, forget, n.params.For(forget)); err != nil {
 		return fmt.Errorf("forget the long stretches: %w", err)
 	}
+	n.tables.Delete("sessions_versions")
 	n.pace.passedBy("forget the long stretches", started, time.Since(begun), 0)
 	return nil
 }

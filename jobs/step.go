@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,15 +65,6 @@ func atOnce(ctx context.Context, limit int, parts ...func(ctx context.Context) e
 // errPanicked ends the parts beside the one that panicked.
 var errPanicked = errors.New("panicked")
 
-// repeat runs a step until it adds nothing.
-func (n *night) repeat(ctx context.Context, name string) error {
-	for {
-		if added, err := n.step(ctx, name); err != nil || added == 0 {
-			return err
-		}
-	}
-}
-
 // step runs one statement, and notes how long it took and how many rows it wrote.
 func (n *night) step(ctx context.Context, name string) (written uint64, err error) {
 	return n.stepIn(ctx, name, n.in(slice{}))
@@ -83,7 +75,7 @@ func (n *night) step(ctx context.Context, name string) (written uint64, err erro
 // the processor's cache.
 func (n *night) stepIn(ctx context.Context, name string, slices ...warehouse.Params) (written uint64, err error) {
 	statement := sql.Nightly(name)
-	before, err := n.count(ctx, statement.Target)
+	before, err := n.rowsIn(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
@@ -109,6 +101,7 @@ func (n *night) stepIn(ctx context.Context, name string, slices ...warehouse.Par
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
+	n.tables.Store(statement.Target, after)
 	written = after - min(before, after) // a merge meanwhile may leave fewer of a table that replaces rows
 	n.pace.ended(name, started, took, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
@@ -136,8 +129,30 @@ func (n *night) count(ctx context.Context, table string) (rows uint64, err error
 	return rows, err
 }
 
+// sweptTables returns how many rows of a run the tables have after the sweep: none in the
+// working set, none of the run's version.
+func sweptTables() *sync.Map {
+	var tables sync.Map
+	for _, table := range working {
+		tables.Store(table, uint64(0))
+	}
+	for _, p := range published {
+		tables.Store(p.table, uint64(0))
+	}
+	return &tables
+}
+
+// rowsIn counts only what is not known: a query less for most steps.
+func (n *night) rowsIn(ctx context.Context, table string) (uint64, error) {
+	if rows, known := n.tables.Load(table); known {
+		return rows.(uint64), nil
+	}
+	return n.count(ctx, table)
+}
+
 func (n *night) empty(ctx context.Context, tables ...string) error {
 	for _, table := range tables {
+		n.tables.Delete(table)
 		if err := n.db.Exec(ctx, "truncate table "+table, nil); err != nil {
 			return err
 		}

@@ -2,10 +2,10 @@
 -- Reads:      doubled_events, night_doubled_ids, night_days
 -- Writes:     night_days
 -- Grain:      one row per visitor-day that was not listed, or only drawn in
--- Parameters: whole_from, whole_to
+-- Parameters: whole_from, whole_to, hop
 -- Notes:      Which copy counts may have changed with it.
-insert into night_days (customer_id, visitor_id, day, cause)
-select distinct customer_id, visitor_id, toDate(occurred_at) as day, 'client_event'
+insert into night_days (customer_id, visitor_id, day, cause, hop)
+select distinct customer_id, visitor_id, toDate(occurred_at) as day, 'client_event', {hop:UInt32}
 from doubled_events
 where ingest_id in (select ingest_id from night_doubled_ids)
     and day not between {whole_from:Date} and {whole_to:Date}

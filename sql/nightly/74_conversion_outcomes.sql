@@ -3,15 +3,18 @@
 -- Reads:      night_outcomes, conversion_outcomes_versions, night_versions, night_keys
 -- Writes:     conversion_outcomes_versions
 -- Grain:      one row per conversion received
--- Parameters: full, forced, from_day, to_day, version
--- Notes:      One insert, so that a day is one part. Of a range asked for nothing is carried over.
+-- Parameters: full, forced, from_day, to_day, version, day_share, day_shares
+-- Notes:      One insert for a day, so that it is one part; a share of the days each, as one insert has one thread to
+--             write with. Of a range asked for nothing is carried over.
 insert into conversion_outcomes_versions
     (customer_id, conversion_day, api_name, action_id, converted_at, received_at, ingest_id, outcome, version)
 with staged_days as
 (
     select day, old_version
     from night_versions
-    where table_name = 'conversion_outcomes' and night_versions.version = {version:UInt64}
+    where table_name = 'conversion_outcomes'
+        and night_versions.version = {version:UInt64}
+        and toRelativeDayNum(day) % {day_shares:UInt8} = {day_share:UInt8}
 )
 select
     customer_id,
