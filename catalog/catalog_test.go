@@ -130,20 +130,21 @@ func TestImportedNamesBelongToOneEvent(t *testing.T) {
 			lines := rapid.SliceOfN(line, 1, 6).Draw(t, "lines")
 			before := slices.Clone(e.Names["c1"])
 			errs := e.ImportNames(lines)
-			last := map[string]int{}
+			accepted := map[string]EventName{} // the last one of each interval
 			for i, n := range lines {
-				last[n.key()] = i
+				if errs[i] == nil {
+					accepted[n.key()] = n
+				}
 			}
 			for i, n := range lines {
-				if last[n.key()] != i {
-					continue
-				}
 				was, is := find(before, n), find(e.Names["c1"], n)
-				if errs[i] == nil && (is == nil || !is.equal(n)) {
-					t.Fatalf("%+v was accepted: %+v", n, e.Names["c1"])
-				}
-				if errs[i] != nil && ((was == nil) != (is == nil) || was != nil && !was.equal(*is)) {
+				if by, any := accepted[n.key()]; any && (is == nil || !is.equal(by)) {
+					t.Fatalf("%+v was accepted: %+v", by, e.Names["c1"])
+				} else if !any && ((was == nil) != (is == nil) || was != nil && !was.equal(*is)) {
 					t.Fatalf("%+v was refused (%v): before %+v, now %+v", n, errs[i], was, is)
+				}
+				if errs[i] == nil && n.To != nil && n.To.Before(n.From) {
+					t.Fatalf("%+v ends before it begins, and was accepted", n)
 				}
 			}
 			for at := range 12 {

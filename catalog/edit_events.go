@@ -83,8 +83,8 @@ func (e *Edit) endNames(customerID, eventID string, at time.Time) error {
 }
 
 // ImportNames puts intervals, of which later ones replace earlier ones with the same
-// event, name and From, whatever their order. It returns an error for each that would
-// make a name belong to two events (R3), nil for the others. One that is refused leaves
+// event, name and From, whatever their order. It returns an error for each that is none, or
+// would make a name belong to two events (R3), nil for the others. One that is refused leaves
 // what it was to replace.
 func (e *Edit) ImportNames(names []EventName) []error {
 	for {
@@ -105,35 +105,52 @@ func (e *Edit) importNames(names []EventName) []error {
 			existing[n.key()] = n
 		}
 	}
-	changing := map[string]int{} // the last of each interval, if it is not there already
+	errs := make([]error, len(names))
+	changing := map[string][]int{} // the lines of each interval, unless it is as the last one says already
 	for i, n := range names {
-		changing[n.key()] = i
-	}
-	for i, n := range names {
-		if old, exists := existing[n.key()]; exists && changing[n.key()] == i && old.equal(n) {
-			delete(changing, n.key())
+		if errs[i] = n.valid(); errs[i] == nil {
+			changing[n.key()] = append(changing[n.key()], i)
 		}
 	}
-	errs := make([]error, len(names))
+	keep := func(key string) {
+		old, exists := existing[key]
+		if lines := changing[key]; exists && (len(lines) == 0 || old.equal(names[lines[len(lines)-1]])) {
+			delete(changing, key)
+		}
+	}
+	for key := range changing {
+		keep(key)
+	}
+	last := func(key string) int {
+		lines := changing[key]
+		if len(lines) == 0 {
+			return -1
+		}
+		return lines[len(lines)-1]
+	}
 	// What a refused one leaves may in turn refuse another: repeat until nothing changes.
 	for settled := false; !settled; {
 		settled = true
 		placed := e.namesWithout(changing)
 		for i, n := range names {
-			if at, changes := changing[n.key()]; !changes || at != i {
+			key := n.key()
+			if last(key) != i {
 				continue
 			}
 			if errs[i] = n.fits(placed[n.CustomerID]); errs[i] == nil {
 				placed[n.CustomerID] = putName(placed[n.CustomerID], n)
-			} else if _, exists := existing[n.key()]; exists {
-				delete(changing, n.key())
+				continue
+			}
+			if _, exists := existing[key]; exists || len(changing[key]) > 1 {
+				changing[key] = changing[key][:len(changing[key])-1]
+				keep(key)
 				settled = false
 			}
 		}
 	}
 	e.Names = e.namesWithout(changing)
 	for i, n := range names {
-		if at, changes := changing[n.key()]; changes && at == i && errs[i] == nil {
+		if last(n.key()) == i && errs[i] == nil {
 			errs[i] = e.PutName(n)
 		}
 	}
@@ -141,7 +158,7 @@ func (e *Edit) importNames(names []EventName) []error {
 }
 
 // namesWithout returns all names but those intervals.
-func (e *Edit) namesWithout(keys map[string]int) map[string][]EventName {
+func (e *Edit) namesWithout(keys map[string][]int) map[string][]EventName {
 	names := make(map[string][]EventName, len(e.Names))
 	for customerID, list := range e.Names {
 		names[customerID] = slices.DeleteFunc(slices.Clone(list), func(n EventName) bool {
@@ -161,9 +178,8 @@ func (e *Edit) endOf(name EventName) time.Time {
 	return e.now
 }
 
-// fits returns an error where the interval is none, or belongs to another event of the
-// account already.
-func (n EventName) fits(names []EventName) error {
+// valid returns an error where the interval is none.
+func (n EventName) valid() error {
 	if err := checkID("the event's id", n.EventID); err != nil {
 		return err
 	}
@@ -172,6 +188,15 @@ func (n EventName) fits(names []EventName) error {
 	}
 	if n.To != nil && n.To.Before(n.From) {
 		return fmt.Errorf("%w: the name %q ends (%s) before it begins (%s)", ErrInvalid, n.APIName, n.To.Format(time.RFC3339Nano), n.From.Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+// fits returns an error where the interval is none, or the name belongs to another event of
+// the account already.
+func (n EventName) fits(names []EventName) error {
+	if err := n.valid(); err != nil {
+		return err
 	}
 	if by, taken := takenBy(names, n); taken {
 		return nameTakenError(n, by)
