@@ -226,7 +226,7 @@ func (n *night) doubledLinks(ctx context.Context) error {
 	if err := n.ask(ctx, "doubled_links", sql.Report("doubled_links").SQL, &links); err != nil {
 		return err
 	}
-	if links > 0 && n.req.From == nil {
+	if links > 0 {
 		return errForgetLinks
 	}
 	return nil

@@ -175,6 +175,40 @@ func TestLinkOfACopyThatDoesNotCount(t *testing.T) {
 	}
 }
 
+// The copy that counts comes late: a range must not believe the link that was remembered
+// either, and publishes its days alone.
+func TestRangeForgetsALinkOfACopy(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(29, 0))
+	site(t, db, 20)
+	first := viewAt(dateAt(20, 9, 0))
+	first.Type, first.OptimizationID, first.VariationID, first.UserDomain, first.UserID = "identify", "", "", "crm", "u1"
+	copied := first
+	copied.UserID, copied.ReceivedAtMS = "u2", first.ReceivedAtMS+1
+	insertEvents(t, db, copied)
+	insertConversion(t, db, "u2", "x", dateAt(20, 10, 1))
+	insertConversion(t, db, "u2", "y", dateAt(21, 10, 1))
+	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
+	insertEvents(t, db, first)
+	outcomes := func() (told string) {
+		t.Helper()
+		query := "select arrayStringConcat(arraySort(groupArray(action_id || ' ' || outcome)), ', ') from conversion_outcomes where action_id in ('x', 'y')"
+		if err := db.Row(t.Context(), query, nil, &told); err != nil {
+			t.Fatal(err)
+		}
+		return told
+	}
+	day := date(20, 0)
+	mustRun(t, runner, jobs.Request{From: &day, To: &day})
+	if got := outcomes(); got != "x no_identity, y session_expired" {
+		t.Errorf("after a range over the day of x: %s", got)
+	}
+	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
+	if got := outcomes(); got != "x no_identity, y no_identity" {
+		t.Errorf("after a run over all days: %s", got)
+	}
+}
+
 // Why a day was computed is told of days with nothing but conversions, too.
 func TestCausesOfADayWithConversionsOnly(t *testing.T) {
 	db := warehousetest.Open(t)
