@@ -43,13 +43,18 @@
 //
 //	05-09  the names as this run sees them, and what has come a second time
 //	10-18  what is concerned: night_days, night_keys, and the links read
-//	20-24  the conversions, their users' links, which copies count
+//	20-22  the conversions, and their users' links
+//	23-24  which copies count
 //	30-40  sessions and exposures of the visitor-days concerned
 //	45-47  which days have other sessions or exposures now; the other visitors' rows are carried over
 //	50-70  candidates, attributions, outcomes
 //	72-74  which days have others now; they are staged with those of the other conversions
-//	80-85  why, and which figures of the past differ now, while 74 is under way
+//	80-85  why, and which figures of the past differ now
 //	95-98  published; and what the next run must know
+//
+// Parts that don't read what the other one writes go on beside each other, as most statements
+// are too small to keep all processors busy: 06 beside 10 to 16, 15 to 22 beside 30 to 45 (in a
+// full run before them), the check of the sessions beside 50 to 85, 74 beside 73 to 85.
 //
 // 30 and 40 read the most. They are run on slices, of visitors and of visitor-days, as many
 // at once as there are processors, each with a processor to itself: that bounds the memory,

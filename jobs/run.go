@@ -206,19 +206,20 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 // killed runs, and those that were replaced before this run. What it returns drops them;
 // the steps of the run need not wait for that.
 func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err error) {
-	var emptying errgroup.Group
-	emptying.SetLimit(4) // others use the connections, too
+	var sweeping errgroup.Group
+	sweeping.SetLimit(4) // others use the connections, too
 	for _, table := range working {
-		emptying.Go(func() error { return r.db.Exec(ctx, "truncate table "+table, nil) })
+		sweeping.Go(func() error { return r.db.Exec(ctx, "truncate table "+table, nil) })
 	}
-	if err := emptying.Wait(); err != nil {
+	unseen := make([][]partition, len(published))
+	for i, p := range published {
+		sweeping.Go(func() (err error) {
+			unseen[i], err = r.unseen(ctx, p.table, p.versionColumn)
+			return err
+		})
+	}
+	if err := sweeping.Wait(); err != nil {
 		return nil, err
-	}
-	unseen := map[string][]partition{}
-	for _, p := range published {
-		if unseen[p.table], err = r.unseen(ctx, p.table, p.versionColumn); err != nil {
-			return nil, err
-		}
 	}
 	var names []partition
 	err = r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version != {version:UInt64}",
@@ -231,8 +232,8 @@ func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err
 	}
 	return func() error {
 		work, ctx := errgroup.WithContext(ctx)
-		for table, partitions := range unseen {
-			work.Go(func() error { return r.drop(ctx, table, partitions) })
+		for i, p := range published {
+			work.Go(func() error { return r.drop(ctx, p.table, unseen[i]) })
 		}
 		return work.Wait()
 	}, nil
