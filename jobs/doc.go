@@ -43,7 +43,7 @@
 //
 //	05-09  the names as this run sees them, and what has come a second time
 //	10-18  what is concerned: night_days, night_keys, and the links read
-//	20-22  the conversions, and their users' links
+//	19-22  the conversions, and their users' links
 //	23-24  which copies count
 //	30-40  sessions and exposures of the visitor-days concerned
 //	45-47  which days have other sessions or exposures now; the other visitors' rows are carried over

@@ -160,13 +160,13 @@ func (n *night) drawConversions(ctx context.Context) error {
 // ingest_id with them.
 func (n *night) conversions(ctx context.Context) error {
 	for {
-		if err := n.steps(ctx, "20_night_conversions"); err != nil {
+		if err := n.steps(ctx, "19_night_key_days", "20_night_conversions"); err != nil {
 			return err
 		}
 		if added, err := n.step(ctx, "21_night_keys_copies"); err != nil || added == 0 {
 			return err
 		}
-		if err := n.empty(ctx, "night_conversions"); err != nil {
+		if err := n.empty(ctx, "night_key_days", "night_conversions"); err != nil {
 			return err
 		}
 	}

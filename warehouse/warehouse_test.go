@@ -161,10 +161,10 @@ func TestMigrationKilledHalfWay(t *testing.T) {
 		return hash
 	}
 	before := rows()
-	// The last one gives a table another column.
-	const undoLast = "alter table night_days drop column hop"
-	const lastRan = "select count() = 1 from system.columns where database = currentDatabase() and table = 'night_days' and name = 'hop'"
-	if !strings.Contains(files[newest-1], "night_days_hop") {
+	// The last one makes a table.
+	const undoLast = "drop table night_key_days sync"
+	const lastRan = "select count() = 1 from system.tables where database = currentDatabase() and name = 'night_key_days'"
+	if !strings.Contains(files[newest-1], "night_key_days") {
 		t.Fatalf("%s is the last migration: tell this test how to undo it", files[newest-1])
 	}
 	for _, killedAt := range []int{1, 2, newest / 2, newest} {

@@ -1,11 +1,12 @@
 -- Purpose:    Take each conversion once, say which copy of a key counts (R5) and which event bore its
 --             name when it happened (R3).
--- Reads:      conversions, run_names, night_keys
+-- Reads:      conversions, run_names, night_keys, night_key_days
 -- Writes:     night_conversions
 -- Grain:      one row per ingest_id received before the cutoff, of the keys to decide
 -- Parameters: full, cutoff, version
 -- Notes:      Rows that share neither their id nor their key with another one need no order: in a full run those are
---             most. Of an incremental one there are so few that a look for them costs more.
+--             most. Of an incremental one there are so few that a look for them costs more. The conditions stand apart,
+--             so that the tuple is looked up only where the action's id was found.
 insert into night_conversions
     (customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at,
      ingest_id, is_duplicate)
@@ -15,12 +16,9 @@ with
         select customer_id, api_name, action_id, user_domain, user_id, action_at, value, received_at, ingest_id
         from conversions
         where received_at < {cutoff:DateTime64(3, 'UTC')}
-            and
-            (
-                {full:UInt8} = 1
-                or action_id in (select action_id from night_keys)
-                    and (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
-            )
+            and ({full:UInt8} = 1 or toDate(action_at) in (select day from night_key_days))
+            and ({full:UInt8} = 1 or action_id in (select action_id from night_keys))
+            and ({full:UInt8} = 1 or (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys))
     ),
     -- Hashes of the ids and of the keys that several rows share.
     shared as

@@ -1,5 +1,5 @@
 -- Purpose:    Say which version of attributions and outcomes each day has, with what is staged and as it was.
--- Reads:      published_days, night_keys, night_attributions, attributions_versions, night_outcomes,
+-- Reads:      published_days, night_keys, night_key_days, night_attributions, attributions_versions, night_outcomes,
 --             conversion_outcomes_versions
 -- Writes:     night_versions
 -- Grain:      one row per table and day
@@ -36,6 +36,7 @@ with
             ))
         from attributions_versions
         where (conversion_day, version) in (select published.day, old_attributions_version from published)
+            and conversion_day in (select night_key_days.day from night_key_days)
             and action_id in (select action_id from night_keys)
             and (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
     ),
@@ -47,6 +48,7 @@ with
         select conversion_day, -toInt64(cityHash64(customer_id, api_name, action_id, converted_at, received_at, ingest_id, outcome))
         from conversion_outcomes_versions
         where (conversion_day, version) in (select published.day, old_outcomes_version from published)
+            and conversion_day in (select night_key_days.day from night_key_days)
             and action_id in (select action_id from night_keys)
             and (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys)
     ),

@@ -1,5 +1,5 @@
 -- Purpose:    Note why each day is computed anew.
--- Reads:      night_days, sessions_versions, client_events, night_keys, conversions, night_versions
+-- Reads:      night_days, sessions_versions, client_events, night_keys, night_key_days, night_versions
 -- Writes:     run_days
 -- Grain:      one row per (account, day, cause)
 -- Parameters: full, forced, cutoff, run_id, version, from_day, to_day, whole_from, whole_to, visible_since, low, high
@@ -36,15 +36,13 @@ with reasons as
         and (inserted_at >= {visible_since:DateTime64(3, 'UTC')} or received_at >= {low:DateTime64(3, 'UTC')})
     group by customer_id, day
     union all
-    select conversions.customer_id, toDate(conversions.action_at) as day, night_keys.cause as cause, uniqExact(conversions.api_name, conversions.action_id)
-    from conversions
-    inner join night_keys
-        on conversions.customer_id = night_keys.customer_id
-        and conversions.api_name = night_keys.api_name
-        and conversions.action_id = night_keys.action_id
-    where (conversions.customer_id, conversions.api_name, conversions.action_id)
-        in (select customer_id, api_name, action_id from night_keys)
-    group by conversions.customer_id, day, cause
+    select night_keys.customer_id, night_key_days.day as day, night_keys.cause as cause, uniqExact(night_keys.api_name, night_keys.action_id)
+    from night_keys
+    inner join night_key_days
+        on night_keys.customer_id = night_key_days.customer_id
+        and night_keys.api_name = night_key_days.api_name
+        and night_keys.action_id = night_key_days.action_id
+    group by night_keys.customer_id, day, cause
     union all
     select '', day, if({full:UInt8} = 1, 'full', 'rerun'), toUInt64(0)
     from night_versions
