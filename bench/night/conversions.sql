@@ -11,9 +11,9 @@ select
     'crm',
     'user-' || toString(visitor),
     'action-' || toString({day:UInt32}) || '-' || toString(number),
-    toDateTime64(toDate('2026-03-01') + {day:UInt32}, 3, 'UTC') + toIntervalMillisecond(cityHash64(conversion, 3) % 86400000) as at,
+    toDateTime64(toDate('2025-06-01') + {day:UInt32}, 3, 'UTC') + toIntervalMillisecond(cityHash64(conversion, 3) % 86400000) as at,
     toDecimal64(cityHash64(conversion, 4) % 100000, 4) / 100,
-    least(at + toIntervalSecond(cityHash64(conversion, 5) % 14400), toDateTime64(toDate('2026-03-02') + {day:UInt32}, 3, 'UTC') - toIntervalMillisecond(1)) as received,
+    least(at + toIntervalSecond(cityHash64(conversion, 5) % 14400), toDateTime64(toDate('2025-06-02') + {day:UInt32}, 3, 'UTC') - toIntervalMillisecond(1)) as received,
     received,
     generateUUIDv7(conversion)
 from numbers({conversions:UInt64})

@@ -7,7 +7,7 @@ with
     cityHash64(number, {day:UInt32}) as session,
     {visitors:UInt64} as visitors,
     if(session % 40 = 0, cityHash64(session, 1) % intDiv(visitors, 1000), cityHash64(session, 2) % visitors) as visitor,
-    toUnixTimestamp64Milli(toDateTime64(toDate('2026-03-01') + {day:UInt32}, 3, 'UTC')) as midnight_ms,
+    toUnixTimestamp64Milli(toDateTime64(toDate('2025-06-01') + {day:UInt32}, 3, 'UTC')) as midnight_ms,
     midnight_ms + cityHash64(session, 3) % 86400000 as start_ms,
     1 + toUInt32(least(60, -8 * log((cityHash64(session, 4) % 1000000 + 1) / 1000001))) as moments
 select

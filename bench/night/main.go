@@ -23,6 +23,7 @@ var yardstickSQL string
 var (
 	events  = flag.Uint64("events", 20_000_000, "client events of the large day")
 	perDay  = flag.Uint64("per-day", 2_000_000, "client events of each of the many days")
+	sales   = flag.Uint64("conversions", 0, "conversions of each of them, 0 for a hundredth as many")
 	days    = flag.Uint("days", 30, "how many of those there are, 0 to leave them out")
 	rounds  = flag.Int("rounds", 3, "of which the median counts")
 	tenfold = flag.Bool("tenfold", true, "measure ten times the events too")
@@ -87,7 +88,7 @@ func measureDay(ctx context.Context, events uint64, rounds int, yardstick bool) 
 		return dayFigures{}, err
 	}
 	defer s.close()
-	if err := s.fill(ctx, 0, events, events/10); err != nil {
+	if err := s.fill(ctx, 0, events, events/10, 0); err != nil {
 		return dayFigures{}, err
 	}
 	var rows, conversions uint64
@@ -164,7 +165,7 @@ func measureHistory(ctx context.Context) error {
 	}
 	defer s.close()
 	for day := range *days {
-		if err := s.fill(ctx, day, *perDay, *perDay/5); err != nil {
+		if err := s.fill(ctx, day, *perDay, *perDay/5, *sales); err != nil {
 			return err
 		}
 	}
@@ -178,7 +179,7 @@ func measureHistory(ctx context.Context) error {
 	}
 	var nights []time.Duration
 	for i := range uint(*rounds) {
-		if err := s.fill(ctx, *days+i, *perDay, *perDay/5); err != nil {
+		if err := s.fill(ctx, *days+i, *perDay, *perDay/5, *sales); err != nil {
 			return err
 		}
 		night, _, err := s.timed(ctx, jobs.Request{Cutoff: midnight(*days + i)})
@@ -188,7 +189,7 @@ func measureHistory(ctx context.Context) error {
 		nights = append(nights, night)
 	}
 	next := *days + uint(*rounds)
-	if err := s.fill(ctx, next, *perDay, *perDay/5); err != nil {
+	if err := s.fill(ctx, next, *perDay, *perDay/5, *sales); err != nil {
 		return err
 	}
 	_, last, err := s.watched(ctx, jobs.Request{Cutoff: midnight(next)})
@@ -215,7 +216,7 @@ func measureHeavy(ctx context.Context) error {
 	}
 	defer s.close()
 	err = s.db.Exec(ctx, `insert into client_events (customer_id, visitor_id, type, optimization_id, variation_id, occurred_at, received_at, ingest_id)
-		select 'site-1', 'robot', 'view', 'optimization-1', 'a', toDateTime64('2026-03-01 00:00:00', 3, 'UTC') + toIntervalMillisecond(number * 1000) as at, at, generateUUIDv7(number)
+		select 'site-1', 'robot', 'view', 'optimization-1', 'a', toDateTime64('2025-06-01 00:00:00', 3, 'UTC') + toIntervalMillisecond(number * 1000) as at, at, generateUUIDv7(number)
 		from numbers({heavy:UInt64})`, warehouse.Params{"heavy": *heavy})
 	if err != nil {
 		return err

@@ -76,11 +76,14 @@ func (s *site) close() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// fill generates a day with about that many client events, and a hundredth as many
-// conversions.
-func (s *site) fill(ctx context.Context, day uint, events, visitors uint64) error {
+// fill generates a day with about that many client events, and so many conversions, 0 for a
+// hundredth as many.
+func (s *site) fill(ctx context.Context, day uint, events, visitors, conversions uint64) error {
+	if conversions == 0 {
+		conversions = events / 100
+	}
 	const eventsPerSession = 8.5
-	params := warehouse.Params{"day": day, "visitors": visitors, "sessions": uint64(float64(events) / eventsPerSession), "conversions": events / 100}
+	params := warehouse.Params{"day": day, "visitors": visitors, "sessions": uint64(float64(events) / eventsPerSession), "conversions": conversions}
 	if err := s.db.Exec(ctx, eventsSQL, params.For(eventsSQL)); err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func (s *site) fill(ctx context.Context, day uint, events, visitors uint64) erro
 
 // midnight is the one after a day.
 func midnight(day uint) time.Time {
-	return time.Date(2026, 3, 2+int(day), 0, 0, 0, 0, time.UTC)
+	return time.Date(2025, 6, 2+int(day), 0, 0, 0, 0, time.UTC)
 }
 
 // timed runs once.
