@@ -143,6 +143,12 @@ func TestImportedNamesBelongToOneEvent(t *testing.T) {
 				} else if !any && ((was == nil) != (is == nil) || was != nil && !was.equal(*is)) {
 					t.Fatalf("%+v was refused (%v): before %+v, now %+v", n, errs[i], was, is)
 				}
+				if _, any := accepted[n.key()]; !any && errs[i] != nil {
+					others := slices.DeleteFunc(slices.Clone(e.Names["c1"]), func(o EventName) bool { return o.key() == n.key() })
+					if n.fits(others) == nil {
+						t.Fatalf("%+v was refused (%v), and fits: %+v", n, errs[i], e.Names["c1"])
+					}
+				}
 				if errs[i] == nil && n.To != nil && n.To.Before(n.From) {
 					t.Fatalf("%+v ends before it begins, and was accepted", n)
 				}

@@ -154,6 +154,23 @@ func (e *Edit) importNames(names []EventName) []error {
 			errs[i] = e.PutName(n)
 		}
 	}
+	// One may have been refused for another that was refused in the end.
+	accepted := map[string]int{}
+	for i, n := range names {
+		if errs[i] == nil {
+			accepted[n.key()] = i
+		}
+	}
+	for i, n := range names {
+		if by, any := accepted[n.key()]; errs[i] == nil || any && by > i {
+			continue
+		}
+		others := slices.DeleteFunc(slices.Clone(e.Names[n.CustomerID]), func(o EventName) bool { return o.key() == n.key() })
+		if n.fits(others) == nil {
+			e.Names[n.CustomerID] = others
+			errs[i] = e.PutName(n)
+		}
+	}
 	return errs
 }
 
