@@ -157,15 +157,22 @@ func TestCopyMovesTheLastViewOfADay(t *testing.T) {
 	equalsRebuild(t, db, runner)
 }
 
+// identifiedTwice are two copies of an identify. The second, which does not count, tells
+// another user.
+func identifiedTwice() (first, copied warehouse.ClientEvent) {
+	first = viewAt(dateAt(20, 9, 0))
+	first.Type, first.OptimizationID, first.VariationID, first.UserDomain, first.UserID = "identify", "", "", "crm", "u1"
+	copied = first
+	copied.UserID, copied.ReceivedAtMS = "u2", first.ReceivedAtMS+1
+	return first, copied
+}
+
 // A copy that does not count tells another link: a full run must not believe it.
 func TestLinkOfACopyThatDoesNotCount(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(29, 0))
 	site(t, db, 20)
-	first := viewAt(dateAt(20, 9, 0))
-	first.Type, first.OptimizationID, first.VariationID, first.UserDomain, first.UserID = "identify", "", "", "crm", "u1"
-	copied := first
-	copied.UserID, copied.ReceivedAtMS = "u2", first.ReceivedAtMS+1
+	first, copied := identifiedTwice()
 	insertEvents(t, db, first, copied)
 	insertConversion(t, db, "u2", "x", dateAt(20, 10, 1))
 	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0), Full: true})
@@ -181,10 +188,7 @@ func TestRangeForgetsALinkOfACopy(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(29, 0))
 	site(t, db, 20)
-	first := viewAt(dateAt(20, 9, 0))
-	first.Type, first.OptimizationID, first.VariationID, first.UserDomain, first.UserID = "identify", "", "", "crm", "u1"
-	copied := first
-	copied.UserID, copied.ReceivedAtMS = "u2", first.ReceivedAtMS+1
+	first, copied := identifiedTwice()
 	insertEvents(t, db, copied)
 	insertConversion(t, db, "u2", "x", dateAt(20, 10, 1))
 	insertConversion(t, db, "u2", "y", dateAt(21, 10, 1))

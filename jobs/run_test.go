@@ -237,7 +237,10 @@ func TestFailedCheckPublishesNothing(t *testing.T) {
 					})
 				}
 			}
-			_, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(22, 0)})
+			record, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(22, 0)})
+			if record.Days != 0 || record.Rows != 0 {
+				t.Errorf("the ledger tells %d days and %d rows of a run that published nothing", record.Days, record.Rows)
+			}
 			if err == nil || !strings.Contains(err.Error(), "check "+check+" found") || !strings.Contains(err.Error(), "c1 | ") {
 				t.Errorf("the check says: %v", err)
 			}

@@ -26,9 +26,10 @@ func (n *night) stage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return n.beside(ctx, n.total, func(ctx context.Context) error {
-		return n.check(ctx, func(name string) bool { return name != sessionsCheck })
-	})
+	if err := n.check(ctx, func(name string) bool { return name != sessionsCheck }); err != nil {
+		return err
+	}
+	return n.total(ctx)
 }
 
 // stageEvents stages what client events alone decide, and says which of it is new. Meanwhile an

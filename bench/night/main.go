@@ -21,13 +21,13 @@ import (
 var yardstickSQL string
 
 var (
-	events  = flag.Uint64("events", 20_000_000, "client events of the large day")
-	perDay  = flag.Uint64("per-day", 2_000_000, "client events of each of the many days")
-	sales   = flag.Uint64("conversions", 0, "conversions of each of them, 0 for a hundredth as many")
-	days    = flag.Uint("days", 30, "how many of those there are, 0 to leave them out")
-	rounds  = flag.Int("rounds", 3, "of which the median counts")
-	tenfold = flag.Bool("tenfold", true, "measure ten times the events too")
-	heavy   = flag.Uint64("heavy", 5_000_000, "client events of one visitor, 0 to leave it out")
+	events            = flag.Uint64("events", 20_000_000, "client events of the large day")
+	perDay            = flag.Uint64("per-day", 2_000_000, "client events of each of the many days")
+	conversionsPerDay = flag.Uint64("conversions", 0, "conversions of each of them, 0 for a hundredth as many")
+	days              = flag.Uint("days", 30, "how many of those there are, 0 to leave them out")
+	rounds            = flag.Int("rounds", 3, "of which the median counts")
+	tenfold           = flag.Bool("tenfold", true, "measure ten times the events too")
+	heavy             = flag.Uint64("heavy", 5_000_000, "client events of one visitor, 0 to leave it out")
 )
 
 func main() {
@@ -165,7 +165,7 @@ func measureHistory(ctx context.Context) error {
 	}
 	defer s.close()
 	for day := range *days {
-		if err := s.fill(ctx, day, *perDay, *perDay/5, *sales); err != nil {
+		if err := s.fill(ctx, day, *perDay, *perDay/5, *conversionsPerDay); err != nil {
 			return err
 		}
 	}
@@ -179,7 +179,7 @@ func measureHistory(ctx context.Context) error {
 	}
 	var nights []time.Duration
 	for i := range uint(*rounds) {
-		if err := s.fill(ctx, *days+i, *perDay, *perDay/5, *sales); err != nil {
+		if err := s.fill(ctx, *days+i, *perDay, *perDay/5, *conversionsPerDay); err != nil {
 			return err
 		}
 		night, _, err := s.timed(ctx, jobs.Request{Cutoff: midnight(*days + i)})
@@ -189,7 +189,7 @@ func measureHistory(ctx context.Context) error {
 		nights = append(nights, night)
 	}
 	next := *days + uint(*rounds)
-	if err := s.fill(ctx, next, *perDay, *perDay/5, *sales); err != nil {
+	if err := s.fill(ctx, next, *perDay, *perDay/5, *conversionsPerDay); err != nil {
 		return err
 	}
 	_, last, err := s.watched(ctx, jobs.Request{Cutoff: midnight(next)})

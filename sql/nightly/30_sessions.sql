@@ -9,7 +9,8 @@
 --             read apart, by the visitor alone first: one text is looked up three times as fast as a tuple. A
 --             visitor's moments are sorted as numbers, the type in the lowest bit. No array is used inside the
 --             lambda of another one: each of its elements would carry a copy. Slices of the visitors, in the order
---             of the table, bound the memory whatever the number of rows. Readers see the sessions once
+--             of the table, bound the memory whatever the number of rows; ClickHouse looks them up in each branch of the
+--             union. Readers see the sessions once
 --             published_days names the version.
 insert into sessions_versions
     (customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views,
@@ -19,40 +20,34 @@ with
     toInt64({session_cap_hours:UInt32}) * 3600000 as cap_ms,
     moments as
     (
-        select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
-        from client_events
-        where received_at < {cutoff:DateTime64(3, 'UTC')}
-            and ({full:UInt8} = 1 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date})
-            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-            and (customer_id > {slice_first_customer:String}
-                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
-            and ({slice_last:UInt8} = 1
-                or customer_id < {slice_end_customer:String}
-                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
-        union all
-        select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
-        from client_events
-        where {full:UInt8} = 0
-            and toDate(occurred_at) not between {whole_from:Date} and {whole_to:Date}
-            and visitor_id in (select visitor_id from night_days)
-            and (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
-            and received_at < {cutoff:DateTime64(3, 'UTC')}
-            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-            and (customer_id > {slice_first_customer:String}
-                or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
-            and ({slice_last:UInt8} = 1
-                or customer_id < {slice_end_customer:String}
-                or customer_id = {slice_end_customer:String} and visitor_id < {slice_end_visitor:String})
-        union all
-        select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
-        from night_doubles
-        where
-            (
-                {full:UInt8} = 1
-                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
-                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
-            )
-            and (customer_id > {slice_first_customer:String}
+        select customer_id, visitor_id, code
+        from
+        (
+            select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
+            from client_events
+            where received_at < {cutoff:DateTime64(3, 'UTC')}
+                and ({full:UInt8} = 1 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date})
+                and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
+            union all
+            select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
+            from client_events
+            where {full:UInt8} = 0
+                and toDate(occurred_at) not between {whole_from:Date} and {whole_to:Date}
+                and visitor_id in (select visitor_id from night_days)
+                and (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+                and received_at < {cutoff:DateTime64(3, 'UTC')}
+                and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
+            union all
+            select customer_id, visitor_id, toUnixTimestamp64Milli(occurred_at) * 2 + (type = 'view') as code
+            from night_doubles
+            where
+                (
+                    {full:UInt8} = 1
+                    or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
+                    or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
+                )
+        )
+        where (customer_id > {slice_first_customer:String}
                 or customer_id = {slice_first_customer:String} and visitor_id >= {slice_first_visitor:String})
             and ({slice_last:UInt8} = 1
                 or customer_id < {slice_end_customer:String}

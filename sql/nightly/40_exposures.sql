@@ -13,50 +13,36 @@ with
     moments as
     (
         select customer_id, optimization_id, variation_id, visitor_id, occurred_at
-        from client_events
-        where received_at < {cutoff:DateTime64(3, 'UTC')}
-            and type = 'view'
-            and ({full:UInt8} = 1 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date})
-            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-            and (toDate(occurred_at) > {slice_first_day:Date}
-                or toDate(occurred_at) = {slice_first_day:Date} and customer_id > {slice_first_customer:String}
-                or toDate(occurred_at) = {slice_first_day:Date} and customer_id = {slice_first_customer:String}
-                    and visitor_id >= {slice_first_visitor:String})
-            and ({slice_last:UInt8} = 1
-                or toDate(occurred_at) < {slice_end_day:Date}
-                or toDate(occurred_at) = {slice_end_day:Date} and customer_id < {slice_end_customer:String}
-                or toDate(occurred_at) = {slice_end_day:Date} and customer_id = {slice_end_customer:String}
-                    and visitor_id < {slice_end_visitor:String})
-        union all
-        select customer_id, optimization_id, variation_id, visitor_id, occurred_at
-        from client_events
-        where {full:UInt8} = 0
-            and toDate(occurred_at) not between {whole_from:Date} and {whole_to:Date}
-            and visitor_id in (select visitor_id from night_days where cause != '')
-            and (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
-            and received_at < {cutoff:DateTime64(3, 'UTC')}
-            and type = 'view'
-            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-            and (toDate(occurred_at) > {slice_first_day:Date}
-                or toDate(occurred_at) = {slice_first_day:Date} and customer_id > {slice_first_customer:String}
-                or toDate(occurred_at) = {slice_first_day:Date} and customer_id = {slice_first_customer:String}
-                    and visitor_id >= {slice_first_visitor:String})
-            and ({slice_last:UInt8} = 1
-                or toDate(occurred_at) < {slice_end_day:Date}
-                or toDate(occurred_at) = {slice_end_day:Date} and customer_id < {slice_end_customer:String}
-                or toDate(occurred_at) = {slice_end_day:Date} and customer_id = {slice_end_customer:String}
-                    and visitor_id < {slice_end_visitor:String})
-        union all
-        select customer_id, optimization_id, variation_id, visitor_id, occurred_at
-        from night_doubles
-        where
-            (
-                {full:UInt8} = 1
-                or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
-                or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
-            )
-            and type = 'view'
-            and (toDate(occurred_at) > {slice_first_day:Date}
+        from
+        (
+            select customer_id, optimization_id, variation_id, visitor_id, occurred_at
+            from client_events
+            where received_at < {cutoff:DateTime64(3, 'UTC')}
+                and type = 'view'
+                and ({full:UInt8} = 1 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date})
+                and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
+            union all
+            select customer_id, optimization_id, variation_id, visitor_id, occurred_at
+            from client_events
+            where {full:UInt8} = 0
+                and toDate(occurred_at) not between {whole_from:Date} and {whole_to:Date}
+                and visitor_id in (select visitor_id from night_days where cause != '')
+                and (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
+                and received_at < {cutoff:DateTime64(3, 'UTC')}
+                and type = 'view'
+                and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
+            union all
+            select customer_id, optimization_id, variation_id, visitor_id, occurred_at
+            from night_doubles
+            where
+                (
+                    {full:UInt8} = 1
+                    or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
+                    or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days where cause != '')
+                )
+                and type = 'view'
+        )
+        where (toDate(occurred_at) > {slice_first_day:Date}
                 or toDate(occurred_at) = {slice_first_day:Date} and customer_id > {slice_first_customer:String}
                 or toDate(occurred_at) = {slice_first_day:Date} and customer_id = {slice_first_customer:String}
                     and visitor_id >= {slice_first_visitor:String})
