@@ -106,76 +106,70 @@ func (e *Edit) importNames(names []EventName) []error {
 		}
 	}
 	errs := make([]error, len(names))
-	changing := map[string][]int{} // the lines of each interval, unless it is as the last one says already
+	changing := map[string]int{} // the last of each interval, if it is not there already
 	for i, n := range names {
 		if errs[i] = n.valid(); errs[i] == nil {
-			changing[n.key()] = append(changing[n.key()], i)
+			changing[n.key()] = i
 		}
 	}
-	keep := func(key string) {
-		old, exists := existing[key]
-		if lines := changing[key]; exists && (len(lines) == 0 || old.equal(names[lines[len(lines)-1]])) {
+	for key, i := range changing {
+		if old, exists := existing[key]; exists && old.equal(names[i]) {
 			delete(changing, key)
 		}
-	}
-	for key := range changing {
-		keep(key)
-	}
-	last := func(key string) int {
-		lines := changing[key]
-		if len(lines) == 0 {
-			return -1
-		}
-		return lines[len(lines)-1]
 	}
 	// What a refused one leaves may in turn refuse another: repeat until nothing changes.
 	for settled := false; !settled; {
 		settled = true
 		placed := e.namesWithout(changing)
 		for i, n := range names {
-			key := n.key()
-			if last(key) != i {
+			if at, changes := changing[n.key()]; !changes || at != i {
 				continue
 			}
 			if errs[i] = n.fits(placed[n.CustomerID]); errs[i] == nil {
 				placed[n.CustomerID] = putName(placed[n.CustomerID], n)
-				continue
-			}
-			if _, exists := existing[key]; exists || len(changing[key]) > 1 {
-				changing[key] = changing[key][:len(changing[key])-1]
-				keep(key)
+			} else if _, exists := existing[n.key()]; exists {
+				delete(changing, n.key())
 				settled = false
 			}
 		}
 	}
 	e.Names = e.namesWithout(changing)
 	for i, n := range names {
-		if last(n.key()) == i && errs[i] == nil {
+		if at, changes := changing[n.key()]; changes && at == i && errs[i] == nil {
 			errs[i] = e.PutName(n)
 		}
 	}
-	// One may have been refused for another that was refused in the end.
-	accepted := map[string]int{}
-	for i, n := range names {
-		if errs[i] == nil {
-			accepted[n.key()] = i
-		}
-	}
-	for i, n := range names {
-		if by, any := accepted[n.key()]; errs[i] == nil || any && by > i {
-			continue
-		}
-		others := slices.DeleteFunc(slices.Clone(e.Names[n.CustomerID]), func(o EventName) bool { return o.key() == n.key() })
-		if n.fits(others) == nil {
-			e.Names[n.CustomerID] = others
-			errs[i] = e.PutName(n)
-		}
-	}
+	e.secondChance(names, errs)
 	return errs
 }
 
+// secondChance puts what was refused only for one that was refused itself, or else the line
+// before it of the same interval. It leaves in errs why the others are refused.
+func (e *Edit) secondChance(names []EventName, errs []error) {
+	there := map[string]EventName{}
+	for _, list := range e.Names {
+		for _, n := range list {
+			there[n.key()] = n
+		}
+	}
+	decided := map[string]bool{} // intervals that are as one of their lines says
+	for i, n := range slices.Backward(names) {
+		key := n.key()
+		if is, exists := there[key]; decided[key] || exists && is.equal(n) {
+			decided[key] = true
+			continue
+		}
+		others := slices.DeleteFunc(slices.Clone(e.Names[n.CustomerID]), func(o EventName) bool { return o.key() == key })
+		if errs[i] = n.fits(others); errs[i] == nil {
+			e.Names[n.CustomerID] = others
+			errs[i] = e.PutName(n)
+			decided[key] = true
+		}
+	}
+}
+
 // namesWithout returns all names but those intervals.
-func (e *Edit) namesWithout(keys map[string][]int) map[string][]EventName {
+func (e *Edit) namesWithout(keys map[string]int) map[string][]EventName {
 	names := make(map[string][]EventName, len(e.Names))
 	for customerID, list := range e.Names {
 		names[customerID] = slices.DeleteFunc(slices.Clone(list), func(n EventName) bool {
