@@ -146,6 +146,7 @@ func (db *DB) connect(ctx context.Context) error {
 	}
 	options.Settings["async_insert"] = 0
 	options.Settings["max_partitions_per_insert_block"] = 0 // an import may span years
+	options.Settings["session_timezone"] = "UTC"            // today() and toDate() must not follow the host's time zone
 	options.Auth.Database = "default"
 	if err := db.createDatabase(ctx); err != nil {
 		return err
@@ -197,26 +198,32 @@ func (db *DB) Close() error {
 	return err
 }
 
+// inUTC makes clickhouse-go read a Date as midnight in UTC. Without it a Date is midnight in the
+// server's time zone, which east of Greenwich lies in the UTC day before.
+func inUTC(ctx context.Context) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithUserLocation(time.UTC))
+}
+
 // Exec runs a statement that has no result.
 func (db *DB) Exec(ctx context.Context, sql string, params Params) error {
-	return explain(db.conn.Exec(ctx, sql, params.args()...))
+	return explain(db.conn.Exec(inUTC(ctx), sql, params.args()...))
 }
 
 // Select runs a query and scans its rows into dest, a pointer to a slice of
 // structs whose `ch` tags name the columns.
 func (db *DB) Select(ctx context.Context, dest any, sql string, params Params) error {
-	return explain(db.conn.Select(ctx, dest, sql, params.args()...))
+	return explain(db.conn.Select(inUTC(ctx), dest, sql, params.args()...))
 }
 
 // Row runs a query of one row and scans it; sql.ErrNoRows when there is none.
 func (db *DB) Row(ctx context.Context, sql string, params Params, dest ...any) error {
-	return explain(db.conn.QueryRow(ctx, sql, params.args()...).Scan(dest...))
+	return explain(db.conn.QueryRow(inUTC(ctx), sql, params.args()...).Scan(dest...))
 }
 
 // Table runs a query of unknown columns and returns their names and every row as
 // text. It is for few rows: checks and the operator's eyes.
 func (db *DB) Table(ctx context.Context, sql string, params Params) (columns []string, rows [][]string, err error) {
-	result, err := db.conn.Query(ctx, sql, params.args()...)
+	result, err := db.conn.Query(inUTC(ctx), sql, params.args()...)
 	if err != nil {
 		return nil, nil, explain(err)
 	}
@@ -245,7 +252,7 @@ func (db *DB) Format(ctx context.Context, format, sql string) (io.ReadCloser, er
 	if m := formatClause.FindStringSubmatchIndex(sql); m != nil {
 		format, sql = sql[m[2]:m[3]], sql[:m[0]]
 	}
-	result, err := db.conn.QueryFormat(ctx, format, sql)
+	result, err := db.conn.QueryFormat(inUTC(ctx), format, sql)
 	if errors.Is(err, clickhouse.ErrFormatNativeUnsupported) {
 		return nil, errors.New("results in a format need ClickHouse's HTTP interface: give --clickhouse http://HOST:8123 for this command")
 	}

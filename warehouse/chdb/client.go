@@ -261,6 +261,7 @@ func (c *Client) start() (*child, error) {
 	}
 	cmd := exec.Command(c.command[0], append(c.command[1:], c.dataDir)...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "TZ=UTC") // for readers who don't ask for a session_timezone of their own
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the embedded engine: %w", err)
