@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -73,6 +74,9 @@ type Snapshot struct {
 	Optimizations map[string]map[string]Optimization         // by account, id
 	Variations    map[string]map[string]map[string]Variation // by account, optimization, id
 	Goals         map[string]map[string]map[string]Goal      // by account, optimization, event
+
+	indexOnce sync.Once
+	index     nameIndex
 }
 
 // Sentinels for what the callers branch on.

@@ -3,7 +3,9 @@ package catalog
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // endOfTime stands for an open end when intervals are compared.
@@ -106,4 +108,68 @@ func nameTakenError(n, by EventName) error {
 	}
 	return fmt.Errorf("%w: the name %q belongs to event %s of account %s since %s %s; at one moment a name belongs to at most one event: rename or archive that one first, or begin later with --from",
 		ErrConflict, n.APIName, by.EventID, n.CustomerID, by.From.Format(time.RFC3339Nano), until)
+}
+
+// nameIndex finds names without reading all of an account's.
+type nameIndex struct {
+	exact map[string]map[string][]EventName // by account and name
+	near  map[string]map[string]string      // by account and plain name: a name that is borne now
+}
+
+// NameLookUp is what is known of a name at a moment.
+type NameLookUp struct {
+	EventID string // of the event that bore the name then, empty where none did (R3)
+	Borne   bool   // an event bears the name at another moment
+	Near    string // without an exact one: a name borne now that differs in case, spaces, hyphens or underscores only
+}
+
+// LookUpName looks for the event that bore a name at a moment.
+func (s *Snapshot) LookUpName(customerID, apiName string, at time.Time) (found NameLookUp) {
+	s.indexOnce.Do(s.indexNames)
+	names := s.index.exact[customerID][apiName]
+	for _, n := range names {
+		if !at.Before(n.From) && at.Before(n.end()) {
+			found.EventID = n.EventID
+		}
+		found.Borne = found.Borne || n.end().After(n.From)
+	}
+	if !found.Borne {
+		found.Near = s.index.near[customerID][plainName(apiName)]
+	}
+	return found
+}
+
+func (s *Snapshot) indexNames() {
+	s.index = nameIndex{map[string]map[string][]EventName{}, map[string]map[string]string{}}
+	for customerID, names := range s.Names {
+		exact, near := map[string][]EventName{}, map[string]string{}
+		for _, n := range names {
+			exact[n.APIName] = append(exact[n.APIName], n)
+			if n.To == nil {
+				near[plainName(n.APIName)] = n.APIName
+			}
+		}
+		s.index.exact[customerID], s.index.near[customerID] = exact, near
+	}
+}
+
+// plainName is a name without what people get wrong in it.
+func plainName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == '-' || r == '_' || unicode.Is(unicode.Pd, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+}
+
+// NearName returns a name that another event of the account bears now and that differs from
+// apiName in case, spaces, hyphens or underscores only; empty where there is none.
+func (s *Snapshot) NearName(customerID, apiName, eventID string) string {
+	for _, n := range s.Names[customerID] {
+		if n.To == nil && n.EventID != eventID && n.APIName != apiName && plainName(n.APIName) == plainName(apiName) {
+			return n.APIName
+		}
+	}
+	return ""
 }

@@ -6,13 +6,11 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	stdjson "encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 )
@@ -35,22 +33,20 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	if apiErr != nil {
 		return apiErr
 	}
-	batch, apiErr := s.checkBatch(raw, tokenAccount, receivedAt)
-	if apiErr != nil {
-		return apiErr
-	}
-	validateOnly, apiErr := validateOnly(c)
-	if apiErr != nil {
+	validateOnly, unknown := validateOnly(c)
+	batch := s.newBatch(len(raw), tokenAccount, receivedAt)
+	batch.validateOnly = validateOnly
+	if apiErr = unknown.with(batch.check(raw)); apiErr != nil {
 		return apiErr
 	}
 	for _, code := range batch.rejected {
-		s.metrics.rejected.WithLabelValues(code).Inc()
+		s.metrics.rejected.add(code, 1)
 	}
 	if len(batch.records) > 0 && !validateOnly {
 		if err := s.append(batch.records...); err != nil {
 			return errNotDurable()
 		}
-		s.metrics.conversions.Add(float64(len(batch.records)))
+		s.metrics.conversions.Add(uint64(len(batch.records)))
 	}
 	return sendJSON(c, batch.answer())
 }
@@ -58,9 +54,10 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 // batch checks conversions one after the other, and gathers the records of those
 // that are accepted and the result of each.
 type batch struct {
+	server       *Server
 	tokenAccount string
 	receivedAt   time.Time
-	limits       Limits
+	validateOnly bool
 	random       *bufio.Reader // for ingest_ids, read for many at once
 
 	records  [][]byte
@@ -69,78 +66,90 @@ type batch struct {
 	results  []byte   // JSON, each result with a comma behind it
 }
 
-// checkBatch checks the events of a body: the elements of an array, or else its
-// lines. A clean array takes one pass; where anything in it is not as it should be,
-// its items are taken apart first.
-func (s *Server) checkBatch(raw []byte, tokenAccount string, receivedAt time.Time) (*batch, *apiError) {
-	b := &batch{tokenAccount: tokenAccount, receivedAt: receivedAt, limits: s.cfg.Limits, random: bufio.NewReader(rand.Reader)}
-	raw = bytes.TrimPrefix(raw, []byte("\uFEFF"))
-	b.buf = make([]byte, 0, len(raw))
-	likely := min(maxBatchEvents, len(raw)/100)
-	b.records, b.results = make([][]byte, 0, likely), make([]byte, 0, 40*likely)
-	if b.addArray(raw) {
-		return b, nil
+func (s *Server) newBatch(bytes int, tokenAccount string, receivedAt time.Time) *batch {
+	likely := min(maxBatchEvents, bytes/100)
+	return &batch{
+		server: s, tokenAccount: tokenAccount, receivedAt: receivedAt, random: bufio.NewReader(rand.Reader),
+		buf: make([]byte, 0, bytes), records: make([][]byte, 0, likely), results: make([]byte, 0, 40*likely),
 	}
-	b.records, b.rejected, b.results = b.records[:0], nil, b.results[:0]
-	items, apiErr := splitBatch(raw)
-	if apiErr != nil {
-		return nil, apiErr
+}
+
+// check reads a body, the elements of an array or else objects one after the other, and
+// judges each by itself. The error is one of the whole body.
+func (b *batch) check(raw []byte) *apiError {
+	r := newJSONReader(raw)
+	if r.space(); r.err != nil {
+		return r.err
 	}
-	for _, item := range items {
-		if body, apiErr := decodeEvent(item); apiErr != nil {
-			b.reject(apiErr)
+	if r.peek() != '[' {
+		return b.lines(r)
+	}
+	var body eventBody
+	return r.elements(func() bool {
+		body = eventBody{}
+		r.object(&body)
+		return !b.full()
+	}, func(bad *apiError) {
+		if bad != nil {
+			b.reject(bad)
 		} else {
 			b.add(&body)
 		}
-	}
-	return b, nil
+	}, errTooManyEvents(maxBatchEvents))
 }
 
-// addArray adds the objects of an array; false when it is not one in strict JSON.
-func (b *batch) addArray(raw []byte) bool {
-	text := view(raw)
-	at := skipSpace(text, 0)
-	if at == len(text) || text[at] != '[' {
-		return false
-	}
-	at = skipSpace(text, at+1)
-	if at < len(text) && text[at] == ']' {
-		return skipSpace(text, at+1) == len(text)
-	}
-	for b.count() < maxBatchEvents {
-		var body eventBody
-		end, err := body.readAt(raw, text, at)
-		if err != nil {
-			return false
+// lines reads objects that follow one another, on lines of their own (NDJSON) or not. Of one
+// that can't be read the line that it begins on is bad.
+func (b *batch) lines(r *jsonReader) *apiError {
+	var body eventBody
+	for {
+		r.space()
+		if r.err == nil && r.ended() {
+			return nil
 		}
-		b.add(&body)
-		at = skipSpace(text, end)
+		if b.full() {
+			return errTooManyEvents(maxBatchEvents)
+		}
+		start := r.at
+		body = eventBody{}
+		r.object(&body)
+		for c := r.peek(); c == ' ' || c == '\t' || c == '\r'; c = r.peek() {
+			r.at++
+		}
+		c := r.peek()
+		ok := r.err == nil && (r.ended() || c == '\n' || c == '{' || c == '/')
 		switch {
-		case at == len(text):
-			return false
-		case text[at] == ',':
-			at = skipSpace(text, at+1)
-		case text[at] == ']':
-			return skipSpace(text, at+1) == len(text)
+		case ok && r.ended() && b.count() == 0 && body.wrapped():
+			return errWrapped(body.wrapper)
+		case ok:
+			b.add(&body)
 		default:
-			return false
+			r.fail("unexpected %s after the end", r.here())
+			b.reject(r.forget())
+			if line := strings.IndexByte(r.text[start:], '\n'); line >= 0 {
+				r.at = start + line
+			} else {
+				r.at = len(r.text)
+			}
 		}
 	}
-	return false
 }
 
 func (b *batch) count() int { return len(b.records) + len(b.rejected) }
+func (b *batch) full() bool { return b.count() == maxBatchEvents }
 
 // add checks one conversion.
 func (b *batch) add(body *eventBody) {
-	row, apiErr := body.conversion("", b.tokenAccount, b.receivedAt, b.limits)
+	row, apiErr := body.conversion("", b.tokenAccount, b.receivedAt, b.server.cfg.Limits)
 	if apiErr != nil {
 		b.reject(apiErr)
 		return
 	}
 	row.IngestID = b.ingestID()
 	b.results = strconv.AppendInt(append(b.results, `{"index":`...), int64(b.count()), 10)
-	b.results = append(b.results, `,"status":"accepted"},`...)
+	b.results = append(b.results, `,"status":"accepted"`...)
+	b.results = appendWarnings(b.results, b.server.warnings(body, &row, !b.validateOnly))
+	b.results = append(b.results, "},"...)
 	start := len(b.buf)
 	b.buf = EncodeConversion(b.buf, &row)
 	b.records = append(b.records, b.buf[start:])
@@ -175,137 +184,24 @@ func (b *batch) reject(reason *apiError) {
 
 // answer is the JSON of the whole batch's result.
 func (b *batch) answer() []byte {
-	return fmt.Appendf(make([]byte, 0, len(b.results)+64), `{"accepted":%d,"rejected":%d,"results":[%s]}`,
-		len(b.records), len(b.rejected), bytes.TrimSuffix(b.results, []byte(",")))
+	stored := ""
+	if b.validateOnly {
+		stored = `,"stored":false`
+	}
+	return fmt.Appendf(make([]byte, 0, len(b.results)+64), `{"accepted":%d,"rejected":%d,"results":[%s]%s}`,
+		len(b.records), len(b.rejected), bytes.TrimSuffix(b.results, []byte(",")), stored)
 }
 
-// splitBatch cuts a body into its items: the elements of an array, or else the lines
-// that are not empty.
-func splitBatch(raw []byte) ([][]byte, *apiError) {
-	var items [][]byte
-	var apiErr *apiError
-	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '[' {
-		if items, apiErr = splitArray(raw); apiErr != nil {
-			// The seed's unquoted keys, or an element that is not even that.
-			found, whole := scanArray(trimmed)
-			if !whole {
-				return nil, apiErr
-			}
-			items, apiErr = found, nil
-		}
-	} else {
-		for line := range bytes.Lines(raw) {
-			if line = bytes.TrimSpace(line); len(line) > 0 {
-				items = append(items, line)
-			}
-		}
+func errWrapped(field string) *apiError {
+	return &apiError{
+		Status: fiber.StatusBadRequest, Code: "invalid_event",
+		Message: fmt.Sprintf("the body is one object that holds no conversion, only the field %q: send the array inside it, or one object a line", field),
 	}
-	if apiErr == nil && len(items) > maxBatchEvents {
-		apiErr = &apiError{
-			Status: fiber.StatusRequestEntityTooLarge, Code: "too_many_events",
-			Message: fmt.Sprintf("%d events at once, at most %d are allowed", len(items), maxBatchEvents),
-		}
-	}
-	return items, apiErr
 }
 
-// splitArray finds the elements of a JSON array. What is wrong inside one (a key
-// given twice, invalid UTF-8) is left for it to answer for.
-func splitArray(raw []byte) ([][]byte, *apiError) {
-	decoder := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	fail := func(err error) ([][]byte, *apiError) {
-		offset := decoder.InputOffset()
-		var syntax *jsontext.SyntacticError
-		if errors.As(err, &syntax) {
-			offset = syntax.ByteOffset
-		}
-		return nil, errInvalidJSON("the array cannot be read", offset)
+func errTooManyEvents(limit int) *apiError {
+	return &apiError{
+		Status: fiber.StatusRequestEntityTooLarge, Code: "too_many_events",
+		Message: fmt.Sprintf("more than %d events at once are not allowed", limit),
 	}
-	if _, err := decoder.ReadToken(); err != nil {
-		return fail(err)
-	}
-	items := [][]byte{}
-	for decoder.PeekKind() != ']' {
-		value, err := decoder.ReadValue()
-		if err != nil {
-			return fail(err)
-		}
-		items = append(items, bytes.Clone(value))
-	}
-	if _, err := decoder.ReadToken(); err != nil {
-		return fail(err)
-	}
-	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		return fail(err)
-	}
-	return items, nil
-}
-
-// scanArray finds the elements of an array by its brackets, strings and comments alone,
-// in JSON5, too, so that one that can't be read fails by itself. whole is false where
-// the array does not end, or something follows it.
-func scanArray(body []byte) (items [][]byte, whole bool) {
-	raw := bytes.Clone(body) // with spaces for comments
-	depth, start := 0, 1
-	item := func(end int) []byte { return bytes.TrimSpace(raw[start:end]) }
-	for at := 0; at < len(raw); at++ {
-		switch raw[at] {
-		case '"', '\'':
-			if at = endOfString(raw, at); at < 0 {
-				return nil, false
-			}
-		case '/':
-			if end := endOfComment(raw, at); end > at {
-				copy(raw[at:end], bytes.Repeat([]byte(" "), end-at))
-				at = end - 1
-			}
-		case '[', '{':
-			depth++
-		case ',':
-			if depth == 1 {
-				items, start = append(items, item(at)), at+1
-			}
-		case ']', '}':
-			if depth--; depth > 0 {
-				continue
-			}
-			if last := item(at); len(last) > 0 { // else it is a comma before the bracket
-				items = append(items, last)
-			}
-			return items, raw[at] == ']' && len(bytes.TrimSpace(raw[at+1:])) == 0
-		}
-	}
-	return nil, false
-}
-
-// endOfString returns where the string that begins at raw[at] has its other quote, or -1.
-func endOfString(raw []byte, at int) int {
-	quote := raw[at]
-	for at++; at < len(raw); at++ {
-		switch raw[at] {
-		case '\\':
-			at++
-		case quote:
-			return at
-		}
-	}
-	return -1
-}
-
-// endOfComment returns what is behind a comment that begins at raw[at], at if none does.
-func endOfComment(raw []byte, at int) int {
-	open, end := raw[at:], ""
-	switch {
-	case bytes.HasPrefix(open, []byte("//")):
-		end = "\n"
-	case bytes.HasPrefix(open, []byte("/*")):
-		end = "*/"
-	default:
-		return at
-	}
-	length := bytes.Index(open[2:], []byte(end))
-	if length < 0 {
-		return len(raw)
-	}
-	return at + 2 + length + len(end)
 }

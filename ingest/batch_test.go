@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tieback/tieback/catalog"
 )
 
 // Items of a batch were received at the same time; of two with one key the first counts, so
@@ -13,9 +15,9 @@ func TestIngestIDsOfABatch(t *testing.T) {
 	one := `{"customerId":"c1","apiName":"bought","userDomain":"crm","userId":"u1","actionId":"1","actionTimestamp":1790000000000},`
 	body := []byte("[" + strings.TrimSuffix(strings.Repeat(one, maxBatchEvents), ",") + "]")
 	now := time.UnixMilli(1790000000123)
-	s := NewServer(Config{})
-	first, firstErr := s.checkBatch(body, "c1", now)
-	second, secondErr := s.checkBatch(body, "c1", now)
+	s := NewServer(Config{Catalog: fixedCatalog{snap: &catalog.Snapshot{}}})
+	first, second := s.newBatch(len(body), "c1", now), s.newBatch(len(body), "c1", now)
+	firstErr, secondErr := first.check(body), second.check(body)
 	if firstErr != nil || secondErr != nil || len(first.records) != maxBatchEvents {
 		t.Fatal(firstErr, secondErr, len(first.records))
 	}

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
@@ -57,11 +55,19 @@ func (s *Server) postCollect(c *fiber.Ctx) error {
 		return errWrongOrigin
 	}
 	rows, dropped := batch.rows(receivedAt)
-	s.metrics.dropped.Add(float64(dropped))
-	if err := s.store(rows); err != nil {
+	s.metrics.drop(batch.customerID, dropped)
+	if err := s.storeOnce(rows); err != nil {
 		return errNotDurable()
 	}
 	return c.SendStatus(fiber.StatusNoContent)
+}
+
+// storeOnce stores the events that were not stored lately.
+func (s *Server) storeOnce(rows []*warehouse.ClientEvent) error {
+	rows, settle := s.stored.claim(rows, s.now())
+	err := s.store(rows)
+	settle(err == nil)
+	return err
 }
 
 func (s *Server) store(rows []*warehouse.ClientEvent) error {
@@ -75,49 +81,82 @@ func (s *Server) store(rows []*warehouse.ClientEvent) error {
 	if err := s.append(records...); err != nil {
 		return err
 	}
-	s.metrics.clientEvents.Add(float64(len(rows)))
+	s.metrics.clientEvents.Add(uint64(len(rows)))
 	return nil
 }
 
-// collectBody is what the browser script sends.
-type collectBody struct {
-	CustomerID jsontext.Value `json:"customerId"`
-	VisitorID  jsontext.Value `json:"visitorId"`
-	SentAt     jsontext.Value `json:"sentAt"`
-	Events     jsontext.Value `json:"events"`
+// collectBody is what the browser script sends. It is fields of a jsonReader.
+type collectBody struct{ customerID, visitorID, sentAt, events jsonText }
+
+func (body *collectBody) field(key string) *jsonText {
+	switch key {
+	case "customerId":
+		return &body.customerID
+	case "visitorId":
+		return &body.visitorID
+	case "sentAt":
+		return &body.sentAt
+	case "events":
+		return &body.events
+	default:
+		return nil
+	}
 }
 
+func (*collectBody) other(string, jsonText) {}
+
+// clientEventBody is one of its events.
 type clientEventBody struct {
-	ID             jsontext.Value `json:"id"`
-	Type           jsontext.Value `json:"type"`
-	OptimizationID jsontext.Value `json:"optimizationId"`
-	VariationID    jsontext.Value `json:"variationId"`
-	UserDomain     jsontext.Value `json:"userDomain"`
-	UserID         jsontext.Value `json:"userId"`
-	OccurredAt     jsontext.Value `json:"occurredAt"`
+	id, kind, optimizationID, variationID, userDomain, userID, occurredAt jsonText
 }
+
+func (body *clientEventBody) field(key string) *jsonText {
+	switch key {
+	case "id":
+		return &body.id
+	case "type":
+		return &body.kind
+	case "optimizationId":
+		return &body.optimizationID
+	case "variationId":
+		return &body.variationID
+	case "userDomain":
+		return &body.userDomain
+	case "userId":
+		return &body.userID
+	case "occurredAt":
+		return &body.occurredAt
+	default:
+		return nil
+	}
+}
+
+func (*clientEventBody) other(string, jsonText) {}
 
 // collected is a batch of a browser after its checks.
 type collected struct {
 	customerID, visitorID string
 	sentAtMS              int64
-	events                []jsontext.Value
+	events                []clientEventBody
+	dropped               []string // why each event that can't be read is dropped
 }
 
-// decodeCollect reads the envelope. What is wrong with single events is found later
-// and costs those only.
-func decodeCollect(raw []byte) (collected, *apiError) {
+// decodeCollect reads the envelope. What is wrong with single events costs those only.
+func decodeCollect(raw []byte) (c collected, apiErr *apiError) {
 	var body collectBody
-	if err := decodeObject(raw, &body); err != nil {
-		return collected{}, err
+	r := newJSONReader(raw)
+	r.space()
+	r.object(&body)
+	if r.end(); r.err != nil {
+		return c, r.err
 	}
 	var f faults
-	c := collected{customerID: f.id("customerId", jsonText(body.CustomerID)), visitorID: f.id("visitorId", jsonText(body.VisitorID))}
-	c.sentAtMS, _ = f.integer("sentAt", jsonText(body.SentAt))
+	c.customerID, c.visitorID = f.id("customerId", body.customerID), f.id("visitorId", body.visitorID)
+	c.sentAtMS, _ = f.integer("sentAt", body.sentAt)
 	switch {
-	case jsonText(body.Events).absent():
+	case body.events.absent():
 		f.add("events", "missing", "", "events is required")
-	case body.Events.Kind() != '[' || json.Unmarshal(body.Events, &c.events) != nil:
+	case body.events.kind() != '[':
 		f.add("events", "wrong_type", "", "events must be an array")
 	}
 	if len(f.list) > 0 {
@@ -125,18 +164,32 @@ func decodeCollect(raw []byte) (collected, *apiError) {
 		err.Message = "the batch can't be read; see details"
 		return c, err
 	}
-	if len(c.events) > maxCollectEvents {
-		return c, &apiError{Status: fiber.StatusRequestEntityTooLarge, Code: "too_many_events", Message: "at most 500 events are allowed at once"}
-	}
-	return c, nil
+	return c, c.readEvents(body.events)
 }
 
-// rows returns the events that can be stored, and how many cannot.
-func (c *collected) rows(receivedAt time.Time) (rows []*warehouse.ClientEvent, dropped int) {
-	for _, raw := range c.events {
-		row := c.row(raw, receivedAt)
-		if row == nil {
-			dropped++
+func (c *collected) readEvents(text jsonText) *apiError {
+	r := &jsonReader{text: string(text)}
+	var event clientEventBody
+	return r.elements(func() bool {
+		event = clientEventBody{}
+		r.object(&event)
+		return len(c.events)+len(c.dropped) < maxCollectEvents
+	}, func(bad *apiError) {
+		if bad != nil {
+			c.dropped = append(c.dropped, "unreadable")
+		} else {
+			c.events = append(c.events, event)
+		}
+	}, errTooManyEvents(maxCollectEvents))
+}
+
+// rows returns the events that can be stored, and why each of the others cannot.
+func (c *collected) rows(receivedAt time.Time) (rows []*warehouse.ClientEvent, dropped []string) {
+	dropped = c.dropped
+	for i := range c.events {
+		row, reason := c.row(&c.events[i], receivedAt)
+		if reason != "" {
+			dropped = append(dropped, reason)
 			continue
 		}
 		rows = append(rows, row)
@@ -144,35 +197,47 @@ func (c *collected) rows(receivedAt time.Time) (rows []*warehouse.ClientEvent, d
 	return rows, dropped
 }
 
-// row checks one event; nil when it is bad or too old. The browser's clock is
-// corrected: how long before the sending it happened is right whatever the clock.
-func (c *collected) row(raw jsontext.Value, receivedAt time.Time) *warehouse.ClientEvent {
-	var body clientEventBody
-	if raw.Kind() != '{' || json.Unmarshal(raw, &body) != nil {
-		return nil
-	}
+// row checks one event, and says in a word why it is bad.
+func (c *collected) row(body *clientEventBody, receivedAt time.Time) (row *warehouse.ClientEvent, reason string) {
 	var f faults
-	row := &warehouse.ClientEvent{CustomerID: c.customerID, VisitorID: c.visitorID, Type: f.id("type", jsonText(body.Type)), ReceivedAtMS: receivedAt.UnixMilli()}
+	row = &warehouse.ClientEvent{CustomerID: c.customerID, VisitorID: c.visitorID, Type: f.id("type", body.kind), ReceivedAtMS: receivedAt.UnixMilli()}
 	switch row.Type {
 	case "view":
-		row.OptimizationID, row.VariationID = f.id("optimizationId", jsonText(body.OptimizationID)), f.id("variationId", jsonText(body.VariationID))
+		row.OptimizationID, row.VariationID = f.id("optimizationId", body.optimizationID), f.id("variationId", body.variationID)
 	case "identify":
-		row.UserDomain, row.UserID = f.id("userDomain", jsonText(body.UserDomain)), f.id("userId", jsonText(body.UserID))
+		row.UserDomain, row.UserID = f.realID("userDomain", body.userDomain), f.realID("userId", body.userID)
 	case "activity":
 	default:
-		return nil
+		return nil, "unknown_type"
 	}
-	occurredAt, _ := f.integer("occurredAt", jsonText(body.OccurredAt))
-	row.IngestID = c.ingestID(&f, jsonText(body.ID))
+	occurredAt, _ := f.integer("occurredAt", body.occurredAt)
+	row.IngestID = c.ingestID(&f, body.id)
+	if len(f.list) > 0 {
+		return nil, f.list[0].Code
+	}
 	const sane = 1 << 53 // further apart the difference means nothing, and could overflow
-	if len(f.list) > 0 || occurredAt < -sane || occurredAt > sane || c.sentAtMS < -sane || c.sentAtMS > sane {
-		return nil
+	if occurredAt < -sane || occurredAt > sane || c.sentAtMS < -sane || c.sentAtMS > sane {
+		return nil, "bad_time"
 	}
-	row.OccurredAtMS = min(row.ReceivedAtMS-(c.sentAtMS-occurredAt), row.ReceivedAtMS)
+	row.OccurredAtMS = min(occurredAt+c.clockError(row.ReceivedAtMS), row.ReceivedAtMS)
 	if row.OccurredAtMS < row.ReceivedAtMS-maxClientEventAge.Milliseconds() {
-		return nil
+		return nil, "too_old"
 	}
-	return row
+	return row, ""
+}
+
+// clockTolerance is how far a report's sentAt may lie from its receipt before the browser's
+// clock is taken to be wrong. Within it the difference is the network's: correcting by it
+// would move events, and change which variation was seen last.
+const clockTolerance = time.Minute
+
+// clockError is what to add to the browser's moments, in milliseconds.
+func (c *collected) clockError(receivedAtMS int64) int64 {
+	apart := receivedAtMS - c.sentAtMS
+	if apart > clockTolerance.Milliseconds() || -apart > clockTolerance.Milliseconds() {
+		return apart
+	}
+	return 0
 }
 
 // ingestID is derived from the event's own id, if it has one, so that a retry of

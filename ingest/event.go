@@ -1,13 +1,14 @@
 package ingest
 
 import (
-	"bytes"
-	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -27,15 +28,16 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// eventBody is a conversion as a backend sends it; fields that are not here are
-// ignored.
+// eventBody is a conversion as a backend sends it. It is fields of a jsonReader.
 type eventBody struct {
 	customerID, apiName, userDomain, userID, actionID, actionTimestamp, value jsonText
 
 	eventName jsonText // another name for apiName
+
+	ignored []string // fields that are not known, but look as if they were meant for ours
+	wrapper string   // a field that is not known and holds other objects
 }
 
-// field returns where the value of a key belongs; nil for one that is ignored.
 func (body *eventBody) field(key string) *jsonText {
 	switch key {
 	case "customerId":
@@ -59,84 +61,51 @@ func (body *eventBody) field(key string) *jsonText {
 	}
 }
 
-var errNoObject = errors.New("the body must be an object")
-
-// read takes the next value of decoder, which must be an object. The fields are
-// views into text, which is what decoder reads.
-func (body *eventBody) read(decoder *jsontext.Decoder, text string) error {
-	if decoder.PeekKind() != '{' {
-		return errNoObject
+// other ignores a field, and keeps what to say about it.
+func (body *eventBody) other(key string, value jsonText) {
+	if ignoredFields[plainName(key)] != "" {
+		body.ignored = append(body.ignored, key)
 	}
-	if _, err := decoder.ReadToken(); err != nil {
-		return err
+	if body.wrapper == "" && (value[0] == '[' || value[0] == '{') {
+		body.wrapper = key
 	}
-	for decoder.PeekKind() != '}' {
-		key, err := decoder.ReadValue()
-		if err != nil {
-			return err
-		}
-		name := key[1 : len(key)-1]
-		if bytes.IndexByte(name, '\\') >= 0 {
-			if name, err = jsontext.AppendUnquote(nil, key); err != nil {
-				return err
-			}
-		}
-		field := body.field(string(name)) // before the next read, which takes key's bytes
-		value, err := decoder.ReadValue()
-		if err != nil {
-			return err
-		}
-		if field != nil {
-			end := int(decoder.InputOffset())
-			*field = jsonText(text[end-len(value) : end])
-		}
-	}
-	_, err := decoder.ReadToken()
-	return err
 }
 
-// readAt reads the object at raw[at:], in strict JSON, and returns where it ends. text
-// is raw as a string; the fields are views into it.
-func (body *eventBody) readAt(raw []byte, text string, at int) (end int, err error) {
-	if end, ok := body.readPlain(text, at); ok {
-		return end, nil
+// ignoredFields has our fields by their plain names, and the names that senders give to value.
+var ignoredFields = func() map[string]string {
+	fields := map[string]string{}
+	for _, name := range []string{"customerId", "apiName", "eventName", "userDomain", "userId", "actionId", "actionTimestamp", "value"} {
+		fields[plainName(name)] = name
 	}
-	*body = eventBody{}
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw[at:]))
-	err = body.read(decoder, text[at:])
-	return at + int(decoder.InputOffset()), err
+	for _, name := range []string{"currency", "revenue", "amount", "price", "total"} {
+		fields[name] = "value"
+	}
+	return fields
+}()
+
+// plainName is a field's name without regard to case and underscores.
+func plainName(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
+
+// wrapped reports whether the object holds no conversion, but another object or array that may.
+func (body *eventBody) wrapped() bool {
+	return body.wrapper != "" && body.apiName == "" && body.eventName == "" && body.actionID == "" && body.actionTimestamp == ""
 }
 
-// readAll reads raw, which must be one object in strict JSON and nothing else.
-func (body *eventBody) readAll(raw []byte) error {
-	text := view(raw)
-	end, err := body.readAt(raw, text, skipSpace(text, 0))
-	if err == nil && skipSpace(text, end) != len(text) {
-		err = errNoObject
-	}
-	return err
-}
-
-// decodeEvent reads a body that is one conversion: strict JSON first, JSON5 only when
-// that fails.
+// decodeEvent reads a body that is one conversion.
 func decodeEvent(raw []byte) (body eventBody, apiErr *apiError) {
-	if body.readAll(raw) == nil {
-		return body, nil
+	r := newJSONReader(raw)
+	r.space()
+	if r.peek() == '[' {
+		r.fail("the body is an array, and must be an object: send several events to /events")
 	}
-	rewritten, apiErr := json5ToJSON(raw)
-	if apiErr != nil {
-		return eventBody{}, apiErr
-	}
-	body = eventBody{}
-	if body.readAll(rewritten) != nil {
-		return eventBody{}, errInvalidJSON(errNoObject.Error(), 0)
-	}
-	return body, nil
+	r.object(&body)
+	r.end()
+	return body, r.err
 }
 
 // appendAnswer appends the answer to an accepted conversion: canonical names, strict
 // JSON.
-func appendAnswer(buf []byte, c *warehouse.Conversion) []byte {
+func appendAnswer(buf []byte, c *warehouse.Conversion, validateOnly bool, warnings []warning) []byte {
 	for _, field := range [...]struct{ before, text string }{
 		{`{"customerId":`, c.CustomerID},
 		{`,"apiName":`, c.APIName},
@@ -150,7 +119,10 @@ func appendAnswer(buf []byte, c *warehouse.Conversion) []byte {
 	if c.Value.Valid {
 		buf = append(append(buf, `,"value":`...), c.Value.Decimal.String()...)
 	}
-	return append(buf, '}')
+	if validateOnly {
+		buf = append(buf, `,"stored":false`...)
+	}
+	return append(appendWarnings(buf, warnings), '}')
 }
 
 // appendQuoted appends a text as a JSON string.
@@ -176,15 +148,19 @@ func (body *eventBody) conversion(pathAccount, tokenAccount string, receivedAt t
 	c = warehouse.Conversion{
 		CustomerID:   account,
 		APIName:      body.name(&f),
-		UserDomain:   f.id("userDomain", body.userDomain),
-		UserID:       f.id("userId", body.userID),
-		ActionID:     f.id("actionId", body.actionID),
+		UserDomain:   f.realID("userDomain", body.userDomain),
+		UserID:       f.realID("userId", body.userID),
+		ActionID:     f.realID("actionId", body.actionID),
 		ActionAtMS:   body.timestamp(&f, receivedAt, limits),
 		Value:        f.value("value", body.value),
 		ReceivedAtMS: receivedAt.UnixMilli(),
 	}
 	if len(f.list) > 0 {
-		return c, errInvalidEvent(f.list)
+		apiErr = errInvalidEvent(f.list)
+		if body.wrapped() {
+			apiErr.Message = fmt.Sprintf("the object holds no conversion, only the field %q: send what is inside it, without an object around it", body.wrapper)
+		}
+		return c, apiErr
 	}
 	return c, nil
 }
@@ -225,10 +201,12 @@ func (body *eventBody) timestamp(f *faults, receivedAt time.Time, limits Limits)
 	switch {
 	case at < secondsBelow:
 		f.add(field, "timestamp_in_seconds", body.actionTimestamp, "actionTimestamp must be in milliseconds since 1970 in UTC; this looks like seconds")
+	case at > microsecondsAbove:
+		f.add(field, "timestamp_in_microseconds", body.actionTimestamp, "actionTimestamp must be in milliseconds since 1970 in UTC; this looks like microseconds or nanoseconds")
 	case at > received+limits.MaxFuture.Milliseconds():
-		f.add(field, "timestamp_in_future", body.actionTimestamp, "actionTimestamp lies more than %s after the receipt at %d", limits.MaxFuture, received)
+		f.add(field, "timestamp_in_future", body.actionTimestamp, "actionTimestamp (%s) is more than %s after it was received (%s)", human.Moment(time.UnixMilli(at)), human.Duration(limits.MaxFuture), human.Moment(receivedAt))
 	case at < received-limits.MaxAge.Milliseconds():
-		f.add(field, "timestamp_too_old", body.actionTimestamp, "actionTimestamp lies more than %s before the receipt at %d", limits.MaxAge, received)
+		f.add(field, "timestamp_too_old", body.actionTimestamp, "actionTimestamp (%s) is more than %s before it was received (%s)", human.Moment(time.UnixMilli(at)), human.Duration(limits.MaxAge), human.Moment(receivedAt))
 	}
 	return at
 }

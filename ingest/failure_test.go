@@ -11,15 +11,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // listen serves e on a port of its own, where sockets can misbehave.
 func (e *edge) listen(cfg Config) (address string) {
 	e.t.Helper()
 	cfg.Catalog, cfg.Spool, cfg.Log = e.cfg.Catalog, e, slog.New(slog.DiscardHandler)
-	cfg.Registry = prometheus.NewRegistry()
 	server := NewServer(cfg)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/shopspring/decimal"
 )
@@ -16,44 +17,15 @@ import (
 const (
 	maxIDBytes = 256
 
-	// secondsBelow tells a stamp in seconds from one in milliseconds: as
-	// milliseconds it would lie before March 1973.
-	secondsBelow = 100_000_000_000
+	// secondsBelow separates stamps in seconds from stamps in milliseconds, which as
+	// milliseconds would lie before March 1973, and microsecondsAbove those in
+	// microseconds, which would lie after the year 5138.
+	secondsBelow      = 100_000_000_000
+	microsecondsAbove = 100_000_000_000_000
 )
 
 // maxValue is the first value that is too large: Decimal(18, 4) holds 14 digits.
 var maxValue = decimal.New(1, 14)
-
-// decodeObject reads a body that is one object into dest, a struct of
-// jsontext.Value: strict JSON first, JSON5 only when that fails.
-func decodeObject(body []byte, dest any) *apiError {
-	if json.Unmarshal(body, dest) != nil {
-		rewritten, apiErr := json5ToJSON(body)
-		if apiErr != nil {
-			return apiErr
-		}
-		if json.Unmarshal(rewritten, dest) != nil {
-			return errInvalidJSON("the body must be an object", 0)
-		}
-		body = rewritten
-	}
-	if jsontext.Value(body).Kind() != '{' {
-		return errInvalidJSON("the body must be an object", 0)
-	}
-	return nil
-}
-
-// jsonText is a JSON value as it was sent, empty where there is none.
-type jsonText string
-
-func (t jsonText) kind() jsontext.Kind {
-	if t == "" {
-		return 0
-	}
-	return jsontext.Value(t[:1]).Kind()
-}
-
-func (t jsonText) absent() bool { return t == "" || t[0] == 'n' }
 
 // faults gathers what is wrong with an event.
 type faults struct{ list []fault }
@@ -90,6 +62,52 @@ func (f *faults) id(field string, raw jsonText) string {
 	return text
 }
 
+// realID reads an id that stands for somebody or something: unlike a placeholder, which would
+// tie all who send it to one another.
+func (f *faults) realID(field string, raw jsonText) string {
+	text := f.id(field, raw)
+	if IsPlaceholder(text) {
+		f.add(field, "placeholder", raw, "%s %s stands for no value: a variable was empty, or a template was not filled in", field, strconv.Quote(text))
+	}
+	return text
+}
+
+// IsPlaceholder reports whether an id is what programs write for no value, or a template left
+// unfilled: white space, undefined, null, nan, none or [object object] in any case, {{…}}, ${…}
+// or %…%.
+func IsPlaceholder(id string) bool {
+	if id == "" || !beginsPlaceholder[id[0]] {
+		return false
+	}
+	switch last := id[len(id)-1]; {
+	case last == '}':
+		return strings.HasPrefix(id, "{{") && strings.HasSuffix(id, "}}") && len(id) >= 4 || strings.HasPrefix(id, "${")
+	case last == '%':
+		return id[0] == '%' && len(id) > 1
+	case len(id) > len("[object object]"):
+		return strings.TrimSpace(id) == ""
+	}
+	switch strings.ToLower(id) {
+	case "undefined", "null", "nan", "none", "[object object]":
+		return true
+	}
+	return strings.TrimSpace(id) == ""
+}
+
+// beginsPlaceholder has the bytes that one may begin with: most ids are told by their first.
+var beginsPlaceholder = func() (begins [256]bool) {
+	for c := range ' ' + 1 {
+		begins[c] = true
+	}
+	for c := utf8.RuneSelf; c < len(begins); c++ {
+		begins[c] = true // white space beyond ASCII, perhaps
+	}
+	for _, c := range "uUnN[{$%" {
+		begins[c] = true
+	}
+	return begins
+}()
+
 // unquote returns what a JSON string means: a view into it where nothing is escaped.
 func unquote(raw jsonText) (text string, err error) {
 	if strings.IndexByte(string(raw), '\\') < 0 {
@@ -99,30 +117,61 @@ func unquote(raw jsonText) (text string, err error) {
 	return string(unescaped), err
 }
 
-// integer reads a whole number, or a string of digits, as WholeNumber does.
+// integer reads a whole number of milliseconds, or a string of digits, as WholeNumber does.
 func (f *faults) integer(field string, raw jsonText) (n int64, ok bool) {
 	if raw.absent() {
 		f.add(field, "missing", "", "%s is required", field)
 		return 0, false
 	}
+	const must = "%s must be Unix milliseconds, a whole number or a string of its digits"
 	text := string(raw)
 	switch raw.kind() {
 	case '0':
+		if n, ok = WholeNumber(text); !ok {
+			f.add(field, "wrong_type", raw, must+"; this has a fraction%s", field, likelySeconds(text))
+		}
+		return n, ok
 	case '"':
 		var err error
-		if text, err = unquote(raw); err != nil || !isDigits(text) {
-			f.add(field, "wrong_type", raw, "%s must be a number of milliseconds, or a string of its digits", field)
-			return 0, false
+		if text, err = unquote(raw); err == nil && isDigits(text) {
+			return WholeNumber(text)
 		}
+		f.add(field, "wrong_type", raw, must+"%s", field, likelyStamp(text))
+		return 0, false
 	default:
-		f.add(field, "wrong_type", raw, "%s must be a number of milliseconds", field)
+		f.add(field, "wrong_type", raw, must, field)
 		return 0, false
 	}
-	n, ok = WholeNumber(text)
-	if !ok {
-		f.add(field, "wrong_type", raw, "%s must be a whole number of milliseconds", field)
+}
+
+// likelySeconds says that a number with a fraction looks like seconds, as many languages give
+// the time.
+func likelySeconds(text string) string {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && n > 1e9 && n < secondsBelow {
+		return ", and looks like seconds: multiply by 1000 and round"
 	}
-	return n, ok
+	return ""
+}
+
+// likelyStamp says what a text is that stands where a number of milliseconds should.
+func likelyStamp(text string) string {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z0700"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return fmt.Sprintf("; this is a date in ISO 8601, which is %d", at.UnixMilli())
+		}
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", time.DateOnly} {
+		if _, err := time.Parse(layout, text); err == nil {
+			return "; this is a date in ISO 8601 without a time zone"
+		}
+	}
+	if n, err := strconv.ParseFloat(text, 64); err == nil && !math.IsInf(n, 0) && !math.IsNaN(n) {
+		if whole, ok := WholeNumber(text); ok {
+			return fmt.Sprintf("; this is the text of a decimal number: send %d", whole)
+		}
+		return "; this is the text of a number with a fraction" + likelySeconds(text)
+	}
+	return ""
 }
 
 func isDigits(text string) bool {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/goleak"
 
@@ -93,6 +94,7 @@ func newEdge(t *testing.T, now time.Time) *edge {
 		},
 		Tokens: map[string]catalog.Token{token.Prefix: token, other.Prefix: other, revoked.Prefix: revoked},
 	}
+	withName(snap, "bought", "application-accepted", "refunded")
 	t.Setenv("REVOKED", revokedSecret.Reveal())
 	e.Server = NewServer(Config{Catalog: fixedCatalog{snap: snap}, Spool: e, Now: func() time.Time { return e.now }, Log: slog.New(slog.DiscardHandler)})
 	return e
@@ -232,7 +234,14 @@ func TestFieldFaults(t *testing.T) {
 		{"negative", event("actionTimestamp", "-5"), "actionTimestamp:timestamp_in_seconds"},
 		{"5 s ahead", event("actionTimestamp", fmt.Sprint(received+5000)), ""},
 		{"5.001 s ahead", event("actionTimestamp", fmt.Sprint(received+5001)), "actionTimestamp:timestamp_in_future"},
-		{"far beyond int64", event("actionTimestamp", "1e300"), "actionTimestamp:timestamp_in_future"},
+		{"the last millisecond stamp", event("actionTimestamp", "100000000000000"), "actionTimestamp:timestamp_in_future"},
+		{"microseconds", event("actionTimestamp", "100000000000001"), "actionTimestamp:timestamp_in_microseconds"},
+		{"nanoseconds in a text", event("actionTimestamp", `"1578316150000000000"`), "actionTimestamp:timestamp_in_microseconds"},
+		{"far beyond int64", event("actionTimestamp", "1e300"), "actionTimestamp:timestamp_in_microseconds"},
+		{"seconds with a fraction", event("actionTimestamp", "1578316150.25"), "actionTimestamp:wrong_type"},
+		{"a date", event("actionTimestamp", `"2020-01-06T13:09:10Z"`), "actionTimestamp:wrong_type"},
+		{"placeholders", event("userId", `"undefined"`, "actionId", `" "`, "userDomain", `"{{domain}}"`), "userDomain:placeholder userId:placeholder actionId:placeholder"},
+
 		{"7 days ago", event("actionTimestamp", fmt.Sprint(received-7*24*3600*1000)), ""},
 		{"7 days and 1 ms ago", event("actionTimestamp", fmt.Sprint(received-7*24*3600*1000-1)), "actionTimestamp:timestamp_too_old"},
 		{"value in a string", event("value", `"1"`), "value:wrong_type"},
@@ -296,9 +305,17 @@ func TestErrorCodes(t *testing.T) {
 		{"Infinity", e.post("/event", "{value:-Infinity}"), 400, "invalid_json", ""},
 		{"hexadecimal", e.post("/event", "{value:0x10}"), 400, "invalid_json", "hexadecimal"},
 		{"two bodies", e.post("/event", good+good), 400, "invalid_json", "after the end"},
-		{"deep", e.post("/event", strings.Repeat("[", 100_000)), 400, "invalid_json", "deeper"},
+		{"deep", e.post("/event", "{a:"+strings.Repeat("[", 100_000)), 400, "invalid_json", "deeper"},
+		{"a wrapper", e.post("/event", `{"data":`+good+"}"), 400, "invalid_event", `only the field \"data\"`},
 		{"invalid UTF-8 in a comment", e.post("/event", "{/* \xff */a:1}"), 400, "invalid_json", "UTF-8 (at byte 4)"},
-		{"validateOnly of neither", e.post("/event?validateOnly=maybe", good), 400, "bad_request", "validateOnly"},
+		{"validateOnly of neither", e.post("/event?validateOnly=maybe", good), 400, "unknown_parameter", "validateOnly"},
+		{"validateOnly without a value", e.post("/event?validateOnly", good), 400, "unknown_parameter", "validateOnly"},
+		{"validateOnly misspelt", e.post("/event?validateonly=true", good), 400, "unknown_parameter", "did you mean validateOnly?"},
+		{"validateOnly in the way of Python", e.post("/customer/123456789/event?validate_only=true", good), 400, "unknown_parameter", "did you mean validateOnly?"},
+		{"a dry run of another name", e.post("/events?dryRun=true", good), 400, "unknown_parameter", "did you mean validateOnly?"},
+		{"another parameter", e.post("/events?source=crm", good), 400, "unknown_parameter", "source"},
+		{"a parameter and a fault", e.post("/event?x=1", event("userId", "")), 400, "unknown_parameter", `"field":"userId","code":"missing"`},
+		{"a parameter of another account", e.post("/event?x=1", event("customerId", `"other"`)), 403, "wrong_account", ""},
 		{"unknown encoding", e.post("/event", good, "Content-Encoding", "br"), 415, "unsupported_encoding", ""},
 		{"gzip bomb", e.post("/event", gzipped(strings.Repeat(" ", 50<<20)), "Content-Encoding", "gzip"), 413, "too_large", ""},
 		{"no gzip", e.post("/event", good, "Content-Encoding", "gzip"), 400, "invalid_json", "gzip"},
@@ -363,8 +380,13 @@ func TestAcceptedForms(t *testing.T) {
 	if len(conversions) != 6 {
 		t.Fatalf("%d events stored", len(conversions))
 	}
-	if got := e.post("/event?validateOnly=true", event()); got.status != 200 || len(e.records) != 0 {
-		t.Errorf("validateOnly: %d, %d stored", got.status, len(e.records))
+	for _, path := range []string{"/event", "/events", "/customer/123456789/event"} {
+		if got := e.post(path+"?validateOnly=true", event()); got.status != 200 || len(e.records) != 0 || !strings.HasSuffix(got.body, `,"stored":false}`) {
+			t.Errorf("%s, validateOnly: %d %s, %d stored", path, got.status, got.body, len(e.records))
+		}
+	}
+	if got := e.post("/event?validateOnly=false", event()); got.status != 200 || len(e.records) != 1 || strings.Contains(got.body, "stored") {
+		t.Errorf("validateOnly=false: %d %s, %d stored", got.status, got.body, len(e.records))
 	}
 }
 
@@ -398,9 +420,15 @@ func TestCollectCorrectsTheClockAndKeepsTheGood(t *testing.T) {
 	}
 	body := fmt.Sprintf(`{"customerId":"123456789","visitorId":"v1","sentAt":%d,"events":[{"type":"view","optimizationId":"o","variationId":"b","occurredAt":%d,"id":"one"}]}`, sent+9, sent)
 	e.post("/collect", body)
-	_, again := e.stored()
-	if again[0].IngestID != events[0].IngestID {
-		t.Error("a retry of the browser got another ingest_id")
+	if _, again := e.stored(); len(again) != 0 {
+		t.Errorf("a retry of the browser was stored again: %+v", again)
+	}
+	e.now = e.now.Add(storedFor + time.Millisecond)
+	e.post("/collect", body) // begins another generation
+	e.now = e.now.Add(storedFor + time.Millisecond)
+	e.post("/collect", body)
+	if _, again := e.stored(); len(again) != 1 || again[0].IngestID != events[0].IngestID {
+		t.Errorf("a retry of the browser long after got another ingest_id: %+v", again)
 	}
 	if got := e.post("/collect", `{"customerId":"123456789","visitorId":"v","sentAt":1,"events":[`+strings.Repeat(`{"type":"activity","occurredAt":1},`, 500)+`{"type":"activity","occurredAt":1}]}`); got.status != 413 {
 		t.Errorf("501 events: %d %s", got.status, got.body)
@@ -617,38 +645,58 @@ func TestRateLimits(t *testing.T) {
 	}
 }
 
-func FuzzJSON5(f *testing.F) {
-	for _, body := range []string{"{a:1}", `{'a':"\u00e9",b:[1,.5,],/*c*/}`, "{a:0x1}", "{a:+1e5,b:null}", "[", "{\"\\ud83d\\ude00\":1}"} {
+// What is strict JSON is read as the standard decoder reads it, and what is rewritten is JSON.
+func FuzzJSON(f *testing.F) {
+	for _, body := range []string{
+		"{a:1}", `{'a':"\u00e9",b:[1,.5,],/*c*/}`, "{a:0x1}", "{a:+1e5,b:null}", "[", "{\"\\ud83d\\ude00\":1}", "{/*/}", "{//\n}", "{}/", "{a:{a:1,a:2}}",
+		`{"customerId":"c","apiName":"a","userDomain":"d","userId":"u","actionId":"1","actionTimestamp":1578316150000,"value":149.99}`,
+		` { "value" : 0 } `, `{"value":00}`, `{"value":1.}`, `{"value":1e5}`, `{"value":1,"value":2}`, `{"userId":"é"}`, "{\"userId\":\"\xff\"}",
+		`{"userId":"a\u0062"}`, `{"userId":"a",}`, `{}`, `{"userId":null}`, `{"other":1}`, `{"value":1}2`, `{"value":1`, "{\"userId\":\"\x00\"}", `{"value":1E5}`,
+	} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		out, err := json5ToJSON(body)
-		if err == nil && !json.Valid(out) {
-			t.Errorf("%q was rewritten as %q, which is no JSON", body, out)
+		var strict struct {
+			UserID jsontext.Value `json:"userId"`
+			Value  jsontext.Value `json:"value"`
+		}
+		isStrict := jsonv2.Unmarshal(body, &strict) == nil && jsontext.Value(body).Kind() == '{'
+		got, err := decodeEvent(body)
+		if err != nil {
+			if isStrict && !strings.Contains(err.Message, "deeper") {
+				t.Errorf("%q is strict JSON and was refused: %s", body, err.Message)
+			}
+			return
+		}
+		for _, pair := range []struct {
+			read   jsonText
+			strict jsontext.Value
+		}{{got.userID, strict.UserID}, {got.value, strict.Value}} {
+			if pair.read != "" && !json.Valid([]byte(pair.read)) {
+				t.Errorf("%q: %q was read, which is no JSON", body, pair.read)
+			}
+			if isStrict && !sameJSON(pair.read, pair.strict) {
+				t.Errorf("%q: %q was read, expected %q", body, pair.read, pair.strict)
+			}
 		}
 	})
 }
 
-// What the fast reader takes, the decoder takes too, and reads the same in it.
-func FuzzPlain(f *testing.F) {
-	for _, body := range []string{
-		`{"customerId":"c","apiName":"a","userDomain":"d","userId":"u","actionId":"1","actionTimestamp":1578316150000,"value":149.99}`,
-		` { "value" : 0 } `, `{"value":00}`, `{"value":1.}`, `{"value":1e5}`, `{"value":1,"value":2}`, `{"userId":"é"}`, "{\"userId\":\"\xff\"}",
-		`{"userId":"a\u0062"}`, `{"userId":"a",}`, `{}`, `{"userId":null}`, `{"other":1}`, `{"value":1}2`, `{"value":1`, "{\"userId\":\"\x00\"}",
-	} {
-		f.Add(body)
+func sameJSON(a jsonText, b jsontext.Value) bool {
+	if a == "" || len(b) == 0 {
+		return a == "" && len(b) == 0
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		var fast, slow eventBody
-		end, ok := fast.readPlain(text, 0)
-		if !ok {
-			return
-		}
-		decoder := jsontext.NewDecoder(strings.NewReader(text))
-		if err := slow.read(decoder, text); err != nil || int(decoder.InputOffset()) != end || slow != fast {
-			t.Errorf("%q: read %+v up to %d; the decoder %+v up to %d, %v", text, fast, end, slow, decoder.InputOffset(), err)
-		}
-	})
+	left := jsontext.Value(a)
+	right := b.Clone()
+	return left.Compact() == nil && right.Compact() == nil && (string(left) == string(right) || unquoted(left) == unquoted(right))
+}
+
+func unquoted(v jsontext.Value) string {
+	var any any
+	if err := json.Unmarshal(v, &any); err != nil {
+		return "unreadable " + string(v)
+	}
+	return fmt.Sprintf("%#v", any)
 }
 
 // TestAnswersQuoteAsTheEncoderDoes, where a text is copied as it is and where not.

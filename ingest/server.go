@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,6 +23,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tieback/tieback/human"
 )
 
 // Spool is where accepted events are made durable.
@@ -38,24 +39,28 @@ type Config struct {
 	Spool    Spool
 	Limits   Limits
 	Rates    RateLimits
-	Proxies  []netip.Prefix       // whose X-Forwarded-For is believed
-	Patience time.Duration        // for a whole request to arrive, 30 s when 0
-	Explain  Explainer            // answers GET /conversions; not found when nil
-	Results  Resulter             // answers GET /results; not found when nil
-	Mount    func(fiber.Router)   // adds more routes; none when nil
-	Ready    func() error         // why the service is not ready; always ready when nil
-	Now      func() time.Time     // time.Now when nil
-	Log      *slog.Logger         // slog.Default() when nil
-	Registry *prometheus.Registry // a new one when nil
+	Proxies  []netip.Prefix     // whose X-Forwarded-For is believed
+	Patience time.Duration      // for a whole request to arrive, 30 s when 0
+	Explain  Explainer          // answers GET /conversions; not found when nil
+	Results  Resulter           // answers GET /results; not found when nil
+	Mount    func(fiber.Router) // adds more routes; none when nil
+	Ready    func() error       // why the service is not ready; always ready when nil
+	Now      func() time.Time   // time.Now when nil
+	Log      *slog.Logger       // slog.Default() when nil
+	Metrics  *Metrics           // new ones when nil
 }
 
 // Server answers the requests of spec 3.
 type Server struct {
 	cfg     Config
 	app     *fiber.App
-	metrics *metrics
+	metrics *Metrics
 
 	byToken, byAddress *limiter
+
+	names   unknownNames
+	earlier earlier
+	stored  storedIDs
 
 	refusing atomic.Bool // the last events could not be made durable
 }
@@ -80,11 +85,11 @@ func NewServer(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	if cfg.Registry == nil {
-		cfg.Registry = prometheus.NewRegistry()
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics()
 	}
 	s := &Server{
-		cfg: cfg, metrics: newMetrics(cfg.Registry),
+		cfg: cfg, metrics: cfg.Metrics, earlier: newEarlier(),
 		byToken: newLimiter(cfg.Rates.PerToken), byAddress: newLimiter(cfg.Rates.PerAddress),
 	}
 	app := fiber.Config{
@@ -110,7 +115,9 @@ func NewServer(cfg Config) *Server {
 	s.app.Post("/collect", s.limitAddress, s.postCollect)
 	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	s.app.Get("/readyz", s.readyz)
-	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(cfg.Metrics)
+	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
 	if cfg.Mount != nil {
 		cfg.Mount(s.app)
 	}
@@ -131,7 +138,7 @@ func (s *Server) handleError(c *fiber.Ctx, err error) error {
 	if !errors.As(err, &apiErr) {
 		apiErr = s.foreignError(c, err)
 	}
-	s.metrics.rejected.WithLabelValues(apiErr.Code).Inc()
+	s.metrics.rejected.add(apiErr.Code, 1)
 	return apiErr.send(c)
 }
 
@@ -183,11 +190,8 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		return apiErr
 	}
 	row, apiErr := body.conversion(pathAccount, tokenAccount, receivedAt, s.cfg.Limits)
-	if apiErr != nil {
-		return apiErr
-	}
-	validateOnly, apiErr := validateOnly(c)
-	if apiErr != nil {
+	validateOnly, unknown := validateOnly(c)
+	if apiErr = unknown.with(apiErr); apiErr != nil {
 		return apiErr
 	}
 	if !validateOnly {
@@ -195,9 +199,10 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 		if err := s.append(EncodeConversion(nil, &row)); err != nil {
 			return errNotDurable()
 		}
-		s.metrics.conversions.Inc()
+		s.metrics.conversions.Add(1)
 	}
-	return sendJSON(c, appendAnswer(make([]byte, 0, len(raw)+64), &row))
+	warnings := s.warnings(&body, &row, !validateOnly)
+	return sendJSON(c, appendAnswer(make([]byte, 0, len(raw)+64), &row, validateOnly, warnings))
 }
 
 // sendJSON answers without the copy that c.Send makes; nobody may write to it any more.
@@ -221,7 +226,7 @@ func (s *Server) append(records ...[]byte) error {
 	started := time.Now()
 	// Not the request's context: that ends with a shutdown, which waits for those under way.
 	err := s.cfg.Spool.Append(context.Background(), records...)
-	s.metrics.latency.Observe(time.Since(started).Seconds())
+	s.metrics.madeDurable(time.Since(started))
 	switch {
 	case err != nil && s.refusing.CompareAndSwap(false, true):
 		s.cfg.Log.Error("events can't be made durable and are refused until they can", "err", err)
@@ -231,19 +236,42 @@ func (s *Server) append(records ...[]byte) error {
 	return err
 }
 
-// validateOnly reports whether the request is a dry run. A value that is neither yes
-// nor no is refused: it must not store what was meant to be tried.
-func validateOnly(c *fiber.Ctx) (bool, *apiError) {
-	args := c.Context().QueryArgs()
-	text := string(args.Peek("validateOnly"))
-	if text == "" {
-		return args.Has("validateOnly"), nil
+// parameterFaults are the parameters of a query that are not known.
+type parameterFaults []fault
+
+// with joins them to what else is wrong with a request, nil where nothing is.
+func (p parameterFaults) with(also *apiError) *apiError {
+	if len(p) == 0 || also != nil && also.Status != fiber.StatusBadRequest {
+		return also
 	}
-	yes, err := strconv.ParseBool(text)
-	if err != nil {
-		return false, &apiError{Status: fiber.StatusBadRequest, Code: "bad_request", Message: "validateOnly must be true or false"}
+	err := &apiError{Status: fiber.StatusBadRequest, Code: unknownParameter, Message: p[0].Message, Details: p}
+	if also != nil {
+		err.Details = append(err.Details, also.Details...)
 	}
-	return yes, nil
+	return err
+}
+
+const unknownParameter = "unknown_parameter"
+
+// validateOnly reports whether the request is a dry run. Every other parameter, and a value
+// that is neither true nor false, is refused: what was meant to be tried must not be stored.
+func validateOnly(c *fiber.Ctx) (dry bool, unknown parameterFaults) {
+	const name = "validateOnly"
+	for key, value := range c.Context().QueryArgs().All() {
+		switch {
+		case string(key) != name:
+			hint := ""
+			if plainName(string(key)) == plainName(name) || plainName(string(key)) == "dryrun" {
+				hint = "; did you mean " + name + "?"
+			}
+			unknown = append(unknown, fault{Field: string(key), Code: unknownParameter, Message: fmt.Sprintf("the query parameter %s is not known%s", human.Quote(string(key)), hint)})
+		case string(value) == "true":
+			dry = true
+		case string(value) != "false":
+			unknown = append(unknown, fault{Field: name, Code: unknownParameter, Message: fmt.Sprintf("validateOnly is %s, and must be true or false", human.Quote(string(value)))})
+		}
+	}
+	return dry, unknown
 }
 
 // requestBody returns the body, of at most limit bytes, inflated if it is gzip to at
@@ -266,12 +294,12 @@ func requestBody(c *fiber.Ctx, limit, inflatedLimit int) ([]byte, *apiError) {
 func inflate(raw []byte, limit int) ([]byte, *apiError) {
 	reader, err := gzip.NewReader(bytes.NewReader(raw))
 	if err != nil {
-		return nil, errInvalidJSON(fmt.Sprintf("the body is no gzip: %v", err), 0)
+		return nil, errInvalidJSON(fmt.Sprintf("the body is not gzip: %v", err), 0)
 	}
 	defer reader.Close()
 	inflated, err := io.ReadAll(io.LimitReader(reader, int64(limit)+1))
 	if err != nil {
-		return nil, errInvalidJSON(fmt.Sprintf("the gzip ends badly: %v", err), int64(len(inflated)))
+		return nil, errInvalidJSON(fmt.Sprintf("the gzip stream is damaged or truncated: %v", err), int64(len(inflated)))
 	}
 	if len(inflated) > limit {
 		return nil, errTooLarge(limit)

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -43,22 +41,15 @@ type Writer struct {
 	into        Inserter
 	deadLetters *DeadLetters
 	log         *slog.Logger
-	metrics     *metrics
+	metrics     *Metrics
 	spare       chan rows // memory of batches that are in
 	failing     atomic.Pointer[error]
 }
 
-// NewWriter returns the writer whose figures show on the server's /metrics.
-func NewWriter(from *spool.Spool, into Inserter, deadLetters *DeadLetters, server *Server) *Writer {
-	server.cfg.Registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tieback_spool_bytes", Help: "Bytes of accepted events that wait to be inserted.",
-		}, func() float64 { bytes, _ := from.Backlog(); return float64(bytes) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tieback_spool_oldest_seconds", Help: "For how long the oldest accepted event has waited to be inserted.",
-		}, func() float64 { _, age := from.Backlog(); return age.Seconds() }),
-	)
-	return &Writer{spare: make(chan rows, 1), spool: from, into: into, deadLetters: deadLetters, log: server.cfg.Log, metrics: server.metrics}
+// NewWriter returns a writer that counts what it does in metrics.
+func NewWriter(from *spool.Spool, into Inserter, deadLetters *DeadLetters, metrics *Metrics, log *slog.Logger) *Writer {
+	metrics.backlog = from.Backlog
+	return &Writer{spare: make(chan rows, 1), spool: from, into: into, deadLetters: deadLetters, log: log, metrics: metrics}
 }
 
 // stalledAfter is how long an event may wait while no insert fails, before that is
@@ -220,8 +211,8 @@ func insertRows[R any](ctx context.Context, w *Writer, table, token string, rows
 	err := w.retry(ctx, func(ctx context.Context) error { return insert(ctx, token, rows) })
 	switch {
 	case err == nil:
-		w.metrics.insertedRows.WithLabelValues(table).Add(float64(len(rows)))
-		w.metrics.insertBatches.WithLabelValues(table).Inc()
+		w.metrics.insertedRows.add(table, len(rows))
+		w.metrics.insertBatches.add(table, 1)
 		return nil
 	case !errors.Is(err, warehouse.ErrBadRow):
 		return err
@@ -237,7 +228,7 @@ func insertRows[R any](ctx context.Context, w *Writer, table, token string, rows
 
 // bury puts what can't be inserted in the dead letters.
 func (w *Writer) bury(table string, row any, reason error) error {
-	w.metrics.deadLetters.Inc()
+	w.metrics.deadLetters.Add(1)
 	w.log.Error("a row can't be inserted and is put aside; `tieback deadletter list` shows it", "table", table, "err", reason)
 	if err := w.deadLetters.Add(table, row, reason); err != nil {
 		return fmt.Errorf("put a row aside: %w", err)
@@ -259,7 +250,7 @@ func (w *Writer) retry(ctx context.Context, insert func(context.Context) error) 
 			return errors.Join(err, ctx.Err())
 		}
 		w.fails(err)
-		w.metrics.retries.Inc()
+		w.metrics.insertRetries.Add(1)
 		wait(ctx, rand.N(limit))
 	}
 }

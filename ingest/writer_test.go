@@ -65,7 +65,7 @@ func drainInto(t *testing.T, table *fakeTable, n int) *Writer {
 	if err := s.Append(t.Context(), records...); err != nil {
 		t.Fatal(err)
 	}
-	w := NewWriter(s, table, NewDeadLetters(dir), NewServer(Config{Spool: s, Log: slog.New(slog.DiscardHandler)}))
+	w := NewWriter(s, table, NewDeadLetters(dir), NewMetrics(), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {

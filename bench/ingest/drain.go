@@ -94,7 +94,7 @@ func drainSpool(ctx context.Context, dir string, db *warehouse.DB, rows []wareho
 			return 0, err
 		}
 	}
-	writer := ingest.NewWriter(s, db, ingest.NewDeadLetters(dir), ingest.NewServer(ingest.Config{Spool: s, Log: log}))
+	writer := ingest.NewWriter(s, db, ingest.NewDeadLetters(dir), ingest.NewMetrics(), log)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	started := time.Now()

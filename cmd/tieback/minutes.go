@@ -28,11 +28,20 @@ type serviceMinute struct {
 	BytesOnDisk        uint64    `ch:"bytes_on_disk"`
 }
 
+// droppedEvents is a row of dropped_events.
+type droppedEvents struct {
+	At         time.Time `ch:"at"`
+	Host       string    `ch:"host"`
+	CustomerID string    `ch:"customer_id"`
+	Reason     string    `ch:"reason"`
+	Events     uint64    `ch:"events"`
+}
+
 // noteTimeout bounds the note of a minute: one that ClickHouse does not take in time is
 // left out, and its figures are part of the next.
 const noteTimeout = 20 * time.Second
 
-// noteMinutes writes a row of service_minutes at each interval until ctx ends.
+// noteMinutes writes what the service does at each interval until ctx ends.
 func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 	host, _ := os.Hostname()
 	ticker := time.NewTicker(interval)
@@ -44,7 +53,8 @@ func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 			return
 		case <-ticker.C:
 		}
-		now, err := s.noteMinute(ctx, host, noted)
+		now := s.metrics.Figures()
+		err := s.noteMinute(ctx, host, now, noted)
 		switch {
 		case err == nil:
 			noted = now
@@ -56,29 +66,34 @@ func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// noteMinute writes what has happened since the last note, and returns what is noted.
-func (s *service) noteMinute(ctx context.Context, host string, noted ingest.Figures) (ingest.Figures, error) {
-	now, err := s.server.Figures()
-	if err != nil {
-		return noted, err
-	}
+// noteMinute writes what has happened since the last note.
+func (s *service) noteMinute(ctx context.Context, host string, now, noted ingest.Figures) error {
 	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
 	defer cancel()
 	row := serviceMinute{
 		At: s.now().UTC(), Host: host,
-		Conversions: uint64(now.Conversions - noted.Conversions), ClientEvents: uint64(now.ClientEvents - noted.ClientEvents),
-		Rejected: uint64(now.Rejected - noted.Rejected), Dropped: uint64(now.Dropped - noted.Dropped),
-		InsertedRows: uint64(now.InsertedRows - noted.InsertedRows), InsertBatches: uint64(now.InsertBatches - noted.InsertBatches),
-		InsertRetries: uint64(now.InsertRetries - noted.InsertRetries), DeadLetters: uint64(now.DeadLetters - noted.DeadLetters),
-		SpoolBytes: uint64(now.SpoolBytes), SpoolOldestSeconds: now.SpoolOldestSeconds,
+		Conversions: now.Conversions - noted.Conversions, ClientEvents: now.ClientEvents - noted.ClientEvents,
+		Rejected: now.Rejected - noted.Rejected, Dropped: now.Dropped - noted.Dropped,
+		InsertedRows: now.InsertedRows - noted.InsertedRows, InsertBatches: now.InsertBatches - noted.InsertBatches,
+		InsertRetries: now.InsertRetries - noted.InsertRetries, DeadLetters: now.DeadLetters - noted.DeadLetters,
+		SpoolBytes: now.SpoolBytes, SpoolOldestSeconds: now.SpoolOldest.Seconds(),
 	}
 	if calls := now.DurableCalls - noted.DurableCalls; calls > 0 {
-		row.DurableSeconds = (now.DurableSeconds - noted.DurableSeconds) / calls
+		row.DurableSeconds = (now.Durable - noted.Durable).Seconds() / float64(calls)
 	}
-	err = s.db.Row(ctx, "select count(), sum(bytes_on_disk) from system.parts where database = currentDatabase() and active",
+	err := s.db.Row(ctx, "select count(), sum(bytes_on_disk) from system.parts where database = currentDatabase() and active",
 		nil, &row.ActiveParts, &row.BytesOnDisk)
 	if err != nil {
-		return noted, err
+		return err
 	}
-	return now, warehouse.InsertStructs(ctx, s.db, "service_minutes", []serviceMinute{row})
+	var dropped []droppedEvents
+	for key, n := range now.DroppedBy {
+		if more := n - noted.DroppedBy[key]; more > 0 {
+			dropped = append(dropped, droppedEvents{row.At, host, key.Account, key.Reason, more})
+		}
+	}
+	if err := warehouse.InsertStructs(ctx, s.db, "dropped_events", dropped); err != nil {
+		return err
+	}
+	return warehouse.InsertStructs(ctx, s.db, "service_minutes", []serviceMinute{row})
 }

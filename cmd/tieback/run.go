@@ -161,8 +161,7 @@ func waitForService(ctx context.Context, dir string, end spool.Position) error {
 }
 
 func (p *program) drainSpool(ctx context.Context, own *spool.Spool, db *warehouse.DB) error {
-	server := ingest.NewServer(ingest.Config{Spool: own, Log: p.log}) // for its metrics only
-	writer := ingest.NewWriter(own, db, ingest.NewDeadLetters(p.dataDir), server)
+	writer := ingest.NewWriter(own, db, ingest.NewDeadLetters(p.dataDir), ingest.NewMetrics(), p.log)
 	writing, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

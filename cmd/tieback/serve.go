@@ -112,7 +112,7 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	srv := &service{program: p, settings: s}
+	srv := &service{program: p, settings: s, metrics: ingest.NewMetrics()}
 	if err := srv.start(ctx); err != nil {
 		return errors.Join(err, srv.close())
 	}
@@ -159,6 +159,7 @@ type service struct {
 	live      *catalog.Live
 	stale     atomic.Bool // the last read of the catalog failed
 	spool     *spool.Spool
+	metrics   *ingest.Metrics
 	writer    *ingest.Writer
 	admin     *admin.Admin // nil unless asked for
 	server    *ingest.Server
@@ -205,9 +206,9 @@ func (s *service) start(ctx context.Context) error {
 		Limits:  ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
 		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
 		Proxies: proxies,
-		Explain: s.explain, Results: s.results, Mount: mount,
+		Explain: s.explain, Results: s.results, Mount: mount, Metrics: s.metrics,
 	})
-	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.server)
+	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.metrics, s.log)
 
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel

@@ -1,0 +1,192 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/shopspring/decimal"
+
+	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// warning says that an accepted conversion will probably not do what its sender means.
+type warning struct {
+	Field   string `json:"field"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// appendWarnings appends them as the last field of an object, nothing where there are none.
+func appendWarnings(buf []byte, warnings []warning) []byte {
+	if len(warnings) == 0 {
+		return buf
+	}
+	text, err := json.Marshal(warnings)
+	if err != nil {
+		panic(fmt.Sprintf("encode %v: %v", warnings, err)) // texts of valid UTF-8 alone
+	}
+	return append(append(buf, `,"warnings":`...), text...)
+}
+
+// warnings looks at a conversion that is accepted. Nothing here fails or delays it for long.
+func (s *Server) warnings(body *eventBody, c *warehouse.Conversion, stored bool) (list []warning) {
+	if message := s.names.undefined(s.cfg.Catalog, c); message != "" {
+		list = append(list, warning{body.nameField(), "event_not_defined", message})
+	}
+	for _, id := range [...]struct{ field, text string }{
+		{body.nameField(), c.APIName}, {"userDomain", c.UserDomain}, {"userId", c.UserID}, {"actionId", c.ActionID},
+	} {
+		if surrounded(id.text) {
+			list = append(list, warning{id.field, "surrounding_space", fmt.Sprintf("%s %s begins or ends with white space, which counts", id.field, human.Quote(id.text))})
+		}
+	}
+	for _, field := range body.ignored {
+		list = append(list, warning{field, "ignored_field", fmt.Sprintf("the field %s is ignored; the one that is read is called %s", human.Quote(field), ignoredFields[plainName(field)])})
+	}
+	if s.earlier.differs(c, stored) {
+		list = append(list, warning{"actionId", "differs_from_earlier", fmt.Sprintf(
+			"a conversion with this apiName and actionId %s was received before with another user, moment or value; the first one counts, this one will be a duplicate", human.Quote(c.ActionID))})
+	}
+	return list
+}
+
+// nameField is what the sender calls the event's name.
+func (body *eventBody) nameField() string {
+	if body.apiName.absent() {
+		return "eventName"
+	}
+	return "apiName"
+}
+
+// surrounded reports whether a text begins or ends with white space.
+func surrounded(text string) bool {
+	if text == "" {
+		return false
+	}
+	first, last := text[0], text[len(text)-1]
+	if first > ' ' && first < utf8.RuneSelf && last > ' ' && last < utf8.RuneSelf {
+		return false
+	}
+	begins, _ := utf8.DecodeRuneInString(text)
+	ends, _ := utf8.DecodeLastRuneInString(text)
+	return unicode.IsSpace(begins) || unicode.IsSpace(ends)
+}
+
+// unknownNames finds the names that no event bears, and looks again for those that may be new.
+type unknownNames struct {
+	mu      sync.Mutex
+	refresh map[string]time.Time // by account and name: when the catalog was last read again for it
+}
+
+const (
+	// namePatience is how long a conversion of an unknown name waits for the catalog to be
+	// read again, and nameInterval how often one name makes that happen.
+	namePatience = 250 * time.Millisecond
+	nameInterval = time.Second
+	// mostNames bounds the memory; beyond it all are forgotten.
+	mostNames = 10_000
+)
+
+// undefined says in words that no event bore the conversion's name when it happened, empty
+// where one did (R3).
+func (u *unknownNames) undefined(cat Catalog, c *warehouse.Conversion) string {
+	at := time.UnixMilli(c.ActionAtMS)
+	message := nameMiss(cat.Snapshot(), c.CustomerID, c.APIName, at)
+	if message == "" || !u.due(c.CustomerID+"\x00"+c.APIName) {
+		return message
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), namePatience)
+	defer cancel()
+	if cat.Refresh(ctx) != nil {
+		return message // as things were when the catalog was last read
+	}
+	return nameMiss(cat.Snapshot(), c.CustomerID, c.APIName, at)
+}
+
+func (u *unknownNames) due(name string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if time.Since(u.refresh[name]) < nameInterval {
+		return false
+	}
+	if u.refresh == nil || len(u.refresh) >= mostNames {
+		u.refresh = map[string]time.Time{}
+	}
+	u.refresh[name] = time.Now()
+	return true
+}
+
+func nameMiss(snap *catalog.Snapshot, customerID, apiName string, at time.Time) string {
+	found := snap.LookUpName(customerID, apiName, at)
+	switch {
+	case found.EventID != "":
+		return ""
+	case found.Near != "":
+		return fmt.Sprintf("no event bears the name %s; one bears %s, and names must be equal byte for byte", human.Quote(apiName), human.Quote(found.Near))
+	case found.Borne:
+		return fmt.Sprintf("no event bore the name %s at %s, though one does or did at another time", human.Quote(apiName), human.Moment(at))
+	default:
+		return fmt.Sprintf("no event bears the name %s", human.Quote(apiName))
+	}
+}
+
+// earlier remembers the last million or so conversions by hashes: enough to notice that a key
+// comes again with something else. Each slot holds a part of a key's hash and a part of the
+// content's, so that it takes 8 MB whatever is sent, and no lock.
+type earlier struct {
+	seed  maphash.Seed
+	slots []atomic.Uint64
+}
+
+const earlierSlots = 1 << 20
+
+func newEarlier() earlier {
+	return earlier{maphash.MakeSeed(), make([]atomic.Uint64, earlierSlots)}
+}
+
+// differs reports whether the last conversion of that key had another user, moment or value,
+// and remembers one that is stored.
+func (e *earlier) differs(c *warehouse.Conversion, stored bool) bool {
+	key := e.hash(e.hash(e.hash(0, c.CustomerID), c.APIName), c.ActionID)
+	content := mix(e.hash(e.hash(key, c.UserDomain), c.UserID), uint64(c.ActionAtMS))
+	if c.Value.Valid {
+		content = mix(content, 1+uint64(tenThousandths(c.Value.Decimal)))
+	}
+	const low = 1<<32 - 1
+	slot, now := &e.slots[key%earlierSlots], key&^uint64(low)|content&low
+	before := slot.Load()
+	same := before&^uint64(low) == now&^uint64(low) && before != 0
+	if stored && !same {
+		slot.Store(now)
+	}
+	return same && before != now
+}
+
+func (e *earlier) hash(sum uint64, text string) uint64 {
+	return mix(sum, maphash.String(e.seed, text))
+}
+
+// mix joins two hashes, whose order counts.
+func mix(a, b uint64) uint64 {
+	high, low := bits.Mul64(a^0x9e3779b97f4a7c15, b|1)
+	return high ^ low ^ b
+}
+
+// tenThousandths is an accepted value, however it was written.
+func tenThousandths(value decimal.Decimal) int64 {
+	if value.Exponent() != -4 {
+		value = value.Shift(4)
+		return value.IntPart()
+	}
+	return value.CoefficientInt64()
+}
