@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/warehouse"
@@ -95,6 +97,26 @@ func (a *Admin) guard(c *fiber.Ctx) error {
 	defer cancel()
 	c.SetUserContext(ctx)
 	return c.Next()
+}
+
+// Limits of what is sent here.
+const (
+	maxInputBytes = 1 << 20
+	maxLoginBytes = 8 << 10
+)
+
+// readBody reads a body of at most limit bytes, once it is known who sends it; until then
+// nothing of it is.
+func readBody(c *fiber.Ctx, limit int) error {
+	var buf bytes.Buffer
+	switch err := ingest.ReadBody(c, &buf, limit); {
+	case errors.Is(err, ingest.ErrBodyTooLarge):
+		return &problem{fiber.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body may have %d bytes", limit)}
+	case err != nil:
+		return &problem{fiber.StatusBadRequest, "bad_request", "the body did not arrive whole"}
+	}
+	c.Request().SetBodyRaw(buf.Bytes())
+	return nil
 }
 
 // problem is an answer that refuses a request.

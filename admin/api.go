@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -55,6 +54,9 @@ func (a *Admin) onlyAPI(c *fiber.Ctx) error {
 		return a.refuse(c, err)
 	}
 	c.Locals(sourceKey, source)
+	if err := readBody(c, maxInputBytes); err != nil {
+		return a.refuse(c, err)
+	}
 	return c.Next()
 }
 
@@ -96,14 +98,9 @@ func (a *Admin) refuse(c *fiber.Ctx, err error) error {
 	return c.Status(p.Status).JSON(map[string]*problem{"error": p})
 }
 
-const maxInputBytes = 1 << 20
-
 // decode reads a JSON body strictly: a misspelt name must not be taken for nothing.
 func decode(c *fiber.Ctx, into any) error {
 	body := c.Request().Body()
-	if len(body) > maxInputBytes {
-		return &problem{fiber.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body may have %d bytes", maxInputBytes)}
-	}
 	if len(body) == 0 {
 		return &problem{fiber.StatusBadRequest, "invalid_json", "the body is empty; send a JSON object"}
 	}

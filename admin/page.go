@@ -223,6 +223,9 @@ func (a *Admin) onlyPages(c *fiber.Ctx) error {
 		return a.showProblem(c, err)
 	}
 	c.Locals(sourceKey, source)
+	if err := readBody(c, maxInputBytes); err != nil {
+		return a.showProblem(c, err)
+	}
 	return c.Next()
 }
 
@@ -245,6 +248,9 @@ func (a *Admin) getStatic(c *fiber.Ctx) error {
 
 // postLogin signs in and goes on to where the visitor was heading: a page of ours.
 func (a *Admin) postLogin(c *fiber.Ctx) error {
+	if err := readBody(c, maxLoginBytes); err != nil {
+		return a.showProblem(c, err)
+	}
 	next := value(c, "next")
 	if err := a.signIn(c, exactly(c, "token")); err != nil {
 		p := a.problemOf(c, err)

@@ -3,7 +3,8 @@
 //
 // Everything is read whole into a [Snapshot] and changed through [Store.Change],
 // one change at a time, so that a rule over several rows (a name belongs to at most
-// one event, R3) holds. Rows are appended; the highest version of a key counts.
+// one event, R3) holds. Rows are appended; of each key the highest version counts that
+// is in catalog_changes, which is written last: a change that was cut off is none.
 package catalog
 
 import (

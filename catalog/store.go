@@ -1,9 +1,10 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -49,16 +50,22 @@ func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
 	return snap, nil
 }
 
+// load reads the rows of a table that count: of each key the newest of a change that is whole.
+func (s *Store) load(ctx context.Context, into any, columns, table, key string) error {
+	return s.db.Select(ctx, into, "select "+columns+" from "+table+
+		" where version in (select catalog_changes.version from catalog_changes) order by version desc limit 1 by "+key, nil)
+}
+
 func (s *Store) loadAccounts(ctx context.Context, snap *Snapshot) error {
 	var accounts []Account
-	if err := s.db.Select(ctx, &accounts, "select customer_id, origins, created_at, version from catalog_accounts final", nil); err != nil {
+	if err := s.load(ctx, &accounts, "customer_id, origins, created_at, version", "catalog_accounts", "customer_id"); err != nil {
 		return err
 	}
 	for _, a := range accounts {
 		snap.Accounts[a.CustomerID] = a
 	}
 	var tokens []Token
-	if err := s.db.Select(ctx, &tokens, "select customer_id, name, prefix, hash, created_at, revoked_at, version from catalog_tokens final", nil); err != nil {
+	if err := s.load(ctx, &tokens, "customer_id, name, prefix, hash, created_at, revoked_at, version", "catalog_tokens", "customer_id, prefix"); err != nil {
 		return err
 	}
 	for _, t := range tokens {
@@ -69,8 +76,11 @@ func (s *Store) loadAccounts(ctx context.Context, snap *Snapshot) error {
 
 func (s *Store) loadNames(ctx context.Context, snap *Snapshot) error {
 	var names []EventName
-	err := s.db.Select(ctx, &names, `select customer_id, event_id, api_name, valid_from, valid_to, version
-		from catalog_event_names final order by customer_id, valid_from, version`, nil)
+	err := s.load(ctx, &names, "customer_id, event_id, api_name, valid_from, valid_to, version",
+		"catalog_event_names", "customer_id, event_id, api_name, valid_from")
+	slices.SortFunc(names, func(a, b EventName) int {
+		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), a.From.Compare(b.From), cmp.Compare(a.Version, b.Version), cmp.Compare(a.key(), b.key()))
+	})
 	for _, n := range names {
 		snap.Names[n.CustomerID] = append(snap.Names[n.CustomerID], n)
 	}
@@ -79,15 +89,15 @@ func (s *Store) loadNames(ctx context.Context, snap *Snapshot) error {
 
 func (s *Store) loadOptimizations(ctx context.Context, snap *Snapshot) error {
 	var optimizations []Optimization
-	if err := s.db.Select(ctx, &optimizations, "select customer_id, optimization_id, name, version from catalog_optimizations final", nil); err != nil {
+	if err := s.load(ctx, &optimizations, "customer_id, optimization_id, name, version", "catalog_optimizations", "customer_id, optimization_id"); err != nil {
 		return err
 	}
 	for _, o := range optimizations {
 		put(snap.Optimizations, o.CustomerID, o.OptimizationID, o)
 	}
 	var variations []Variation
-	if err := s.db.Select(ctx, &variations, `select customer_id, optimization_id, variation_id, name, is_baseline = 1 as is_baseline, weight, position,
-		is_deleted = 1 as is_deleted, version from catalog_variations final`, nil); err != nil {
+	if err := s.load(ctx, &variations, `customer_id, optimization_id, variation_id, name, is_baseline = 1 as is_baseline, weight, position,
+		is_deleted = 1 as is_deleted, version`, "catalog_variations", "customer_id, optimization_id, variation_id"); err != nil {
 		return err
 	}
 	for _, v := range variations {
@@ -99,8 +109,8 @@ func (s *Store) loadOptimizations(ctx context.Context, snap *Snapshot) error {
 		put(inner, v.OptimizationID, v.VariationID, v)
 	}
 	var goals []Goal
-	if err := s.db.Select(ctx, &goals, `select customer_id, optimization_id, event_id, is_primary = 1 as is_primary,
-		is_deleted = 1 as is_deleted, version from catalog_goals final`, nil); err != nil {
+	if err := s.load(ctx, &goals, "customer_id, optimization_id, event_id, is_primary = 1 as is_primary, is_deleted = 1 as is_deleted, version",
+		"catalog_goals", "customer_id, optimization_id, event_id"); err != nil {
 		return err
 	}
 	for _, g := range goals {
@@ -147,10 +157,22 @@ func (s *Store) Change(ctx context.Context, source string, edit func(*Edit) erro
 	return nil
 }
 
-// write appends the rows. The change itself comes last: it tells running services
-// that there is something new to read.
+// nextVersion is one that no row has, not even one of a change that was cut off.
+func (s *Store) nextVersion(ctx context.Context) (version uint64, err error) {
+	err = s.db.Row(ctx, `select 1 + greatest(
+		(select max(version) from catalog_changes), (select max(version) from catalog_accounts), (select max(version) from catalog_tokens),
+		(select max(version) from catalog_event_names), (select max(version) from catalog_optimizations),
+		(select max(version) from catalog_variations), (select max(version) from catalog_goals))`, nil, &version)
+	return version, err
+}
+
+// write appends the rows. The change itself comes last: that insert makes all of them count,
+// and lets running services know that there is something new to read.
 func (s *Store) write(ctx context.Context, e *Edit, source string) error {
-	version := e.Version + 1
+	version, err := s.nextVersion(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range e.accounts {
 		e.accounts[i].Version = version
 	}
@@ -194,14 +216,14 @@ type Live struct {
 	store *Store
 	snap  atomic.Pointer[Snapshot]
 
-	mu     sync.Mutex // of reading
-	began  time.Time  // when the last read that Refresh made began
-	failed error      // and what came of it
+	reading chan struct{} // held by whoever reads
+	began   time.Time     // when the last read that Refresh made began
+	failed  error         // and what came of it
 }
 
 // NewLive loads the catalog once.
 func NewLive(ctx context.Context, store *Store) (*Live, error) {
-	l := &Live{store: store}
+	l := &Live{store: store, reading: make(chan struct{}, 1)}
 	snap, err := store.Load(ctx)
 	if err != nil {
 		return nil, err
@@ -223,9 +245,9 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, read func(error)
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			l.mu.Lock()
+			l.reading <- struct{}{}
 			err := l.refresh(ctx)
-			l.mu.Unlock()
+			<-l.reading
 			if ctx.Err() == nil {
 				read(err)
 			}
@@ -238,28 +260,38 @@ const missInterval = 50 * time.Millisecond
 
 // Refresh makes sure that what was in the catalog when it was called is in the
 // snapshot, for a caller who did not find something that may be new. Callers at the
-// same time share one read.
+// same time share one read, which goes on when ctx ends.
 func (l *Live) Refresh(ctx context.Context) error {
 	arrived := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case l.reading <- struct{}{}:
+	}
 	if l.began.After(arrived) {
+		defer func() { <-l.reading }()
 		return l.failed
 	}
-	if wait := missInterval - time.Since(l.began); wait > 0 {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
+	read := make(chan error, 1)
+	go func() {
+		defer func() { <-l.reading }()
+		if wait := missInterval - time.Since(l.began); wait > 0 {
+			time.Sleep(wait)
 		}
+		l.began = time.Now()
+		l.failed = l.refresh(context.Background())
+		read <- l.failed
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-read:
+		return err
 	}
-	l.began = time.Now()
-	l.failed = l.refresh(context.Background()) // others wait for it, too
-	return l.failed
 }
 
 // refresh reads the catalog where it has changed. One at a time: a slow read must not put an older
-// catalog in the place of a newer one, so l.mu is held.
+// catalog in the place of a newer one, so l.reading is held.
 func (l *Live) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

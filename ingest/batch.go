@@ -29,14 +29,17 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	if apiErr != nil {
 		return apiErr
 	}
-	raw, apiErr := requestBody(c, maxEventBytes, maxInflatedBytes)
-	if apiErr != nil {
-		return apiErr
-	}
+	return withBody(c, maxEventBytes, maxInflatedBytes, func(raw []byte) error {
+		return s.acceptEvents(c, raw, tokenAccount, receivedAt)
+	})
+}
+
+// acceptEvents answers for a body whose token is good.
+func (s *Server) acceptEvents(c *fiber.Ctx, raw []byte, tokenAccount string, receivedAt time.Time) error {
 	validateOnly, unknown := validateOnly(c)
 	batch := s.newBatch(len(raw), tokenAccount, receivedAt)
 	batch.validateOnly = validateOnly
-	if apiErr = unknown.with(batch.check(raw)); apiErr != nil {
+	if apiErr := unknown.with(batch.check(raw)); apiErr != nil {
 		return apiErr
 	}
 	for _, code := range batch.rejected {

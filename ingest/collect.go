@@ -39,10 +39,12 @@ func allowOrigin(c *fiber.Ctx) {
 func (s *Server) postCollect(c *fiber.Ctx) error {
 	receivedAt := s.now()
 	allowOrigin(c) // also where it is refused, or the page can't read why
-	raw, apiErr := requestBody(c, maxCollectBytes, maxCollectBytes)
-	if apiErr != nil {
-		return apiErr
-	}
+	return withBody(c, maxCollectBytes, maxCollectBytes, func(raw []byte) error {
+		return s.collect(c, raw, receivedAt)
+	})
+}
+
+func (s *Server) collect(c *fiber.Ctx, raw []byte, receivedAt time.Time) error {
 	batch, apiErr := decodeCollect(raw)
 	if apiErr != nil {
 		return apiErr
@@ -55,7 +57,7 @@ func (s *Server) postCollect(c *fiber.Ctx) error {
 		return errWrongOrigin
 	}
 	rows, dropped := batch.rows(receivedAt)
-	s.metrics.drop(batch.customerID, dropped)
+	s.metrics.drop(owner.CustomerID, dropped)
 	if err := s.storeOnce(rows); err != nil {
 		return errNotDurable()
 	}

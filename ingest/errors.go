@@ -92,6 +92,10 @@ var (
 		Status: fiber.StatusForbidden, Code: "wrong_origin",
 		Message: "pages of this origin may not send for the account; `tieback account add CUSTOMER --origin URL` allows it",
 	}
+	errCutOff = &apiError{
+		Status: fiber.StatusBadRequest, Code: "bad_request",
+		Message: "the body did not arrive whole",
+	}
 	errEncoding = &apiError{
 		Status: fiber.StatusUnsupportedMediaType, Code: "unsupported_encoding",
 		Message: "Content-Encoding may be gzip or identity",

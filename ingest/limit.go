@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -29,8 +30,12 @@ type bucket struct {
 	used time.Time
 }
 
-// forgetAfter is how long an unused bucket is kept; by then it is full again.
-const forgetAfter = time.Minute
+const (
+	// forgetAfter is how long an unused bucket is kept, unless there are many.
+	forgetAfter = time.Minute
+	// mostBuckets bounds the memory, at about 20 MB.
+	mostBuckets = 100_000
+)
 
 func newLimiter(perSecond float64) *limiter {
 	return &limiter{perSecond: perSecond, buckets: map[string]*bucket{}}
@@ -44,15 +49,12 @@ func (l *limiter) allow(key string, now time.Time) (retryAfter int, ok bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now.Sub(l.swept) > forgetAfter {
-		for name, b := range l.buckets {
-			if now.Sub(b.used) > forgetAfter {
-				delete(l.buckets, name)
-			}
-		}
-		l.swept = now
-	}
+	l.sweep(now)
 	b := l.buckets[key]
+	if b == nil && len(l.buckets) >= mostBuckets {
+		key = "" // all others share one
+		b = l.buckets[key]
+	}
 	if b == nil {
 		b = &bucket{Limiter: rate.NewLimiter(rate.Limit(l.perSecond), max(1, int(2*l.perSecond)))}
 		l.buckets[string([]byte(key))] = b // Fiber's strings must not be kept
@@ -64,6 +66,22 @@ func (l *limiter) allow(key string, now time.Time) (retryAfter int, ok bool) {
 	return max(1, int(1/l.perSecond)), false
 }
 
+// sweep forgets buckets that are full again, so that nothing is lost with them: now and then,
+// and sooner where there are many.
+func (l *limiter) sweep(now time.Time) {
+	fullAfter := time.Duration(max(2, 1/l.perSecond) * float64(time.Second))
+	since := now.Sub(l.swept)
+	if since <= forgetAfter && (len(l.buckets) < mostBuckets/2 || since <= fullAfter) {
+		return
+	}
+	for name, b := range l.buckets {
+		if now.Sub(b.used) > fullAfter {
+			delete(l.buckets, name)
+		}
+	}
+	l.swept = now
+}
+
 func errTooManyRequests(retryAfter int) *apiError {
 	return &apiError{
 		Status: fiber.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: retryAfter,
@@ -71,10 +89,19 @@ func errTooManyRequests(retryAfter int) *apiError {
 	}
 }
 
+// addressKey is what an address is limited by: itself, or the /64 of an IPv6 one.
+func addressKey(text string) string {
+	address, err := netip.ParseAddr(text)
+	if err != nil || address.Unmap().Is4() {
+		return text
+	}
+	return prefixOf(address).String()
+}
+
 // limitAddress refuses addresses that ask too often, before anything is read.
 func (s *Server) limitAddress(c *fiber.Ctx) error {
 	if s.byAddress.perSecond > 0 {
-		if retryAfter, ok := s.byAddress.allow(c.IP(), s.cfg.Now()); !ok {
+		if retryAfter, ok := s.byAddress.allow(addressKey(c.IP()), s.cfg.Now()); !ok {
 			return errTooManyRequests(retryAfter)
 		}
 	}

@@ -1,11 +1,9 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -20,7 +18,6 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/recover"
 	"github.com/gofiber/fiber/v2/utils"
 	"github.com/google/uuid"
-	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -65,13 +62,7 @@ type Server struct {
 	refusing atomic.Bool // the last events could not be made durable
 }
 
-const (
-	maxEventBytes = 1 << 20
-
-	// readBytes is what is read of a body that is too large all the same: a client
-	// that is cut off while it sends sees a broken connection and not the 413.
-	readBytes = 16 << 20
-)
+const maxEventBytes = 1 << 20
 
 // NewServer returns a server that does not listen yet.
 func NewServer(cfg Config) *Server {
@@ -94,13 +85,15 @@ func NewServer(cfg Config) *Server {
 	}
 	app := fiber.Config{
 		AppName: "tieback", DisableStartupMessage: true, ErrorHandler: s.handleError,
-		BodyLimit: readBytes, ReadBufferSize: 16 << 10, // bounds the headers
-		ReadTimeout: cfg.Patience, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		StreamRequestBody: true, DisablePreParseMultipartForm: true,
+		ReadBufferSize: 16 << 10, // bounds the headers
+		ReadTimeout:    cfg.Patience, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	if len(cfg.Proxies) > 0 {
 		app.ProxyHeader = fiber.HeaderXForwardedFor // as locate leaves it
 	}
 	s.app = fiber.New(app)
+	s.app.Server().HeaderReceived = streamed
 	s.app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: s.panicked}))
 	if len(cfg.Proxies) > 0 {
 		s.app.Use(s.locate)
@@ -181,10 +174,13 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if pathAccount != "" && pathAccount != tokenAccount {
 		return errWrongAccount
 	}
-	raw, apiErr := requestBody(c, maxEventBytes, maxEventBytes)
-	if apiErr != nil {
-		return apiErr
-	}
+	return withBody(c, maxEventBytes, maxEventBytes, func(raw []byte) error {
+		return s.acceptEvent(c, raw, pathAccount, tokenAccount, receivedAt)
+	})
+}
+
+// acceptEvent answers for a body whose token is good.
+func (s *Server) acceptEvent(c *fiber.Ctx, raw []byte, pathAccount, tokenAccount string, receivedAt time.Time) error {
 	body, apiErr := decodeEvent(raw)
 	if apiErr != nil {
 		return apiErr
@@ -272,39 +268,6 @@ func validateOnly(c *fiber.Ctx) (dry bool, unknown parameterFaults) {
 		}
 	}
 	return dry, unknown
-}
-
-// requestBody returns the body, of at most limit bytes, inflated if it is gzip to at
-// most inflatedLimit.
-func requestBody(c *fiber.Ctx, limit, inflatedLimit int) ([]byte, *apiError) {
-	raw := c.Request().Body() // c.Body() would inflate without a limit
-	if len(raw) > limit {
-		return nil, errTooLarge(limit)
-	}
-	switch strings.ToLower(strings.TrimSpace(c.Get(fiber.HeaderContentEncoding))) {
-	case "", "identity":
-		return raw, nil
-	case "gzip":
-		return inflate(raw, inflatedLimit)
-	default:
-		return nil, errEncoding
-	}
-}
-
-func inflate(raw []byte, limit int) ([]byte, *apiError) {
-	reader, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		return nil, errInvalidJSON(fmt.Sprintf("the body is not gzip: %v", err), 0)
-	}
-	defer reader.Close()
-	inflated, err := io.ReadAll(io.LimitReader(reader, int64(limit)+1))
-	if err != nil {
-		return nil, errInvalidJSON(fmt.Sprintf("the gzip stream is damaged or truncated: %v", err), int64(len(inflated)))
-	}
-	if len(inflated) > limit {
-		return nil, errTooLarge(limit)
-	}
-	return inflated, nil
 }
 
 func (s *Server) readyz(c *fiber.Ctx) error {

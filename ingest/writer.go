@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -59,13 +60,16 @@ const stalledAfter = 30 * time.Second
 // Failing returns why events wait in the spool, nil while all is well.
 func (w *Writer) Failing() error {
 	if err := w.failing.Load(); err != nil {
-		return fmt.Errorf("events wait in the spool: %w", *err)
+		return *err
 	}
 	if _, oldest := w.spool.Backlog(); oldest > stalledAfter {
-		return fmt.Errorf("events wait in the spool, the oldest for %s: ClickHouse does not answer, or is slower than they arrive", oldest.Round(time.Second))
+		return fmt.Errorf("%w, the oldest for %s", ErrStalled, human.Duration(oldest.Round(time.Second)))
 	}
 	return nil
 }
+
+// ErrStalled says that events wait though no insert has failed.
+var ErrStalled = errors.New("ClickHouse does not answer, or is slower than they arrive")
 
 // Run drains until ctx ends. What is not in ClickHouse by then stays in the spool.
 // A spool that cannot be read or written now is tried again, from the cursor on.

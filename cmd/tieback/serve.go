@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -134,6 +135,13 @@ func (s *service) listen() (err error) {
 		}
 		return fmt.Errorf("listen on %s: %w; choose an address of this machine with --listen", s.settings.Listen, err)
 	}
+	proxies, err := s.settings.proxies()
+	if err != nil {
+		return err
+	}
+	limits := connectionLimits(fileLimit())
+	limits.Exempt = proxies
+	s.listener = ingest.Limit(s.listener, limits, s.log)
 	if s.settings.TLSCert == "" {
 		return nil
 	}
@@ -143,6 +151,33 @@ func (s *service) listen() (err error) {
 	}
 	s.listener = tls.NewListener(s.listener, certificate.Config())
 	return nil
+}
+
+const (
+	// reservedFiles are kept for the spool, the engine's connections and the program itself:
+	// clients must not take the files that accepting an event needs.
+	reservedFiles = 150
+	// mostConnections bounds the memory of the connections, 20 kB each.
+	mostConnections = 20_000
+)
+
+// fileLimit is how many files this process may have open.
+func fileLimit() uint64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024
+	}
+	return limit.Cur
+}
+
+// connectionLimits let all clients together have what files can be spared, and a single
+// address half of that.
+func connectionLimits(files uint64) ingest.ConnectionLimits {
+	total := int(min(files, mostConnections+reservedFiles)) - reservedFiles
+	if total < reservedFiles {
+		total = max(8, int(min(files, mostConnections))/2)
+	}
+	return ingest.ConnectionLimits{Total: total, PerAddress: max(8, total/2)}
 }
 
 // spoolDir is the folder of the spool in a data folder.
@@ -289,18 +324,39 @@ func (s *service) catalogFailed(err error) {
 	s.stale.Store(err != nil)
 }
 
-// ready is nil while events are accepted and get where they should.
+// ready is nil while events are accepted and get where they should. Anybody may ask: the
+// reasons name no path and no address; the log does.
 func (s *service) ready() error {
-	if err := s.spool.Accepts(); err != nil {
-		return fmt.Errorf("events are refused: %w", err)
+	switch err := s.spool.Accepts(); {
+	case errors.Is(err, spool.ErrFull):
+		return errors.New("events are refused: the disk of the data folder is nearly full")
+	case err != nil:
+		return errors.New("events are refused: the spool can't be written; the log says why")
 	}
 	if err := s.writer.Failing(); err != nil {
-		return err
+		return fmt.Errorf("events wait in the spool: %s", publicReason(err))
 	}
 	if s.stale.Load() {
 		return errors.New("the catalog can't be read: ClickHouse does not answer; events are accepted for what it held before")
 	}
 	return nil
+}
+
+// publicReason says why ClickHouse does not take events, for people who must not see the
+// inside.
+func publicReason(err error) string {
+	var told *warehouse.Error
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &told):
+		return fmt.Sprintf("ClickHouse refuses them (code %d); the log says why", told.Code)
+	case errors.As(err, &file):
+		return fmt.Sprintf("a file of the spool: %v", file.Err)
+	case errors.Is(err, ingest.ErrStalled):
+		return err.Error()
+	default:
+		return "ClickHouse does not answer; the log says why"
+	}
 }
 
 // shutdownPatience bounds how long requests under way may take.

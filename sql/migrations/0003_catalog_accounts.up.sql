@@ -1,4 +1,5 @@
--- Accounts; the row with the highest version of a key counts.
+-- Accounts. Of a key the row with the highest version counts that is in catalog_changes: that insert comes last, so
+-- that a change of several tables is whole or none. The other tables of the catalog are read the same way.
 create table if not exists catalog_accounts
 (
     customer_id String,
@@ -6,6 +7,6 @@ create table if not exists catalog_accounts
     created_at DateTime64(3, 'UTC'),
     version UInt64
 )
-engine = ReplacingMergeTree(version)
-order by customer_id
+engine = MergeTree
+order by (customer_id, version)
 settings fsync_after_insert = 1

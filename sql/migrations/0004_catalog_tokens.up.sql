@@ -9,6 +9,6 @@ create table if not exists catalog_tokens
     revoked_at Nullable(DateTime64(3, 'UTC')),
     version UInt64
 )
-engine = ReplacingMergeTree(version)
-order by (customer_id, prefix)
+engine = MergeTree
+order by (customer_id, prefix, version)
 settings fsync_after_insert = 1

@@ -8,6 +8,6 @@ create table if not exists catalog_event_names
     valid_to Nullable(DateTime64(3, 'UTC')),
     version UInt64
 )
-engine = ReplacingMergeTree(version)
-order by (customer_id, event_id, api_name, valid_from)
+engine = MergeTree
+order by (customer_id, event_id, api_name, valid_from, version)
 settings fsync_after_insert = 1

@@ -6,6 +6,6 @@ create table if not exists catalog_optimizations
     name String,
     version UInt64
 )
-engine = ReplacingMergeTree(version)
-order by (customer_id, optimization_id)
+engine = MergeTree
+order by (customer_id, optimization_id, version)
 settings fsync_after_insert = 1

@@ -11,6 +11,6 @@ create table if not exists catalog_variations
     is_deleted UInt8,
     version UInt64
 )
-engine = ReplacingMergeTree(version)
-order by (customer_id, optimization_id, variation_id)
+engine = MergeTree
+order by (customer_id, optimization_id, variation_id, version)
 settings fsync_after_insert = 1

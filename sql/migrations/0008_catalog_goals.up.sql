@@ -8,6 +8,6 @@ create table if not exists catalog_goals
     is_deleted UInt8,
     version UInt64
 )
-engine = ReplacingMergeTree(version)
-order by (customer_id, optimization_id, event_id)
+engine = MergeTree
+order by (customer_id, optimization_id, event_id, version)
 settings fsync_after_insert = 1

@@ -5,4 +5,11 @@ create view if not exists accounts
     created_at DateTime64(3, 'UTC') comment 'When it was added'
 )
 as select customer_id, origins, created_at
-from catalog_accounts final
+from
+(
+    select customer_id, origins, created_at
+    from catalog_accounts
+    where version in (select catalog_changes.version from catalog_changes)
+    order by version desc
+    limit 1 by customer_id
+)

@@ -7,4 +7,11 @@ create view if not exists event_names
     valid_to Nullable(DateTime64(3, 'UTC')) comment 'Until then, exclusive; NULL while it bears it'
 )
 as select customer_id, event_id, api_name, valid_from, valid_to
-from catalog_event_names final
+from
+(
+    select customer_id, event_id, api_name, valid_from, valid_to
+    from catalog_event_names
+    where version in (select catalog_changes.version from catalog_changes)
+    order by version desc
+    limit 1 by customer_id, event_id, api_name, valid_from
+)

@@ -5,4 +5,11 @@ create view if not exists optimizations
     name String comment 'What people call it'
 )
 as select customer_id, optimization_id, name
-from catalog_optimizations final
+from
+(
+    select customer_id, optimization_id, name
+    from catalog_optimizations
+    where version in (select catalog_changes.version from catalog_changes)
+    order by version desc
+    limit 1 by customer_id, optimization_id
+)

@@ -9,5 +9,12 @@ create view if not exists variations
     position UInt32 comment 'Order of display'
 )
 as select customer_id, optimization_id, variation_id, name, is_baseline, weight, position
-from catalog_variations final
+from
+(
+    select customer_id, optimization_id, variation_id, name, is_baseline, weight, position, is_deleted
+    from catalog_variations
+    where version in (select catalog_changes.version from catalog_changes)
+    order by version desc
+    limit 1 by customer_id, optimization_id, variation_id
+)
 where is_deleted = 0

@@ -6,5 +6,12 @@ create view if not exists goals
     is_primary UInt8 comment '1 for the one it is optimized for'
 )
 as select customer_id, optimization_id, event_id, is_primary
-from catalog_goals final
+from
+(
+    select customer_id, optimization_id, event_id, is_primary, is_deleted
+    from catalog_goals
+    where version in (select catalog_changes.version from catalog_changes)
+    order by version desc
+    limit 1 by customer_id, optimization_id, event_id
+)
 where is_deleted = 0
