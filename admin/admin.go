@@ -32,13 +32,14 @@ type Live interface {
 
 // Config of an Admin; Now and Log have defaults.
 type Config struct {
-	Token   string // that opens everything; MinTokenBytes long at least
-	DB      *warehouse.DB
-	Store   *catalog.Store
-	Live    Live
-	Drained func(ctx context.Context) error // returns once what was accepted so far is in ClickHouse
-	Now     func() time.Time                // time.Now when nil
-	Log     *slog.Logger                    // slog.Default() when nil
+	Token       string // that opens everything; MinTokenBytes long at least
+	DB          *warehouse.DB
+	Store       *catalog.Store
+	Live        Live
+	Drained     func(ctx context.Context) error // returns once what was accepted so far is in ClickHouse
+	NightMemory uint64                          // bytes that a run may take; see jobs.Runner
+	Now         func() time.Time                // time.Now when nil
+	Log         *slog.Logger                    // slog.Default() when nil
 }
 
 // Admin answers what is asked under /admin.

@@ -73,6 +73,7 @@ func (r *runs) run(ctx context.Context, req jobs.Request) {
 	_ = r.cfg.Drained(settled) // what stays in the spool is taken by a later run
 	cancel()
 	runner := jobs.NewRunner(r.cfg.DB, r.cfg.Now, r.cfg.Log)
+	runner.Memory = r.cfg.NightMemory
 	runner.Progress = r.progress
 	record, err := runner.Run(ctx, req)
 	r.mu.Lock()

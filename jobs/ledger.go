@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +74,12 @@ type since struct {
 	known   bool        // otherwise all days must be computed
 }
 
+// after reports whether any of it lies in the future, by our clock or ClickHouse's.
+func (s since) after(ours, clickHouses time.Time) bool {
+	const apart = time.Minute // that the two clocks may be
+	return s.readAt.After(clickHouses.Add(apart)) || slices.ContainsFunc(s.cutoffs, func(cutoff time.Time) bool { return cutoff.After(ours) })
+}
+
 // ledger remembers what runs did.
 type ledger struct{ db *warehouse.DB }
 
@@ -101,6 +108,9 @@ func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, 
 	from, err := l.since(ctx, epoch)
 	if err != nil {
 		return Record{}, since{}, err
+	}
+	if from.after(now, readAt) {
+		from.known = false // a clock was wrong: what is new since then can't be known
 	}
 	record := Record{
 		RunID: newRunID(), Revision: 1, Cutoff: req.Cutoff, StartedAt: now, State: StateRunning,

@@ -359,6 +359,31 @@ func TestScheduler(t *testing.T) {
 }
 
 // TestNightThatFailedIsTriedAgain has the first step fail once.
+// TestCutoffInTheFuture: a clock that was once wrong by a year has published a cutoff that no
+// night reaches. It is taken for none, and the next night mends what it left.
+func TestCutoffInTheFuture(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 20, 21, 22)
+	wrong := runnerAt(db, date(22, 12).AddDate(1, 0, 0))
+	mustRun(t, wrong, jobs.Request{})
+	runner := runnerAt(db, date(22, 12))
+	from := date(21, 0)
+	if _, err := runner.Run(t.Context(), jobs.Request{From: &from, To: &from}); !errors.Is(err, jobs.ErrNothingYet) {
+		t.Errorf("a range at a cutoff in the future: %v", err)
+	}
+	record := mustRun(t, runner, jobs.Request{})
+	if record.Mode != jobs.ModeFull || !record.Cutoff.Equal(date(22, 0)) {
+		t.Errorf("the night is %s at %s", record.Mode, record.Cutoff)
+	}
+	if got := outcomeDays(t, db); got != "20 21" {
+		t.Errorf("published days %s, expected those before the midnight", got)
+	}
+	equalsRebuild(t, db, runner)
+	if next := mustRun(t, runnerAt(db, date(23, 12)), jobs.Request{}); next.Mode != jobs.ModeIncremental || outcomeDays(t, db) != "20 21 22" {
+		t.Errorf("the night after it is %s, days %s", next.Mode, outcomeDays(t, db))
+	}
+}
+
 func TestNightThatFailedIsTriedAgain(t *testing.T) {
 	db := warehousetest.Open(t)
 	site(t, db, 20)

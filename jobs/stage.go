@@ -46,7 +46,7 @@ func (n *night) stageEvents(ctx context.Context) error {
 
 // stageConversions stages what becomes of the conversions, and says which of it is new and why.
 func (n *night) stageConversions(ctx context.Context) error {
-	err := n.steps(ctx, "50_night_candidates", "60_night_attributions", "70_night_outcomes", "72_night_versions_conversions")
+	err := n.steps(ctx, "50_night_candidates", "55_night_views", "60_night_attributions", "70_night_outcomes", "72_night_versions_conversions")
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import "time"
 // working are the tables that hold one run's working set.
 var working = []string{
 	"night_days", "night_keys", "night_key_days", "night_identities", "night_conversions", "night_links", "night_view_days",
-	"night_doubled_hashes", "night_doubled_ids", "night_doubles", "night_long_moments", "night_long_starts", "night_candidates",
+	"night_doubled_hashes", "night_doubled_ids", "night_doubles", "night_long_moments", "night_long_starts", "night_candidates", "night_views",
 	"night_attributions", "night_outcomes", "night_versions", "identities_next", "doubled_events_next",
 }
 

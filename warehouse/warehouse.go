@@ -204,6 +204,17 @@ func inUTC(ctx context.Context) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithUserLocation(time.UTC))
 }
 
+// Bounded lets each statement under ctx take so many bytes of memory, and makes it sort and
+// group on disk beyond half of that. 0 leaves all to the server's own limits.
+func Bounded(ctx context.Context, bytes uint64) context.Context {
+	if bytes == 0 {
+		return ctx
+	}
+	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
+		"max_memory_usage": bytes, "max_bytes_before_external_group_by": bytes / 2, "max_bytes_before_external_sort": bytes / 2,
+	}))
+}
+
 // Exec runs a statement that has no result.
 func (db *DB) Exec(ctx context.Context, sql string, params Params) error {
 	return explain(db.conn.Exec(inUTC(ctx), sql, params.args()...))

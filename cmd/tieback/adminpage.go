@@ -18,7 +18,7 @@ func (s *service) openAdmin() (mount func(fiber.Router), err error) {
 	}
 	s.admin, err = admin.New(admin.Config{
 		Token: s.settings.AdminToken, DB: s.db, Store: catalog.NewStore(s.db, s.now), Live: s.live,
-		Drained: s.spool.WaitDrained, Now: s.now, Log: s.log,
+		Drained: s.spool.WaitDrained, NightMemory: s.nightMemory, Now: s.now, Log: s.log,
 	})
 	if err != nil {
 		return nil, err

@@ -85,12 +85,46 @@ func (r *restoreCmd) Run(ctx context.Context, p *program) error {
 	if err := json.Unmarshal(text, &made); err != nil {
 		return fmt.Errorf("read %s: %w", filepath.Join(r.Dir, backupManifest), err)
 	}
+	if err := p.beginRestore(); err != nil {
+		return err
+	}
 	db, err := p.openUnmigrated(ctx)
 	if err != nil {
 		return err
 	}
-	err = p.restore(ctx, db, r.Dir, made)
-	return errors.Join(err, db.Close())
+	if err = errors.Join(p.restore(ctx, db, r.Dir, made), db.Close()); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(filepath.Join(p.dataDir, restoreMark)), spool.SyncFolder(p.dataDir))
+}
+
+// restoreMark is a file that is in a data folder while a backup is brought back into it: what
+// is there until then looks healthy, and is not whole.
+const restoreMark = "restoring"
+
+// beginRestore marks the data folder, unless there is something in it.
+func (p *program) beginRestore() error {
+	if err := p.restoredWhole(); err != nil {
+		return err
+	}
+	if entries, err := os.ReadDir(filepath.Join(p.dataDir, "clickhouse")); err == nil && len(entries) > 0 {
+		return fmt.Errorf("the data folder %s holds data: restore into an empty one, with --data", p.dataDir)
+	}
+	if err := os.MkdirAll(p.dataDir, 0o700); err != nil {
+		return fmt.Errorf("create the data folder: %w; choose another one with --data", err)
+	}
+	if err := writeFile(filepath.Join(p.dataDir, restoreMark), []byte("tieback restore has not ended in this folder\n")); err != nil {
+		return fmt.Errorf("mark the data folder: %w", err)
+	}
+	return nil
+}
+
+// restoredWhole is an error where a restore into the data folder was cut off.
+func (p *program) restoredWhole() error {
+	if _, err := os.Stat(filepath.Join(p.dataDir, restoreMark)); err != nil {
+		return nil
+	}
+	return fmt.Errorf("a `tieback restore` into %s has not ended, or was cut off, so its data is not whole: delete the folder and restore again", p.dataDir)
 }
 
 func (p *program) restore(ctx context.Context, db *warehouse.DB, dir string, made manifest) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,25 @@ func hashes(t *testing.T, dir string) string {
 		each = append(each, "select '"+table+"' as name, count(), sum(cityHash64(*)) from "+table)
 	}
 	return must(t, dir, "sql", "select * from ("+strings.Join(each, " union all ")+") order by name", "--format", "TSV")
+}
+
+// onlyForTheOwner fails for files and folders that other users can read.
+func onlyForTheOwner(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == dir || entry.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is %s", path, info.Mode().Perm())
+			return fs.SkipAll
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // A backup that was made beside a running service, restored into an empty folder, is
@@ -65,6 +85,21 @@ func TestBackupAndRestore(t *testing.T) {
 	if _, stderr, code := tieback(t, restored, "", "restore", backup); code == 0 || !strings.Contains(stderr, "restore into an empty one") {
 		t.Errorf("restored over data: exit %d, %s", code, stderr)
 	}
+	// A restore that was cut off leaves a mark, and nothing works on what it left.
+	cutOff := t.TempDir()
+	if err := os.WriteFile(filepath.Join(cutOff, restoreMark), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"status"}, {"run"}, {"migrate"}, {"serve", "--listen", "127.0.0.1:0"}, {"restore", backup}} {
+		if _, stderr, code := tieback(t, cutOff, "", args...); code != 1 || !strings.Contains(stderr, "delete the folder and restore again") {
+			t.Errorf("%s after a restore that was cut off: exit %d, %s", args, code, stderr)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(restored, restoreMark)); err == nil {
+		t.Error("a whole restore leaves its mark")
+	}
+	onlyForTheOwner(t, dir)
+	onlyForTheOwner(t, backup)
 	// A backup that lacks a file is told from a whole one.
 	files, err := filepath.Glob(filepath.Join(backup, "clickhouse", "data", "tieback", "conversions", "*", "data.bin"))
 	if err != nil || len(files) == 0 {

@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,16 +22,20 @@ import (
 
 type doctorCmd struct{}
 
-// finding is what one look has found; mend is empty where all is well.
-type finding struct{ subject, found, mend string }
+// finding is what one check has found; mend, what to do about it, is empty where all is well.
+// Of a warning Tieback goes on working, and the figures are right for what came in.
+type finding struct {
+	subject, found, mend string
+	warning              bool
+}
 
-// Run looks at what Tieback lives on and changes nothing. It ends with 1 when
-// something is to be mended.
+// Run checks what Tieback lives on and what comes in, and changes nothing. It ends with 1 when
+// a check has failed; warnings don't count.
 func (*doctorCmd) Run(ctx context.Context, p *program) error {
-	findings := []finding{p.lookAtDisk(), p.lookAtEngine()}
+	findings := []finding{p.lookAtDisk(), p.lookAtFolder(), p.lookAtFiles(), p.lookAtEngine()}
 	db, err := p.openUnmigrated(ctx)
 	if err != nil {
-		findings = append(findings, finding{"ClickHouse", err.Error(), "see above; nothing else can be looked at without it"})
+		findings = append(findings, finding{subject: "ClickHouse", found: err.Error(), mend: "see above; nothing else can be checked without it"})
 	} else {
 		defer db.Close()
 		for _, look := range []func(context.Context, *warehouse.DB) finding{p.lookAtClickHouse, p.lookAtSchema, p.lookAtRuns} {
@@ -37,7 +46,10 @@ func (*doctorCmd) Run(ctx context.Context, p *program) error {
 	bad := 0
 	for _, f := range findings {
 		verdict := "ok  "
-		if f.mend != "" {
+		switch {
+		case f.mend != "" && f.warning:
+			verdict = "WARN"
+		case f.mend != "":
 			verdict, bad = "BAD ", bad+1
 		}
 		fmt.Fprintf(p.stdout, "%s %-12s %s\n", verdict, f.subject, f.found)
@@ -46,7 +58,7 @@ func (*doctorCmd) Run(ctx context.Context, p *program) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d looks found something to mend", bad, len(findings))
+		return fmt.Errorf("%d of %d checks failed", bad, len(findings))
 	}
 	return nil
 }
@@ -68,6 +80,45 @@ func (p *program) lookAtDisk() finding {
 	}
 	return f
 }
+
+// lookAtFolder looks who else can read the data folder, which holds ids of people.
+func (p *program) lookAtFolder() finding {
+	f := finding{subject: "folder", found: p.dataDir + " is for its owner only"}
+	info, err := os.Stat(p.dataDir)
+	switch {
+	case err != nil:
+		f.found = "not there yet"
+	case p.restoredWhole() != nil:
+		f.found, f.mend = p.restoredWhole().Error(), "delete it and restore again"
+	case info.Mode().Perm()&0o077 != 0:
+		f.warning = true
+		f.found = fmt.Sprintf("%s can be read by other users (%s)", p.dataDir, info.Mode().Perm())
+		f.mend = fmt.Sprintf("run `chmod -R go= %s`: it holds what people did, and under which ids", p.dataDir)
+	}
+	return f
+}
+
+// leastFiles is how many files a service should be able to open: one for each connection.
+const leastFiles = 4096
+
+// lookAtFiles looks at the limit of files that the service has, which the engine shares.
+func (p *program) lookAtFiles() finding {
+	f := finding{subject: "open files"}
+	limit := fileLimit()
+	if pid, err := os.ReadFile(filepath.Join(p.dataDir, "engine.lock")); err == nil {
+		limits, _ := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(pid)), "limits"))
+		if m := openFilesLimit.FindSubmatch(limits); m != nil {
+			limit, _ = strconv.ParseUint(string(m[1]), 10, 64) // digits
+		}
+	}
+	f.found = fmt.Sprintf("%d may be open, for %d connections at once", limit, connectionLimits(limit).Total)
+	if f.warning = true; limit < leastFiles {
+		f.mend = fmt.Sprintf("raise it to %d or more, with ulimit -n, or LimitNOFILE= of systemd", leastFiles)
+	}
+	return f
+}
+
+var openFilesLimit = regexp.MustCompile(`Max open files +(\d+)`)
 
 func (p *program) lookAtEngine() finding {
 	f := finding{subject: "engine"}
@@ -135,6 +186,8 @@ func (p *program) lookAtRuns(ctx context.Context, db *warehouse.DB) finding {
 		f.found, f.mend = err.Error(), "see ClickHouse above"
 	case cutoff.IsZero():
 		f.found = "none yet; `tieback serve` makes one each midnight UTC, `tieback run` one now"
+	case cutoff.After(p.now()):
+		f.found, f.mend = "published up to "+stamp(cutoff)+", which lies in the future", "a clock was wrong: check it, then `tieback run` computes all days again"
 	case cutoff.Before(jobs.LastMidnight(p.now().Add(-lateRun))):
 		f.found, f.mend = "published up to "+stamp(cutoff), "the last midnight is missing: `tieback status` tells why, `tieback run` makes up for it"
 	default:

@@ -80,6 +80,9 @@ func (s *statusCmd) Run(ctx context.Context, p *program) error {
 		} else {
 			fmt.Fprintf(p.stdout, "published up to: %s\n", stamp(cutoff))
 		}
+		if cutoff.After(p.now()) {
+			fmt.Fprintln(p.stdout, "that lies in the future, so a clock was wrong: the next run computes all days again")
+		}
 		var waiting []waitingRows
 		if err := db.Select(ctx, &waiting, sql.Report("waiting").SQL, warehouse.Params{"cutoff": warehouse.Time(cutoff)}); err != nil {
 			return err
@@ -180,6 +183,9 @@ func printRuns(p *program, records []jobs.Record) error {
 type migrateCmd struct{}
 
 func (*migrateCmd) Run(ctx context.Context, p *program) error {
+	if err := p.restoredWhole(); err != nil {
+		return err
+	}
 	db, err := p.openUnmigrated(ctx)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,13 +43,15 @@ type program struct {
 
 	dataDir       string
 	clickhouseURL string
+	nightMemory   uint64 // bytes that a run may take, 0 for what ClickHouse allows
 }
 
 // cli is every command and flag of spec 5.
 type cli struct {
-	Data       string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
-	ClickHouse string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://HOST:8123 or clickhouse://HOST:9000; the embedded engine if not given." placeholder:"URL"`
-	Verbose    bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Tell more on standard error."`
+	Data        string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
+	ClickHouse  string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://HOST:8123 or clickhouse://HOST:9000; the embedded engine if not given." placeholder:"URL"`
+	NightMemory uint64 `name:"night-memory" env:"TIEBACK_NIGHT_MEMORY" placeholder:"MB" help:"Memory that a nightly run may take in ClickHouse, in MB. Half of this machine's with the embedded engine, and what the server allows with --clickhouse, if not given."`
+	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Tell more on standard error."`
 
 	Serve        serveCmd        `cmd:"" help:"Run the ingest service and the scheduler."`
 	Run          runCmd          `cmd:"" help:"Run the nightly job by hand; with a range, compute those days anew."`
@@ -104,7 +107,10 @@ func (p *program) main(ctx context.Context, args []string) int {
 		fmt.Fprintf(p.stderr, "tieback: %v\nRun `tieback --help`, or `tieback COMMAND --help`.\n", err)
 		return exitUsage
 	}
-	p.dataDir, p.clickhouseURL = c.Data, c.ClickHouse
+	p.dataDir, p.clickhouseURL, p.nightMemory = c.Data, c.ClickHouse, c.NightMemory<<20
+	if p.nightMemory == 0 && p.clickhouseURL == "" {
+		p.nightMemory = machineMemory() / 2
+	}
 	faults := []error{}
 	if c.ClickHouse != "" {
 		faults = append(faults, warehouse.CheckURL(c.ClickHouse))
@@ -148,6 +154,9 @@ func (p *program) exitCode(err error) int {
 
 // open opens ClickHouse with its schema up to date.
 func (p *program) open(ctx context.Context) (*warehouse.DB, error) {
+	if err := p.restoredWhole(); err != nil {
+		return nil, err
+	}
 	db, err := p.openUnmigrated(ctx)
 	if err != nil {
 		return nil, err
@@ -166,6 +175,32 @@ func (p *program) openUnmigrated(ctx context.Context) (*warehouse.DB, error) {
 	return warehouse.Open(ctx, warehouse.Config{
 		DataDir: p.dataDir, URL: p.clickhouseURL, EngineCommand: []string{self, "engine"}, Log: p.log,
 	})
+}
+
+// runner returns one for the nightly job, with this program's clock, log and limits.
+func (p *program) runner(db *warehouse.DB) *jobs.Runner {
+	runner := jobs.NewRunner(db, p.now, p.log)
+	runner.Memory = p.nightMemory
+	return runner
+}
+
+// machineMemory is how much this machine has, or the container that the program runs in; 0
+// where that is not told.
+func machineMemory() (bytes uint64) {
+	var info syscall.Sysinfo_t
+	if syscall.Sysinfo(&info) == nil {
+		bytes = uint64(info.Totalram) * uint64(info.Unit)
+	}
+	for _, limit := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		text, err := os.ReadFile(limit)
+		if err != nil {
+			continue
+		}
+		if most, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && (bytes == 0 || most < bytes) {
+			bytes = most
+		}
+	}
+	return bytes
 }
 
 // withDB opens ClickHouse around fn.

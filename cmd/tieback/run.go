@@ -32,7 +32,7 @@ func (r *runCmd) Run(ctx context.Context, p *program) error {
 		if err := p.settleSpool(ctx, db); err != nil {
 			return err
 		}
-		runner := jobs.NewRunner(db, p.now, p.log)
+		runner := p.runner(db)
 		runner.Progress = p.stepProgress()
 		record, err := runner.Run(ctx, req)
 		if isTerminal(p.stderr) {

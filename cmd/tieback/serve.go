@@ -252,7 +252,7 @@ func (s *service) start(ctx context.Context) error {
 	})
 	s.background.Go(func() { s.writer.Run(background) })
 	s.background.Go(func() { s.noteMinutes(background, s.settings.NoteEvery) })
-	runner := jobs.NewRunner(s.db, s.now, s.log)
+	runner := s.runner(s.db)
 	if s.scheduler, err = jobs.NewScheduler(runner, s.spool.WaitDrained, clockwork.NewRealClock(), s.log); err != nil {
 		return err
 	}

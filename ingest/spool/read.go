@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Batch is a run of records from the spool.
@@ -89,7 +90,7 @@ func (r *Reader) frame(before [][]byte, end Position) ([][]byte, error) {
 	last := r.at.Segment == end.Segment // its bytes beyond end are still being written
 	if len(data) == 0 {
 		if !last {
-			r.nextSegment()
+			return before, r.nextSegment(end)
 		}
 		return before, nil
 	}
@@ -105,8 +106,7 @@ func (r *Reader) frame(before [][]byte, end Position) ([][]byte, error) {
 			return nil, fmt.Errorf("read the spool: %w", found)
 		}
 		if r.at.Offset >= filled { // made ahead, and not filled
-			r.nextSegment()
-			return before, nil
+			return before, r.nextSegment(end)
 		}
 		info, found := r.file.Stat()
 		if found != nil {
@@ -154,9 +154,20 @@ func (r *Reader) load(end Position) ([]byte, error) {
 	return data[:n], nil
 }
 
-func (r *Reader) nextSegment() {
+// nextSegment goes on to the next segment that is there: numbers may be left out, and a stray
+// file may have a very large one.
+func (r *Reader) nextSegment(end Position) error {
 	r.Close()
-	r.at = Position{Segment: r.at.Segment + 1}
+	segments, err := listSegments(r.spool.dir)
+	if err != nil {
+		return err
+	}
+	next := end.Segment
+	if i, _ := slices.BinarySearch(segments, r.at.Segment+1); i < len(segments) {
+		next = min(next, segments[i])
+	}
+	r.at = Position{Segment: max(next, r.at.Segment+1)}
+	return nil
 }
 
 // putAside copies bytes that are no frame to quarantine/ and returns how many there

@@ -105,14 +105,12 @@ func Open(dir string, opts Options) (*Spool, error) {
 // recover takes the lock, reads the cursor and begins a segment behind all others.
 // A new one each time: what a torn tail holds stays as it is.
 func (s *Spool) recover() error {
-	lock, err := lockFile(filepath.Join(s.dir, "lock"))
+	lock, err := lockFolder(s.dir)
 	if err != nil {
 		return err
 	}
 	s.lock = lock
-	if err := lock.Truncate(0); err == nil {
-		_, _ = lock.WriteAt([]byte(s.opts.Holder), 0) // a hint for HolderOf
-	}
+	_ = os.WriteFile(filepath.Join(s.dir, holderName), []byte(s.opts.Holder), 0o600) // a hint for HolderOf
 	_ = os.Remove(s.ahead.path) // a crash left it
 	if s.id, err = spoolID(filepath.Join(s.dir, "id")); err != nil {
 		return err
@@ -156,21 +154,25 @@ func lastCommit(dir string) time.Time {
 	return info.ModTime()
 }
 
-func lockFile(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// lockFolder locks the folder itself: a file in it could be deleted, and made again by a second
+// service that would then hold another lock.
+func lockFolder(dir string) (*os.File, error) {
+	folder, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open the spool's lock: %w", err)
+		return nil, fmt.Errorf("open the spool's folder: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		folder.Close()
 		return nil, ErrInUse
 	}
-	return file, nil
+	return folder, nil
 }
+
+const holderName = "holder"
 
 // HolderOf returns the Holder of the one who has the spool in dir open, or had last.
 func HolderOf(dir string) string {
-	text, _ := os.ReadFile(filepath.Join(dir, "lock"))
+	text, _ := os.ReadFile(filepath.Join(dir, holderName))
 	return string(text)
 }
 
@@ -241,7 +243,10 @@ func (s *Spool) changed() {
 	s.grown = make(chan struct{})
 }
 
-const segmentSuffix = ".seg"
+const (
+	segmentSuffix = ".seg"
+	mostSegments  = 1 << 62
+)
 
 func (s *Spool) segmentPath(segment uint64) string {
 	return filepath.Join(s.dir, fmt.Sprintf("%016d%s", segment, segmentSuffix))
@@ -259,7 +264,8 @@ func listSegments(dir string) ([]uint64, error) {
 		if !ok {
 			continue
 		}
-		if number, err := strconv.ParseUint(name, 10, 64); err == nil {
+		// None is ever numbered so high, and there must be room behind it.
+		if number, err := strconv.ParseUint(name, 10, 64); err == nil && number < mostSegments {
 			segments = append(segments, number)
 		}
 	}

@@ -306,6 +306,48 @@ func TestOneProcessHoldsASpool(t *testing.T) {
 	}
 }
 
+// TestLockIsTheFoldersOwn: whatever is deleted in the folder, a second service is kept out.
+func TestLockIsTheFoldersOwn(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{Holder: "serve"})
+	put(t, s, "a")
+	for _, name := range []string{"lock", holderName, "id", cursorName} {
+		_ = os.Remove(filepath.Join(dir, name))
+	}
+	if _, err := Open(dir, Options{Log: slog.New(slog.DiscardHandler)}); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second one: %v", err)
+	}
+	if got := rest(t, s); got != "a" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// TestStraySegment: a file with a huge number, or one that no segment can have, must not make
+// the reader count up to it.
+func TestStraySegment(t *testing.T) {
+	for name, content := range map[string][]byte{
+		"0999999999999999.seg": frameOf("stray"), "9999999999999999.seg": []byte("not a frame"), "7.seg": frameOf("short"),
+		"18446744073709551615.seg": frameOf("beyond"), "00000000000000000000001.seg": nil,
+	} {
+		dir := t.TempDir()
+		s := open(t, dir, Options{})
+		put(t, s, "a", "b")
+		s.Close()
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, Options{})
+		put(t, s, "c")
+		want := "a b c"
+		if name == "0999999999999999.seg" {
+			want = "a b stray c" // it is where a segment would be, and is read like one
+		}
+		if got := rest(t, s); got != want {
+			t.Errorf("with %s: read %q, expected %q", name, got, want)
+		}
+	}
+}
+
 func TestDiskThatRefusesIsToldAndRecoversByItself(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{SegmentBytes: 1})

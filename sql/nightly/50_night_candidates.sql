@@ -32,9 +32,9 @@ with
             and session_day in
             (
                 select arrayJoin([toDate(converted_at), toDate(converted_at - toIntervalHour({session_cap_hours:UInt32}))])
-                from linked
+                from night_conversions
             )
-            and (customer_id, visitor_id) in (select customer_id, visitor_id from linked)
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_links)
     )
 select
     linked.ingest_id,

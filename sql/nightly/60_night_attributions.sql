@@ -1,78 +1,51 @@
 -- Purpose:    Attribute each conversion to the variation seen last, per optimization (R4).
--- Reads:      night_candidates, client_events, night_doubles, night_conversions
+-- Reads:      night_candidates, night_views, night_conversions
 -- Writes:     night_attributions
 -- Grain:      one row per (conversion that counts, optimization)
--- Parameters: cutoff, doubled
--- Notes:      Ties go to the later receipt, the smaller variation, the smaller visitor. Views are looked for by their
---             visitor alone first: one text is looked up three times as fast as a tuple.
+-- Parameters: none
+-- Notes:      Of each visitor the last view before a conversion is looked up, so that memory and time go with the number
+--             of candidates and not with their views: a user id may have thousands of visitors, and a visitor
+--             hundreds of thousands of views. The sessions of the other optimizations of a visitor don't matter.
 insert into night_attributions
     (customer_id, conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value,
      optimization_id, variation_id, visitor_id, session_started_at, viewed_at, ingest_id)
 with
-    -- A session touches two days at most; joining by day keeps a visitor with years of views from
-    -- being paired with each conversion whole.
-    candidate_days as
+    visitor_optimizations as
+    (
+        select customer_id, visitor_id, groupUniqArray(optimization_id) as optimization_ids
+        from night_views
+        group by customer_id, visitor_id
+    ),
+    candidates as
     (
         select
-            ingest_id,
-            customer_id,
-            visitor_id,
-            converted_at,
+            night_candidates.ingest_id as ingest_id,
+            night_candidates.customer_id as customer_id,
+            night_candidates.visitor_id as visitor_id,
+            night_candidates.converted_at as converted_at,
             assumeNotNull(night_candidates.session_started_at) as open_since,
-            arrayJoin(arrayDistinct([toDate(open_since), toDate(converted_at)])) as view_day
+            arrayJoin(visitor_optimizations.optimization_ids) as optimization_id
         from night_candidates
+        inner join visitor_optimizations
+            on night_candidates.customer_id = visitor_optimizations.customer_id
+            and night_candidates.visitor_id = visitor_optimizations.visitor_id
         where night_candidates.session_started_at is not null
     ),
-    candidate_views as
+    winners as
     (
         select
-            customer_id,
-            visitor_id,
-            optimization_id,
-            variation_id,
-            occurred_at as viewed_at,
-            toDate(occurred_at) as view_day,
-            received_at
-        from client_events
-        where received_at < {cutoff:DateTime64(3, 'UTC')}
-            and type = 'view'
-            and visitor_id in (select visitor_id from night_candidates)
-            and (toDate(occurred_at), customer_id, visitor_id) in (select view_day, customer_id, visitor_id from candidate_days)
-            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-        union all
-        select
-            customer_id,
-            visitor_id,
-            optimization_id,
-            variation_id,
-            occurred_at,
-            toDate(occurred_at),
-            received_at
-        from night_doubles
-        where type = 'view'
-    ),
-    winning_views as
-    (
-        select
-            candidate_days.ingest_id as ingest_id,
-            candidate_days.visitor_id as visitor_id,
-            candidate_days.open_since as session_started_at,
-            candidate_views.optimization_id as optimization_id,
-            candidate_views.variation_id as variation_id,
-            candidate_views.viewed_at as viewed_at
-        from candidate_days
-        inner join candidate_views
-            on candidate_days.customer_id = candidate_views.customer_id
-            and candidate_days.visitor_id = candidate_views.visitor_id
-            and candidate_days.view_day = candidate_views.view_day
-        where candidate_views.viewed_at >= candidate_days.open_since
-            and candidate_views.viewed_at < candidate_days.converted_at
-        order by
-            candidate_views.viewed_at desc,
-            candidate_views.received_at desc,
-            candidate_views.variation_id,
-            candidate_days.visitor_id
-        limit 1 by candidate_days.ingest_id, candidate_views.optimization_id
+            candidates.ingest_id as ingest_id,
+            candidates.optimization_id as optimization_id,
+            max(night_views.rank) as best_rank,
+            argMax(candidates.open_since, night_views.rank) as session_started_at
+        from candidates
+        asof inner join night_views
+            on candidates.customer_id = night_views.customer_id
+            and candidates.visitor_id = night_views.visitor_id
+            and candidates.optimization_id = night_views.optimization_id
+            and candidates.converted_at > night_views.viewed_at
+        where night_views.viewed_at >= candidates.open_since
+        group by ingest_id, optimization_id
     )
 select
     night_conversions.customer_id,
@@ -84,12 +57,14 @@ select
     night_conversions.user_id,
     night_conversions.converted_at,
     night_conversions.value,
-    winning_views.optimization_id,
-    winning_views.variation_id,
-    winning_views.visitor_id,
-    winning_views.session_started_at,
-    winning_views.viewed_at,
+    winners.optimization_id,
+    night_views.variation_id,
+    night_views.visitor_id,
+    winners.session_started_at,
+    night_views.viewed_at,
     night_conversions.ingest_id
-from winning_views
+from winners
+inner join night_views
+    on winners.best_rank = night_views.rank
 inner join night_conversions
-    on winning_views.ingest_id = night_conversions.ingest_id
+    on winners.ingest_id = night_conversions.ingest_id

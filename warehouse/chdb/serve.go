@@ -47,6 +47,8 @@ func Serve(ctx context.Context, dataDir string) error {
 	}
 	defer lock.Close()
 
+	syscall.Umask(0o077) // what ClickHouse writes, backups too, is for this user only
+
 	// Accepting events goes before inserting them: the spool holds what waits.
 	_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, engineNiceness)
 
