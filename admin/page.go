@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/reports"
 )
 
@@ -71,6 +72,7 @@ var functions = template.FuncMap{
 	"path":    url.PathEscape,
 	"stamp":   stamp,
 	"exact":   exact,
+	"quote":   human.Quote,
 	"later":   func(ms int64) bool { return time.UnixMilli(ms).After(time.Now()) },
 	"day":     func(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.DateOnly) },
 	"figure":  figureText,

@@ -163,11 +163,14 @@ func plainName(name string) string {
 	}, name)
 }
 
+// SamePlainName reports whether two names differ in case, spaces, hyphens or underscores only.
+func SamePlainName(a, b string) bool { return plainName(a) == plainName(b) }
+
 // NearName returns a name that another event of the account bears now and that differs from
 // apiName in case, spaces, hyphens or underscores only; empty where there is none.
 func (s *Snapshot) NearName(customerID, apiName, eventID string) string {
 	for _, n := range s.Names[customerID] {
-		if n.To == nil && n.EventID != eventID && n.APIName != apiName && plainName(n.APIName) == plainName(apiName) {
+		if n.To == nil && n.EventID != eventID && n.APIName != apiName && SamePlainName(n.APIName, apiName) {
 			return n.APIName
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -32,6 +31,7 @@ type Copy struct {
 	Outcome         string        `json:"outcome"`             // spec R6, or pending
 	DecidedBy       *int64        `json:"decidedBy,omitempty"` // of a pending one: when the run that decides begins
 	Reason          string        `json:"reason"`              // in words
+	Hints           []string      `json:"hints"`               // near misses: what may have gone wrong, in words
 	Facts           Facts         `json:"facts"`               // in figures
 	Attributions    []Attribution `json:"attributions"`
 }
@@ -40,20 +40,28 @@ type Copy struct {
 // played no part are left out. Times are Unix milliseconds.
 type Facts struct {
 	CountedIngestID    string       `json:"countedIngestId,omitempty"`    // of a duplicate: the copy that counts
-	IdentityReceivedAt *int64       `json:"identityReceivedAt,omitempty"` // of the first identify of the user
+	IdentityOccurredAt *int64       `json:"identityOccurredAt,omitempty"` // of the first identify of the user that was received
+	IdentityReceivedAt *int64       `json:"identityReceivedAt,omitempty"`
 	IdentityLateByMS   *int64       `json:"identityLateByMs,omitempty"`
 	NearestView        *NearestView `json:"nearestView,omitempty"`
 }
 
-// NearestView is the last view before the conversion by a visitor linked in time.
+// NearestView is the view, by a visitor linked in time, that came nearest to being counted:
+// before the conversion, or at or after it.
 type NearestView struct {
 	VisitorID        string `json:"visitorId"`
 	ViewedAt         int64  `json:"viewedAt"`
-	SessionExpiredAt *int64 `json:"sessionExpiredAt,omitempty"`
-	// MissedByMS is how much earlier the conversion would have had to happen: before
-	// the session expired, or within 7 days of the view.
+	Side             string `json:"side"`                       // before or after
+	SessionExpiredAt *int64 `json:"sessionExpiredAt,omitempty"` // of the session it lies in
+	// MissedByMS is by how much the conversion would have had to happen earlier (before the
+	// session expired, or within 7 days of the view), or with side after, later.
 	MissedByMS int64 `json:"missedByMs"`
 }
+
+const (
+	sideBefore = "before"
+	sideAfter  = "after"
+)
 
 // Attribution is a row of attributions.
 type Attribution struct {
@@ -86,12 +94,20 @@ type attributionRow struct {
 type visitorRow struct {
 	VisitorID        string    `ch:"visitor_id"`
 	LinkedAt         time.Time `ch:"linked_at"`
+	IdentifiedAt     time.Time `ch:"identified_at"`
 	HasView          uint8     `ch:"has_view"`
 	ViewedAt         time.Time `ch:"viewed_at"`
 	HasSession       uint8     `ch:"has_session"`
 	SessionStartedAt time.Time `ch:"session_started_at"`
 	SessionExpiresAt time.Time `ch:"session_expires_at"`
+
+	HasNextView          uint8     `ch:"has_next_view"`
+	NextViewedAt         time.Time `ch:"next_viewed_at"`
+	NextSessionExpiresAt time.Time `ch:"next_session_expires_at"`
 }
+
+// viewDaysAfter is how far after a conversion a view is looked for.
+const viewDaysAfter = 7
 
 type nameRow struct {
 	EventID string     `ch:"event_id"`
@@ -113,12 +129,15 @@ func Explain(ctx context.Context, db *warehouse.DB, customerID, apiName, actionI
 		return nil, fmt.Errorf("look up the attributions: %w", err)
 	}
 	for _, row := range copies {
+		var err error
 		c := row.copy(attributions)
-		reason, err := e.reason(ctx, db, &c, copies[0], now)
-		if err != nil {
+		x := explainer{Explanation: e, db: db, copy: &c, now: now}
+		if c.Reason, err = x.reason(ctx, copies[0]); err != nil {
 			return nil, fmt.Errorf("look up the reason: %w", err)
 		}
-		c.Reason = reason
+		if c.Hints, err = x.hints(ctx, copies); err != nil {
+			return nil, fmt.Errorf("look for near misses: %w", err)
+		}
 		e.Copies = append(e.Copies, c)
 	}
 	return e, nil
@@ -143,137 +162,3 @@ func (row copyRow) copy(attributions []attributionRow) Copy {
 	}
 	return c
 }
-
-// outcomePending is what a conversion has that no run has decided yet.
-const outcomePending = "pending"
-
-// reason says in words what decided the outcome.
-func (e *Explanation) reason(ctx context.Context, db *warehouse.DB, c *Copy, first copyRow, now time.Time) (string, error) {
-	switch c.Outcome {
-	case outcomePending:
-		// The first midnight after the receipt; one that became visible only after that
-		// run waits for the next.
-		next := jobs.LastMidnight(time.UnixMilli(c.ReceivedAt)).Add(24 * time.Hour)
-		if !next.After(now) {
-			next = jobs.LastMidnight(now).Add(24 * time.Hour)
-		}
-		at := next.UnixMilli()
-		c.DecidedBy = &at
-		return "not decided yet: the run at " + stamp(next) + " will", nil
-	case "duplicate":
-		c.Facts.CountedIngestID = first.IngestID
-		return fmt.Sprintf("another copy with the same apiName and actionId was received first, at %s (%s)", stamp(first.ReceivedAt), first.IngestID), nil
-	case "event_not_defined":
-		return e.nameReason(ctx, db, time.UnixMilli(c.ActionTimestamp))
-	case "attributed":
-		return "it happened while a session was open that had seen a variation before; the last view of each optimization in it counts", nil
-	default:
-		return e.visitorReason(ctx, db, c)
-	}
-}
-
-func (e *Explanation) nameReason(ctx context.Context, db *warehouse.DB, at time.Time) (string, error) {
-	var names []nameRow
-	err := db.Select(ctx, &names, sql.Report("explain_names").SQL, warehouse.Params{"customer_id": e.CustomerID, "api_name": e.APIName})
-	if err != nil {
-		return "", err
-	}
-	if len(names) == 0 {
-		return fmt.Sprintf("no event of the account has ever borne the name %q", e.APIName), nil
-	}
-	text := fmt.Sprintf("no event bore the name %q at %s; it was borne", e.APIName, stamp(at))
-	for i, n := range names {
-		if i > 0 {
-			text += ", and"
-		}
-		text += fmt.Sprintf(" by %s from %s", n.EventID, stamp(n.From))
-		if n.To != nil {
-			text += " to " + stamp(*n.To)
-		}
-	}
-	return text, nil
-}
-
-// visitorReason explains the outcomes that hang on who the user was and what they
-// saw.
-func (e *Explanation) visitorReason(ctx context.Context, db *warehouse.DB, c *Copy) (string, error) {
-	recent, err := jobs.PublishedCutoff(ctx, db)
-	if err != nil {
-		return "", err
-	}
-	var visitors []visitorRow
-	err = db.Select(ctx, &visitors, sql.Report("explain_visitors").SQL, warehouse.Params{
-		"customer_id": e.CustomerID, "user_domain": c.UserDomain, "user_id": c.UserID,
-		"action_at": warehouse.Time(time.UnixMilli(c.ActionTimestamp)), "cutoff": warehouse.Time(recent),
-	})
-	if err != nil {
-		return "", err
-	}
-	user := fmt.Sprintf("(%s, %s)", c.UserDomain, c.UserID)
-	if len(visitors) > 0 {
-		linkedAt := visitors[0].LinkedAt.UnixMilli()
-		c.Facts.IdentityReceivedAt = &linkedAt
-	}
-	switch c.Outcome {
-	case "no_identity":
-		return "no browser has called setUserId with " + user, nil
-	case "identity_too_late":
-		if len(visitors) == 0 {
-			return "setUserId with " + user + " was received after the conversion", nil
-		}
-		late := visitors[0].LinkedAt.Sub(time.UnixMilli(c.ReceivedAt))
-		lateMS := late.Milliseconds()
-		c.Facts.IdentityLateByMS = &lateMS
-		return fmt.Sprintf("setUserId with %s was first received at %s, %s after the conversion", user, stamp(visitors[0].LinkedAt), late), nil
-	case "no_view_before":
-		return noViewReason(c, visitors), nil
-	default:
-		return expiredReason(c, visitors), nil
-	}
-}
-
-// viewLookback is how far back a view may lie (spec R6).
-const viewLookback = 7 * 24 * time.Hour
-
-func noViewReason(c *Copy, visitors []visitorRow) string {
-	nearest, found := nearestView(c, visitors)
-	if !found {
-		return "no visitor known to be this user saw any variation before the conversion"
-	}
-	earlier := time.UnixMilli(c.ActionTimestamp).Sub(nearest.ViewedAt)
-	c.Facts.NearestView = &NearestView{
-		VisitorID: nearest.VisitorID, ViewedAt: nearest.ViewedAt.UnixMilli(), MissedByMS: (earlier - viewLookback).Milliseconds(),
-	}
-	return fmt.Sprintf("the last view before it, at %s by visitor %s, was %s earlier, more than 7 days",
-		stamp(nearest.ViewedAt), nearest.VisitorID, earlier)
-}
-
-func expiredReason(c *Copy, visitors []visitorRow) string {
-	nearest, found := nearestView(c, visitors)
-	if !found {
-		return "no view lies in a session that was open at the conversion"
-	}
-	at := time.UnixMilli(c.ActionTimestamp)
-	c.Facts.NearestView = &NearestView{VisitorID: nearest.VisitorID, ViewedAt: nearest.ViewedAt.UnixMilli()}
-	if nearest.HasSession == 0 || at.Before(nearest.SessionExpiresAt) {
-		return fmt.Sprintf("the last view, at %s by visitor %s, lies in an earlier session than the one that was open at the conversion",
-			stamp(nearest.ViewedAt), nearest.VisitorID)
-	}
-	expiredAt := nearest.SessionExpiresAt.UnixMilli()
-	c.Facts.NearestView.SessionExpiredAt, c.Facts.NearestView.MissedByMS = &expiredAt, at.Sub(nearest.SessionExpiresAt).Milliseconds()+1
-	return fmt.Sprintf("the last view, at %s by visitor %s, lies in a session that expired at %s, %s before the conversion",
-		stamp(nearest.ViewedAt), nearest.VisitorID, stamp(nearest.SessionExpiresAt), at.Sub(nearest.SessionExpiresAt))
-}
-
-// nearestView picks the usable visitor whose last view came nearest.
-func nearestView(c *Copy, visitors []visitorRow) (nearest visitorRow, found bool) {
-	for _, v := range visitors {
-		usable := v.LinkedAt.UnixMilli() <= c.ReceivedAt && v.HasView != 0
-		if usable && (!found || v.ViewedAt.After(nearest.ViewedAt)) {
-			nearest, found = v, true
-		}
-	}
-	return nearest, found
-}
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") }

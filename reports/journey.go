@@ -66,11 +66,7 @@ func ConversionJourney(ctx context.Context, db *warehouse.DB, customerID string,
 		cutoff = now.Add(journeyMargin)
 	}
 	at := time.UnixMilli(c.ActionTimestamp).UTC()
-	var visitors []visitorRow
-	err = db.Select(ctx, &visitors, sql.Report("explain_visitors").SQL, warehouse.Params{
-		"customer_id": customerID, "user_domain": c.UserDomain, "user_id": c.UserID,
-		"action_at": warehouse.Time(at), "cutoff": warehouse.Time(atLeastEpoch(cutoff)),
-	})
+	visitors, err := visitorsOf(ctx, db, customerID, c, cutoff)
 	if err != nil {
 		return nil, fmt.Errorf("look for the visitors: %w", err)
 	}

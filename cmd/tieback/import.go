@@ -132,13 +132,13 @@ func (p *program) importProgress() func(history.Summary) {
 	started, last := time.Now(), time.Now()
 	return func(s history.Summary) {
 		interval, form := progressInterval, "%d lines, %.0f a second\n"
-		if isTerminal(p.stderr) {
+		if isTerminal(p.rawErr) {
 			interval, form = progressInterval/20, "\r\033[K%d lines, %.0f a second\r"
 		}
 		if time.Since(last) < interval {
 			return
 		}
 		last = time.Now()
-		fmt.Fprintf(p.stderr, form, s.Lines, float64(s.Lines)/time.Since(started).Seconds())
+		fmt.Fprintf(p.rawErr, form, s.Lines, float64(s.Lines)/time.Since(started).Seconds())
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/reports"
@@ -31,7 +32,7 @@ func (x *explainCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		if len(e.Copies) == 0 {
-			return fmt.Errorf("no conversion %s %s of account %s was received; apiName and actionId must be as they were sent", x.APIName, x.ActionID, x.Customer)
+			return fmt.Errorf("no conversion %s %s of account %s was received; apiName and actionId must be as they were sent", human.Quote(x.APIName), human.Quote(x.ActionID), human.Quote(x.Customer))
 		}
 		for _, c := range e.Copies {
 			printCopy(p, e, c)
@@ -40,18 +41,24 @@ func (x *explainCmd) Run(ctx context.Context, p *program) error {
 	})
 }
 
+// printCopy shows one copy. What came from outside stands in quotation marks, so that a space
+// at its end shows.
 func printCopy(p *program, e *reports.Explanation, c reports.Copy) {
-	fmt.Fprintf(p.stdout, "%s %s\n", e.APIName, e.ActionID)
-	fmt.Fprintf(p.stdout, "  happened  %s\n", stamp(time.UnixMilli(c.ActionTimestamp)))
-	fmt.Fprintf(p.stdout, "  received  %s  (%s)\n", stamp(time.UnixMilli(c.ReceivedAt)), c.IngestID)
-	fmt.Fprintf(p.stdout, "  user      %s, %s\n", c.UserDomain, c.UserID)
+	moment := func(ms int64) string { return human.Moment(time.UnixMilli(ms)) }
+	fmt.Fprintf(p.stdout, "%s %s\n", human.Quote(e.APIName), human.Quote(e.ActionID))
+	fmt.Fprintf(p.stdout, "  happened  %s\n", moment(c.ActionTimestamp))
+	fmt.Fprintf(p.stdout, "  received  %s  (%s)\n", moment(c.ReceivedAt), c.IngestID)
+	fmt.Fprintf(p.stdout, "  user      %s, %s\n", human.Quote(c.UserDomain), human.Quote(c.UserID))
 	if c.Value != nil {
 		fmt.Fprintf(p.stdout, "  value     %s\n", *c.Value)
 	}
 	fmt.Fprintf(p.stdout, "  outcome   %s: %s\n", c.Outcome, c.Reason)
+	for _, hint := range c.Hints {
+		fmt.Fprintf(p.stdout, "  hint      %s\n", hint)
+	}
 	for _, a := range c.Attributions {
 		fmt.Fprintf(p.stdout, "  attributed to variation %s of optimization %s, seen by visitor %s at %s, in the session that began at %s\n",
-			a.VariationID, a.OptimizationID, a.VisitorID, stamp(time.UnixMilli(a.ViewedAt)), stamp(time.UnixMilli(a.SessionStartedAt)))
+			human.Quote(a.VariationID), human.Quote(a.OptimizationID), human.Quote(a.VisitorID), moment(a.ViewedAt), moment(a.SessionStartedAt))
 	}
 }
 

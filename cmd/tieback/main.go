@@ -37,7 +37,8 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // program is what every command works with.
 type program struct {
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr io.Writer // for people: what a terminal would obey is escaped
+	rawOut, rawErr io.Writer // for other programs, and for progress that is written over
 	log            *slog.Logger
 	now            func() time.Time
 
@@ -76,7 +77,10 @@ type cli struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now}
+	p := &program{
+		stdin: os.Stdin, rawOut: os.Stdout, rawErr: os.Stderr, now: time.Now,
+		stdout: &safeWriter{Writer: os.Stdout}, stderr: &safeWriter{Writer: os.Stderr},
+	}
 	code := p.main(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

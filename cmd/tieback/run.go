@@ -35,8 +35,8 @@ func (r *runCmd) Run(ctx context.Context, p *program) error {
 		runner := p.runner(db)
 		runner.Progress = p.stepProgress()
 		record, err := runner.Run(ctx, req)
-		if isTerminal(p.stderr) {
-			fmt.Fprint(p.stderr, "\r\033[K")
+		if isTerminal(p.rawErr) {
+			fmt.Fprint(p.rawErr, "\r\033[K")
 		}
 		if err != nil {
 			return err
@@ -97,8 +97,8 @@ func (p *program) printChanges(ctx context.Context, db *warehouse.DB, runID stri
 func (p *program) stepProgress() func(jobs.Progress) {
 	last := time.Now()
 	return func(progress jobs.Progress) {
-		if isTerminal(p.stderr) {
-			fmt.Fprintf(p.stderr, "\r\033[K%s", progress)
+		if isTerminal(p.rawErr) {
+			fmt.Fprintf(p.rawErr, "\r\033[K%s", progress)
 			return
 		}
 		if time.Since(last) >= progressInterval {

@@ -22,10 +22,13 @@ func (s *sqlCmd) Run(ctx context.Context, p *program) error {
 	if strings.TrimSpace(s.Statement) == "" {
 		return usagef("the statement is empty")
 	}
-	format := s.Format
+	format, out := s.Format, p.rawOut
+	if isTerminal(out) {
+		out = p.stdout // a person reads it
+	}
 	if format == "" {
 		format = "TabSeparatedWithNames"
-		if isTerminal(p.stdout) {
+		if isTerminal(p.rawOut) {
 			format = "PrettyCompactMonoBlock"
 		}
 	}
@@ -34,7 +37,7 @@ func (s *sqlCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(p.stdout, result)
+		_, err = io.Copy(out, result)
 		if err = errors.Join(err, result.Close()); err != nil {
 			return fmt.Errorf("read the result: %w", err)
 		}

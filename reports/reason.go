@@ -1,0 +1,208 @@
+package reports
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tieback/tieback/human"
+	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/sql"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// outcomePending is what a conversion has that no run has decided yet.
+const outcomePending = "pending"
+
+// explainer says what decided about one copy of a conversion.
+type explainer struct {
+	*Explanation
+	db   *warehouse.DB
+	copy *Copy
+	now  time.Time
+
+	visitors []visitorRow // of the user, where the outcome hangs on them
+	nextView *visitorRow  // the usable one that saw a variation soonest at or after the conversion
+}
+
+// at is when the conversion happened.
+func (x *explainer) at() time.Time { return time.UnixMilli(x.copy.ActionTimestamp).UTC() }
+
+// user is who the conversion names.
+func (x *explainer) user() string { return userText(x.copy.UserDomain, x.copy.UserID) }
+
+func userText(domain, id string) string {
+	return fmt.Sprintf("(%s, %s)", human.Quote(domain), human.Quote(id))
+}
+
+// reason says in words what decided the outcome. first is the copy that counts.
+func (x *explainer) reason(ctx context.Context, first copyRow) (string, error) {
+	c := x.copy
+	switch c.Outcome {
+	case outcomePending:
+		// The first midnight after the receipt; one that became visible only after that
+		// run waits for the next.
+		next := jobs.LastMidnight(time.UnixMilli(c.ReceivedAt)).Add(24 * time.Hour)
+		if !next.After(x.now) {
+			next = jobs.LastMidnight(x.now).Add(24 * time.Hour)
+		}
+		at := next.UnixMilli()
+		c.DecidedBy = &at
+		return "not decided yet: the run at " + human.Moment(next) + " will", nil
+	case "duplicate":
+		c.Facts.CountedIngestID = first.IngestID
+		return fmt.Sprintf("another copy with the same apiName and actionId was received first, at %s (%s)", human.Moment(first.ReceivedAt), first.IngestID), nil
+	case "event_not_defined":
+		return x.nameReason(ctx)
+	case "attributed":
+		return "it happened while a session was open that had seen a variation before; the last view of each optimization in it counts", nil
+	default:
+		return x.visitorReason(ctx)
+	}
+}
+
+func (x *explainer) nameReason(ctx context.Context) (string, error) {
+	var names []nameRow
+	err := x.db.Select(ctx, &names, sql.Report("explain_names").SQL, warehouse.Params{"customer_id": x.CustomerID, "api_name": x.APIName})
+	if err != nil {
+		return "", err
+	}
+	name := human.Quote(x.APIName)
+	if len(names) == 0 {
+		return fmt.Sprintf("no event of the account has ever borne the name %s", name), nil
+	}
+	text := fmt.Sprintf("no event bore the name %s at %s; it was borne", name, human.Moment(x.at()))
+	for i, n := range names {
+		if i > 0 {
+			text += ", and"
+		}
+		text += fmt.Sprintf(" by %s from %s", human.Quote(n.EventID), human.Moment(n.From))
+		if n.To != nil {
+			text += " to " + human.Moment(*n.To)
+		}
+	}
+	return text, nil
+}
+
+// visitorReason explains the outcomes that hang on who the user was and what they
+// saw.
+func (x *explainer) visitorReason(ctx context.Context) (string, error) {
+	recent, err := jobs.PublishedCutoff(ctx, x.db)
+	if err != nil {
+		return "", err
+	}
+	c := x.copy
+	if x.visitors, err = visitorsOf(ctx, x.db, x.CustomerID, *c, recent); err != nil {
+		return "", err
+	}
+	if len(x.visitors) > 0 {
+		first := x.visitors[0]
+		occurred, received := first.IdentifiedAt.UnixMilli(), first.LinkedAt.UnixMilli()
+		c.Facts.IdentityOccurredAt, c.Facts.IdentityReceivedAt = &occurred, &received
+	}
+	switch c.Outcome {
+	case "no_identity":
+		return "no browser has called setUserId with " + x.user(), nil
+	case "identity_too_late":
+		if len(x.visitors) == 0 {
+			return "setUserId with " + x.user() + " was received after the conversion", nil
+		}
+		late := x.visitors[0].LinkedAt.Sub(time.UnixMilli(c.ReceivedAt))
+		lateMS := late.Milliseconds()
+		c.Facts.IdentityLateByMS = &lateMS
+		return fmt.Sprintf("setUserId with %s was first received at %s, %s after the conversion", x.user(), human.Moment(x.visitors[0].LinkedAt), human.Duration(late)), nil
+	default:
+		return x.viewReason(), nil
+	}
+}
+
+// visitorsOf looks up the visitors that are known to be a conversion's user.
+func visitorsOf(ctx context.Context, db *warehouse.DB, customerID string, c Copy, cutoff time.Time) (visitors []visitorRow, err error) {
+	err = db.Select(ctx, &visitors, sql.Report("explain_visitors").SQL, warehouse.Params{
+		"customer_id": customerID, "user_domain": c.UserDomain, "user_id": c.UserID,
+		"action_at": warehouse.Time(time.UnixMilli(c.ActionTimestamp)), "cutoff": warehouse.Time(atLeastEpoch(cutoff)), "days_after": viewDaysAfter,
+	})
+	return visitors, err
+}
+
+// viewLookback is how far back a view may lie (spec R6).
+const viewLookback = 7 * 24 * time.Hour
+
+// viewReason explains why no view counts, by the one that came nearest: before or after.
+func (x *explainer) viewReason() string {
+	before, beforeText := x.nearestBefore()
+	after := x.nearestAfter()
+	nearest := before
+	if after != nil && (before == nil || after.MissedByMS < before.MissedByMS) {
+		nearest = after
+	}
+	x.copy.Facts.NearestView = nearest
+	switch {
+	case before == nil && after == nil:
+		return "no visitor known to be this user saw any variation before the conversion"
+	case before == nil:
+		return "no visitor known to be this user saw any variation before the conversion; " + afterText(after)
+	case after == nil:
+		return beforeText
+	case nearest == after:
+		return afterText(after) + "; before it, " + beforeText
+	default:
+		return beforeText + "; the next one was seen " + human.Duration(time.Duration(after.ViewedAt-x.copy.ActionTimestamp)*time.Millisecond) + " after the conversion"
+	}
+}
+
+func afterText(after *NearestView) string {
+	return fmt.Sprintf("the nearest view, at %s by visitor %s, came %s after the conversion, and must come before it",
+		human.Moment(time.UnixMilli(after.ViewedAt)), human.Quote(after.VisitorID), human.Duration(time.Duration(after.MissedByMS-1)*time.Millisecond))
+}
+
+// nearestBefore is the last view before the conversion by a visitor linked in time, and why it
+// does not count.
+func (x *explainer) nearestBefore() (*NearestView, string) {
+	var last *visitorRow
+	for i := range x.visitors {
+		if v := &x.visitors[i]; x.usable(v) && v.HasView != 0 && (last == nil || v.ViewedAt.After(last.ViewedAt)) {
+			last = v
+		}
+	}
+	if last == nil {
+		return nil, ""
+	}
+	seen := fmt.Sprintf("the last view, at %s by visitor %s,", human.Moment(last.ViewedAt), human.Quote(last.VisitorID))
+	view := &NearestView{VisitorID: last.VisitorID, ViewedAt: last.ViewedAt.UnixMilli(), Side: sideBefore}
+	earlier := x.at().Sub(last.ViewedAt)
+	switch {
+	case earlier > viewLookback:
+		view.MissedByMS = (earlier - viewLookback).Milliseconds()
+		return view, fmt.Sprintf("%s was %s earlier, more than 7 days", seen, human.Duration(earlier))
+	case last.HasSession == 0 || x.at().Before(last.SessionExpiresAt):
+		view.MissedByMS = earlier.Milliseconds()
+		return view, seen + " lies in an earlier session than the one that was open at the conversion"
+	}
+	over := x.at().Sub(last.SessionExpiresAt)
+	expiredAt := last.SessionExpiresAt.UnixMilli()
+	view.SessionExpiredAt, view.MissedByMS = &expiredAt, over.Milliseconds()+1
+	return view, fmt.Sprintf("%s lies in a session that expired at %s, %s before the conversion", seen, human.Moment(last.SessionExpiresAt), human.Duration(over))
+}
+
+// nearestAfter is the first view at or after the conversion by a visitor linked in time.
+func (x *explainer) nearestAfter() *NearestView {
+	for i := range x.visitors {
+		if v := &x.visitors[i]; x.usable(v) && v.HasNextView != 0 && (x.nextView == nil || v.NextViewedAt.Before(x.nextView.NextViewedAt)) {
+			x.nextView = v
+		}
+	}
+	if x.nextView == nil {
+		return nil
+	}
+	view := &NearestView{VisitorID: x.nextView.VisitorID, ViewedAt: x.nextView.NextViewedAt.UnixMilli(), Side: sideAfter}
+	view.MissedByMS = view.ViewedAt - x.copy.ActionTimestamp + 1 // a view counts for what happens after it
+	if expires := x.nextView.NextSessionExpiresAt; expires.After(x.nextView.NextViewedAt) {
+		expiredAt := expires.UnixMilli()
+		view.SessionExpiredAt = &expiredAt
+	}
+	return view
+}
+
+// usable reports whether the visitor was linked by the time of the conversion's receipt (R2).
+func (x *explainer) usable(v *visitorRow) bool { return v.LinkedAt.UnixMilli() <= x.copy.ReceivedAt }
