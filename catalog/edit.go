@@ -37,6 +37,14 @@ func (e *Edit) note(customerID, format string, args ...any) {
 	e.changes = append(e.changes, change{CustomerID: customerID, Change: fmt.Sprintf(format, args...)})
 }
 
+// Changes is how many changes were noted so far.
+func (e *Edit) Changes() int { return len(e.changes) }
+
+// HasName reports whether the interval is there just as it is given.
+func (e *Edit) HasName(n EventName) bool {
+	return slices.ContainsFunc(e.Names[n.CustomerID], n.equal)
+}
+
 // Remark records something that a person did besides changing the catalog, such as
 // starting a run; of no account where customerID is empty.
 func (e *Edit) Remark(customerID, text string) { e.note(customerID, "%s", text) }

@@ -63,7 +63,7 @@ func (body *eventBody) field(key string) *jsonText {
 
 // other ignores a field, and keeps what to say about it.
 func (body *eventBody) other(key string, value jsonText) {
-	if ignoredFields[plainName(key)] != "" {
+	if IgnoredField(key) != "" {
 		body.ignored = append(body.ignored, key)
 	}
 	if body.wrapper == "" && (value[0] == '[' || value[0] == '{') {
@@ -82,6 +82,10 @@ var ignoredFields = func() map[string]string {
 	}
 	return fields
 }()
+
+// IgnoredField returns the field that one was probably meant for that is not read: it differs
+// in case or underscores, or is another word for value. Empty for all others.
+func IgnoredField(key string) string { return ignoredFields[plainName(key)] }
 
 // plainName is a field's name without regard to case and underscores.
 func plainName(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }

@@ -51,7 +51,7 @@ func (s *Server) warnings(body *eventBody, c *warehouse.Conversion, stored bool)
 		}
 	}
 	for _, field := range body.ignored {
-		list = append(list, warning{field, "ignored_field", fmt.Sprintf("the field %s is ignored; the one that is read is called %s", human.Quote(field), ignoredFields[plainName(field)])})
+		list = append(list, warning{field, "ignored_field", fmt.Sprintf("the field %s is ignored; the one that is read is called %s", human.Quote(field), IgnoredField(field))})
 	}
 	if s.earlier.differs(c, stored) {
 		list = append(list, warning{"actionId", "differs_from_earlier", fmt.Sprintf(

@@ -318,9 +318,7 @@ func importLines(t testing.TB, db *warehouse.DB, lines [][]byte) {
 	t.Helper()
 	importer := &history.Importer{
 		Into: db, Catalog: catalog.NewStore(db, time.Now),
-		Reject: func(_ string, number int64, reason error) {
-			t.Fatalf("line %d, %s: %v", number, lines[number-1], reason)
-		},
+		Reject: func(where string, reason error) { t.Fatalf("%s: %v", where, reason) },
 	}
 	if err := importer.Read(t.Context(), "test", bytes.NewReader(bytes.Join(lines, []byte("\n")))); err != nil {
 		t.Fatalf("import: %v", err)
@@ -369,7 +367,7 @@ func insertCopies(t testing.TB, db *warehouse.DB, stories []story) {
 func (s *story) takeImportedIDs(t testing.TB) {
 	t.Helper()
 	var ids idCatcher
-	importer := &history.Importer{Into: &ids, Reject: func(_ string, number int64, reason error) { t.Fatalf("line %d: %v", number, reason) }}
+	importer := &history.Importer{Into: &ids, Reject: func(where string, reason error) { t.Fatalf("%s: %v", where, reason) }}
 	if err := importer.Read(t.Context(), "ids", bytes.NewReader(bytes.Join(s.lines(t), []byte("\n")))); err != nil {
 		t.Fatal(err)
 	}

@@ -162,9 +162,9 @@ func TestMigrationKilledHalfWay(t *testing.T) {
 	}
 	before := rows()
 	// The last one makes a table.
-	const undoLast = "drop table night_key_days sync"
-	const lastRan = "select count() = 1 from system.tables where database = currentDatabase() and name = 'night_key_days'"
-	if !strings.Contains(files[newest-1], "night_key_days") {
+	const undoLast = "drop table import_ids sync"
+	const lastRan = "select count() = 1 from system.tables where database = currentDatabase() and name = 'import_ids'"
+	if !strings.Contains(files[newest-1], "import_ids") {
 		t.Fatalf("%s is the last migration: tell this test how to undo it", files[newest-1])
 	}
 	for _, killedAt := range []int{1, 2, newest / 2, newest} {

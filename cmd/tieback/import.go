@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest/history"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -48,10 +49,14 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
+		known, err := db.NewHistory(ctx)
+		if err != nil {
+			return err
+		}
 		importer := &history.Importer{
-			Into: db, Epoch: epoch, Catalog: catalog.NewStore(db, p.now),
-			Reject: func(source string, number int64, reason error) {
-				fmt.Fprintf(p.stderr, "%s line %d: %s\n", source, number, strings.ReplaceAll(reason.Error(), "\n", "; "))
+			Into: db, Known: known, Epoch: epoch, Catalog: catalog.NewStore(db, p.now),
+			Reject: func(where string, reason error) {
+				fmt.Fprintf(p.stderr, "%s: %s\n", where, strings.ReplaceAll(reason.Error(), "\n", "; "))
 			},
 			Rejects: rejects, // its error comes with Flush
 			Tell:    p.importProgress(),
@@ -76,8 +81,15 @@ func (i *importCmd) load(ctx context.Context, p *program, importer *history.Impo
 	if err != nil {
 		return errors.Join(readErr, err)
 	}
-	fmt.Fprintf(p.stdout, "imported %d lines: %d client events, %d conversions, %d events and optimizations; %d bad\n",
-		summary.Lines, summary.ClientEvents, summary.Conversions, summary.Catalog, summary.Bad)
+	for _, warning := range importer.Warnings() {
+		fmt.Fprintf(p.stderr, "%s: %s\n", human.Count(warning.Lines, "line"), warning.Text)
+	}
+	known := ""
+	if summary.Known > 0 {
+		known = fmt.Sprintf(", %d of them known already", summary.Known)
+	}
+	fmt.Fprintf(p.stdout, "imported %s%s: %d client events, %d conversions, %d events and optimizations; %d bad\n",
+		human.Count(summary.Lines, "line"), known, summary.ClientEvents, summary.Conversions, summary.Catalog, summary.Bad)
 	if readErr == nil && summary.Bad > 0 {
 		return errBadLines
 	}
@@ -95,33 +107,63 @@ func openRejects(path string) (*bufio.Writer, error) {
 	return bufio.NewWriter(file), nil // closed by the end of the process
 }
 
-// importFile unpacks and reads one file.
+// importFile unpacks and reads one file. Standard input has no name that says how it is packed,
+// so its first bytes do.
 func (p *program) importFile(ctx context.Context, importer *history.Importer, path string) error {
-	if path == "-" {
-		return importer.Read(ctx, "standard input", p.stdin)
+	name, r := "standard input", p.stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		name, r = path, file
 	}
-	file, err := os.Open(path)
-	if err != nil {
+	buffered := bufio.NewReader(r)
+	start, err := buffered.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	defer file.Close()
-	var r io.Reader = file
+	packing := packingOf(path)
+	switch found := history.Packing(start); {
+	case path == "-":
+		packing = found
+	case packing != "" && packing != found:
+		return fmt.Errorf("%s is not %s by its first bytes, as its name says: rename it, or make it again", name, packing)
+	}
+	unpacked, err := unpack(packing, buffered)
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", name, err)
+	}
+	defer unpacked.Close()
+	return importer.Read(ctx, name, unpacked)
+}
+
+// packingOf is how a file is packed by its name.
+func packingOf(path string) string {
 	switch {
 	case strings.HasSuffix(path, ".gz"):
-		unpacked, err := gzip.NewReader(file)
-		if err != nil {
-			return fmt.Errorf("unpack %s: %w", path, err)
-		}
-		r = unpacked
+		return "gzip"
 	case strings.HasSuffix(path, ".zst"):
-		unpacked, err := zstd.NewReader(file)
-		if err != nil {
-			return fmt.Errorf("unpack %s: %w", path, err)
-		}
-		defer unpacked.Close()
-		r = unpacked
+		return "zstd"
+	default:
+		return ""
 	}
-	return importer.Read(ctx, path, r)
+}
+
+func unpack(packing string, r io.Reader) (io.ReadCloser, error) {
+	switch packing {
+	case "gzip":
+		return gzip.NewReader(r)
+	case "zstd":
+		unpacked, err := zstd.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		return unpacked.IOReadCloser(), nil
+	default:
+		return io.NopCloser(r), nil
+	}
 }
 
 // progressInterval is how often a long import tells how far it is.

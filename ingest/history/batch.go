@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -21,15 +22,36 @@ func (b *batch) reset() {
 	b.clientEvents, b.conversions = b.clientEvents[:0], b.conversions[:0]
 }
 
-// insert names each batch by its rows, so that the same file imported again is not
-// inserted again. A help only: rows with one ingest_id count once anyway (R5).
-func (b *batch) insert(ctx context.Context, into ingest.Inserter, epoch string) error {
+// insert leaves out what is there already, and returns how many rows that are. It names each
+// batch by its rows, so that one that was cut off is not inserted again. A help only: rows with
+// one ingest_id count once anyway (R5).
+func (b *batch) insert(ctx context.Context, into ingest.Inserter, known Known, epoch string) (left int, err error) {
+	if known != nil {
+		if left, err = b.leaveOut(ctx, known); err != nil {
+			return 0, err
+		}
+	}
 	token := contentToken(epoch, b.clientEvents, func(e *warehouse.ClientEvent) uuid.UUID { return e.IngestID })
 	if err := into.InsertClientEvents(ctx, token, b.clientEvents); err != nil {
-		return err
+		return 0, err
 	}
 	token = contentToken(epoch, b.conversions, func(c *warehouse.Conversion) uuid.UUID { return c.IngestID })
-	return into.InsertConversions(ctx, token, b.conversions)
+	return left, into.InsertConversions(ctx, token, b.conversions)
+}
+
+func (b *batch) leaveOut(ctx context.Context, known Known) (left int, err error) {
+	all := len(b.clientEvents) + len(b.conversions)
+	events, err := known.KnownClientEvents(ctx, b.clientEvents)
+	if err != nil {
+		return 0, err
+	}
+	conversions, err := known.KnownConversions(ctx, b.conversions)
+	if err != nil {
+		return 0, err
+	}
+	b.clientEvents = slices.DeleteFunc(b.clientEvents, func(e warehouse.ClientEvent) bool { return events[e.IngestID] })
+	b.conversions = slices.DeleteFunc(b.conversions, func(c warehouse.Conversion) bool { return conversions[c.IngestID] })
+	return all - len(b.clientEvents) - len(b.conversions), nil
 }
 
 func contentToken[R any](epoch string, rows []R, id func(*R) uuid.UUID) string {

@@ -3,6 +3,7 @@ package history
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,8 +38,8 @@ func read(t testing.TB, lines string) (m memory, bad []string) {
 func readAll(t testing.TB, lines string) (m memory, bad []string, rejects string) {
 	t.Helper()
 	var file strings.Builder
-	im := &Importer{Into: &m, Rejects: &file, Reject: func(_ string, number int64, reason error) {
-		bad = append(bad, fmt.Sprintf("%d: %v", number, reason))
+	im := &Importer{Into: &m, Rejects: &file, Reject: func(where string, reason error) {
+		bad = append(bad, fmt.Sprintf("%s: %v", where, reason))
 	}}
 	if err := im.Read(t.Context(), "test", strings.NewReader(lines)); err != nil {
 		t.Fatal(err)
@@ -80,23 +81,119 @@ func TestBadLinesAreToldAndStopNothing(t *testing.T) {
 		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000.5}`:                              "2000 to 2100",
 		`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000,"receivedAt":1}`:                 "receivedAt is 1",
 		`{"type":"activity","customerId":"c","visitorId":"` + strings.Repeat("x", 257) + `","occurredAt":1790000000000}`: "257 bytes",
-		`{"type":"activity","customerId":5,"visitorId":"v","occurredAt":1790000000000}`:                                  "customerId is no string",
+		`{"type":"activity","customerId":5,"visitorId":"v","occurredAt":1790000000000}`:                                  "customerId is 5, and must be a string",
 		`{` + conversion + `,"actionTimestamp":1790000000000,"value":-0.00001}`:                                          "negative",
 		`{` + conversion + `,"actionTimestamp":1790000000000,"value":1e400}`:                                             "below 10^14",
-		`{` + conversion + `,"actionTimestamp":1790000000000,"value":"1"}`:                                               "no number",
+		`{` + conversion + `,"actionTimestamp":1790000000000,"value":"1"}`:                                               "without quotes",
 		"{\"type\":\"activity\",\"customerId\":\"\xff\",\"visitorId\":\"v\",\"occurredAt\":1790000000000}":               "not readable",
 		`{"type":"optimization","customerId":"c","optimizationId":"o","variations":[{"name":"x"}]}`:                      "id is missing",
 		`{"pad":"` + strings.Repeat("x", maxLineBytes) + `"}`:                                                            "longer than",
 		`{"pad":"` + strings.Repeat("x", 3*maxLineBytes) + `"}`:                                                          "longer than",
-		`[]`: "not readable",
+		`[]`: "not a JSON object",
 	} {
 		m, bad, rejects := readAll(t, good+"\n"+line+"\r\n\n"+good)
 		if rejects != line+"\n" {
 			t.Errorf("%.80s: the file of rejects has %.200s", line, rejects)
 		}
-		if len(bad) != 1 || !strings.HasPrefix(bad[0], "2: ") || !strings.Contains(bad[0], reason) || len(m.clientEvents) != 2 {
+		if len(bad) != 1 || !strings.HasPrefix(bad[0], "test line 2: ") || !strings.Contains(bad[0], reason) || len(m.clientEvents) != 2 {
 			t.Errorf("%.80s: %.200v, %d loaded", line, bad, len(m.clientEvents))
 		}
+	}
+}
+
+// TestMessagesNameFields: what is wrong is told in the words of the file, not of this program.
+func TestMessagesNameFields(t *testing.T) {
+	const at = `,"occurredAt":1790000000000}`
+	for line, says := range map[string]string{
+		`{"type":"view","customerId":"c","visitorId":"v","optimizationId":"o","variationId":"b","occurredAt":1795000000}`:               "looks like seconds",
+		`{"type":"view","customerId":"c","visitorId":"v","optimizationId":"o","variationId":"b","occurredAt":1795000000000000}`:         "looks like microseconds",
+		`{"type":"Activity","customerId":"c","visitorId":"v"` + at:                                                                      `type is "Activity", and must be one of event`,
+		`{"customerId":"c","visitorId":"v"` + at:                                                                                        "type is missing: one of event",
+		`{` + conversion + `,"actionTimestamp":1790000000000,"value":"12.50"}`:                                                          `value is "12.50", and must be a number without quotes`,
+		`{"type":"optimization","customerId":"c","optimizationId":"o","variations":[{"id":"a","weight":"1"}]}`:                          `a variation's weight is "1", and must be a number`,
+		`{"type":"optimization","customerId":"c","optimizationId":"o","variations":[{"id":"a","baseline":"yes"}]}`:                      `a variation's baseline is "yes", and must be true or false`,
+		`{"type":"optimization","customerId":"c","optimizationId":"o","variations":[{"id":"a","name":7}]}`:                              "a variation's name is 7, and must be a string",
+		`{"type":"optimization","customerId":"c","optimizationId":"o","variations":["a"]}`:                                              "variations must be an array of objects",
+		`{"type":"optimization","customerId":"c","optimizationId":"o","variations":[{"id":"a"}],"goals":[{"eventId":"e","primary":1}]}`: "a goal's primary is 1, and must be true or false",
+		`{` + conversion + `,"actionTimestamp":1790000000000,}`:                                                                         "not readable as JSON",
+		`{"type":"activity","type":"view"}`:                                                                                             "a field is given twice (at byte",
+	} {
+		_, bad := read(t, line)
+		if len(bad) != 1 || !strings.Contains(bad[0], says) || strings.Contains(bad[0], "json") || strings.Contains(bad[0], "Go ") {
+			t.Errorf("%s: %q, expected %q", line, bad, says)
+		}
+	}
+}
+
+// TestFilesThatAreNoLines are told once, by their first bytes.
+func TestFilesThatAreNoLines(t *testing.T) {
+	for content, says := range map[string]string{
+		"\x1f\x8b\x08\x00rest\nof\nit":                    "gzip",
+		"\x28\xb5\x2f\xfdrest":                            "zstd",
+		"PK\x03\x04rest":                                  "zip archive",
+		"\xff\xfe{\x00\"\x00\n\x00":                       "UTF-16",
+		"\x00{\x00\"\x00\n":                               "UTF-16",
+		"\x7fELF\x00\x01":                                 "no text",
+		"M\xfcller \xe4\xf6\xfc und noch mehr\n1\n2\n3\n": "not UTF-8",
+		"customerId,apiName\nimp,sale\nimp,sale":          `CSV, with the header "customerId,apiName"`,
+		"\uFEFFcustomerId;apiName\r\nimp;sale":            "CSV",
+	} {
+		var bad int
+		im := &Importer{Into: &memory{}, Reject: func(string, error) { bad++ }}
+		err := im.Read(t.Context(), "a file", strings.NewReader(content))
+		if !errors.Is(err, ErrNotLines) || !strings.Contains(err.Error(), says) || bad > 0 || im.summary.Lines > 0 {
+			t.Errorf("%q: %v, %d bad lines", content, err, bad)
+		}
+	}
+	for _, content := range []string{"", "\n\n", "\uFEFF", "[]", " [ ] \n"} {
+		if m, bad := read(t, content); len(bad) > 0 || len(m.clientEvents) > 0 {
+			t.Errorf("%q: %v", content, bad)
+		}
+	}
+}
+
+func TestArrays(t *testing.T) {
+	good := `{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000}`
+	m, bad, rejects := readAll(t, "\uFEFF \n[\n"+good+",\n{\"type\":\"x\"},\n"+good+", {\"a\":1,\"a\":2}\n]\n")
+	if len(m.clientEvents) != 2 || len(bad) != 2 || !strings.HasPrefix(bad[0], "test element 2: ") || !strings.HasPrefix(bad[1], "test element 4: ") || rejects != "{\"type\":\"x\"}\n{\"a\":1,\"a\":2}\n" {
+		t.Errorf("%d loaded, %q, %q", len(m.clientEvents), bad, rejects)
+	}
+	for content, says := range map[string]string{
+		"[" + good + ",":        "element 2",
+		"[" + good + "," + good: "element 3",
+		"[" + good + "] {":      "goes on after the end",
+		"[" + good + " x":       "element 2: not readable as JSON",
+	} {
+		var m memory
+		im := &Importer{Into: &m, Reject: func(where string, reason error) { t.Errorf("%s: %v", where, reason) }}
+		err := im.Read(t.Context(), "a file", strings.NewReader(content))
+		if flushErr := im.Flush(t.Context()); err == nil || flushErr != nil || !strings.Contains(err.Error(), says) || len(m.clientEvents) == 0 {
+			t.Errorf("%s: %v, %d loaded", content, err, len(m.clientEvents))
+		}
+	}
+}
+
+// TestWarnings of what is loaded and will probably not do what the file's author means.
+func TestWarnings(t *testing.T) {
+	line := func(user string, more string) string {
+		return fmt.Sprintf(`{"type":"conversion","customerId":"c","apiName":"n","userDomain":"d","userId":%q,"actionId":"a","actionTimestamp":1790000000000%s}`, user, more)
+	}
+	im := &Importer{Into: &memory{}, Reject: func(where string, reason error) { t.Errorf("%s: %v", where, reason) }}
+	text := strings.Join([]string{line("undefined", ""), line("undefined", ""), line("u", `,"currency":"JPY"`), line("u", `,"Value":5,"note":1`), line("u", `,"value":1`)}, "\n")
+	if err := im.Read(t.Context(), "test", strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range im.Warnings() {
+		got = append(got, fmt.Sprintf("%d: %s", w.Lines, w.Text))
+	}
+	want := []string{
+		`2: userId is "undefined", which stands for no value: all who have it are taken for one`,
+		`1: the field "Value" is ignored; the one that is read is called value`,
+		`1: the field "currency" is ignored; the one that is read is called value`,
+	}
+	if im.summary.Conversions != 5 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%d loaded\n%s", im.summary.Conversions, strings.Join(got, "\n"))
 	}
 }
 

@@ -3,48 +3,78 @@ package history
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/warehouse"
 )
 
 // Summary counts what an import did.
 type Summary struct {
-	Lines        int64 // read, empty ones aside
+	Lines        int64 // read, empty ones aside; of an array its elements
+	Known        int64 // of them, there already
 	ClientEvents int64
 	Conversions  int64
 	Catalog      int64 // events and optimizations
 	Bad          int64
 }
 
+// Warning is what will probably not do what a file's author means. It stops nothing.
+type Warning struct {
+	Lines int64
+	Text  string // what those lines have in common
+}
+
+// Known says which rows are there already.
+type Known interface {
+	KnownClientEvents(ctx context.Context, rows []warehouse.ClientEvent) (map[uuid.UUID]bool, error)
+	KnownConversions(ctx context.Context, rows []warehouse.Conversion) (map[uuid.UUID]bool, error)
+}
+
 // Importer loads lines. Lines of any number of readers go to one Finish.
 type Importer struct {
 	Into    ingest.Inserter
+	Known   Known // what is there before the import; nil for nothing
 	Catalog *catalog.Store
 	Epoch   string // changes when rows were deleted, so that they can be loaded again
 
-	// Reject is told of each bad line. Rejects takes their texts, each with its end; nil for nowhere.
-	Reject  func(source string, number int64, reason error)
+	// Reject is told of each bad line, or element of an array. Rejects takes their texts, each with its end; nil for nowhere.
+	Reject  func(where string, reason error)
 	Rejects io.Writer
 	Tell    func(Summary) // told after each batch, may be nil
 
 	reader   *bufio.Reader
 	summary  Summary
+	warnings map[string]int64 // by their texts
 	batch    batch
 	accounts map[string]bool
 	pending  []catalogLine
 }
 
+// Warnings returns what to say of lines that were loaded, the most frequent first.
+func (im *Importer) Warnings() []Warning {
+	var list []Warning
+	for text, lines := range im.warnings {
+		list = append(list, Warning{lines, text})
+	}
+	slices.SortFunc(list, func(a, b Warning) int { return cmp.Or(cmp.Compare(b.Lines, a.Lines), cmp.Compare(a.Text, b.Text)) })
+	return list
+}
+
 // catalogLine waits for Finish, since a change of the catalog is made whole.
 type catalogLine struct {
-	source string
-	number int64
-	text   []byte
-	row    row
+	where string
+	text  []byte
+	row   row
 }
 
 const (
@@ -54,34 +84,52 @@ const (
 	maxLineBytes = 1 << 20
 )
 
-// Read loads every line of r; source names it in what Reject is told.
+// Read loads every line of r, or every element of the one array that it is; source names it in
+// what Reject is told. The error of one that is neither is ErrNotLines.
 func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error {
 	if im.accounts == nil {
-		im.accounts = map[string]bool{}
+		im.accounts, im.warnings = map[string]bool{}, map[string]int64{}
 	}
 	if im.reader == nil {
 		im.reader = bufio.NewReaderSize(r, maxLineBytes)
 	}
 	reader := im.reader
 	reader.Reset(r)
+	start, err := reader.Peek(sniffed)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read %s: %w", source, err)
+	}
+	if err := looksWrong(start); err != nil {
+		return fmt.Errorf("%s is %w", source, err)
+	}
+	if bytes.HasPrefix(start, []byte("\uFEFF")) {
+		_, _ = reader.Discard(len("\uFEFF")) // it is there
+		start = start[len("\uFEFF"):]
+	}
+	if text := bytes.TrimLeft(start, " \t\r\n"); len(text) > 0 && text[0] == '[' {
+		return im.readArray(ctx, source, reader)
+	}
+	return im.readLines(ctx, source, reader)
+}
+
+// sniffed is how much of a file is looked at to know what it is.
+const sniffed = 4 << 10
+
+func (im *Importer) readLines(ctx context.Context, source string, reader *bufio.Reader) error {
 	for number := int64(1); ; number++ {
+		where := func() string { return fmt.Sprintf("%s line %d", source, number) }
 		text, err := reader.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			text, err = nil, im.rejectLong(source, number, reader, text)
-		}
-		if number == 1 {
-			text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+			text, err = nil, im.rejectLong(where(), reader, text)
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read line %d of %s: %w", number, source, err)
+			return fmt.Errorf("read %s: %w", where(), err)
 		}
 		if text = bytes.TrimSpace(text); len(text) > 0 {
-			im.line(source, number, text)
+			im.line(where, text)
 		}
-		if len(im.batch.clientEvents)+len(im.batch.conversions) >= batchRows {
-			if flushErr := im.Flush(ctx); flushErr != nil {
-				return flushErr
-			}
+		if flushErr := im.flushFull(ctx); flushErr != nil {
+			return flushErr
 		}
 		if err != nil {
 			return nil
@@ -89,8 +137,46 @@ func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error 
 	}
 }
 
+// readArray loads the elements of an array. Where it is no JSON any more it ends.
+func (im *Importer) readArray(ctx context.Context, source string, reader *bufio.Reader) error {
+	// What an element has twice, or is no UTF-8, is its own fault.
+	decoder := jsontext.NewDecoder(reader, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if _, err := decoder.ReadToken(); err != nil {
+		return fmt.Errorf("read %s: %w", source, syntaxError(err))
+	}
+	for number := int64(1); ; number++ {
+		where := func() string { return fmt.Sprintf("%s element %d", source, number) }
+		if decoder.PeekKind() == ']' {
+			break
+		}
+		text, err := decoder.ReadValue()
+		if err != nil {
+			return fmt.Errorf("read %s: %w; the elements before it were loaded", where(), syntaxError(err))
+		}
+		im.line(where, text)
+		if err := im.flushFull(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := decoder.ReadToken(); err != nil {
+		return fmt.Errorf("read %s: %w", source, syntaxError(err))
+	}
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s goes on after the end of its array, which was loaded", source)
+	}
+	return nil
+}
+
+func (im *Importer) flushFull(ctx context.Context) error {
+	if len(im.batch.clientEvents)+len(im.batch.conversions) < batchRows {
+		return nil
+	}
+	return im.Flush(ctx)
+}
+
 // rejectLong rejects a line that may be of any length, and reads to its end. It returns the reader's error.
-func (im *Importer) rejectLong(source string, number int64, reader *bufio.Reader, start []byte) (err error) {
+func (im *Importer) rejectLong(where string, reader *bufio.Reader, start []byte) (err error) {
+	im.summary.Lines++
 	im.keep(start)
 	for {
 		more, err := reader.ReadSlice('\n')
@@ -98,21 +184,21 @@ func (im *Importer) rejectLong(source string, number int64, reader *bufio.Reader
 			im.keep(more)
 		} else {
 			im.keep(append(bytes.TrimRight(more, "\r\n"), '\n'))
-			im.bad(source, number, fmt.Errorf("longer than %d bytes", maxLineBytes))
+			im.bad(where, fmt.Errorf("longer than %d bytes", maxLineBytes))
 			return err
 		}
 	}
 }
 
-func (im *Importer) reject(source string, number int64, text []byte, reason error) {
+func (im *Importer) reject(where string, text []byte, reason error) {
 	im.keep(text)
 	im.keep([]byte("\n"))
-	im.bad(source, number, reason)
+	im.bad(where, reason)
 }
 
-func (im *Importer) bad(source string, number int64, reason error) {
+func (im *Importer) bad(where string, reason error) {
 	im.summary.Bad++
-	im.Reject(source, number, reason)
+	im.Reject(where, reason)
 }
 
 // keep writes what is bad. A writer that fails must tell so itself, as a bufio.Writer does.
@@ -122,12 +208,17 @@ func (im *Importer) keep(text []byte) {
 	}
 }
 
-func (im *Importer) line(source string, number int64, text []byte) {
+func (im *Importer) line(where func() string, text []byte) {
 	im.summary.Lines++
 	r, err := parseLine(text)
+	if err != nil {
+		im.reject(where(), text, err)
+		return
+	}
+	for _, warning := range r.warnings {
+		im.warnings[warning]++
+	}
 	switch {
-	case err != nil:
-		im.reject(source, number, text, err)
 	case r.clientEvent != nil:
 		im.accounts[r.clientEvent.CustomerID] = true
 		im.batch.clientEvents = append(im.batch.clientEvents, *r.clientEvent)
@@ -137,7 +228,7 @@ func (im *Importer) line(source string, number int64, text []byte) {
 		im.batch.conversions = append(im.batch.conversions, *r.conversion)
 		im.summary.Conversions++
 	default:
-		im.pending = append(im.pending, catalogLine{source, number, bytes.Clone(text), r})
+		im.pending = append(im.pending, catalogLine{where(), bytes.Clone(text), r})
 	}
 }
 
@@ -152,42 +243,52 @@ func (im *Importer) Finish(ctx context.Context) (Summary, error) {
 				return err
 			}
 		}
-		for i, err := range im.apply(e) {
+		known, errs := im.apply(e)
+		for i, err := range errs {
 			if l := im.pending[i]; err != nil {
-				im.reject(l.source, l.number, l.text, err)
+				im.reject(l.where, l.text, err)
 				continue
 			}
 			im.summary.Catalog++
+			if known[i] {
+				im.summary.Known++
+			}
 		}
 		return nil
 	})
 	return im.summary, err
 }
 
-// apply makes the changes of the pending lines and returns what is wrong with each.
-func (im *Importer) apply(e *catalog.Edit) []error {
-	errs := make([]error, len(im.pending))
+// apply makes the changes of the pending lines and returns which of them change nothing, and
+// what is wrong with each.
+func (im *Importer) apply(e *catalog.Edit) (known []bool, errs []error) {
+	known, errs = make([]bool, len(im.pending)), make([]error, len(im.pending))
 	var names []catalog.EventName
 	var lines []int // of names
 	for i, l := range im.pending {
 		if l.row.eventName != nil {
+			known[i] = e.HasName(*l.row.eventName)
 			names, lines = append(names, *l.row.eventName), append(lines, i)
 			continue
 		}
 		o := l.row.optimization
+		before := e.Changes()
 		errs[i] = e.ReplaceOptimization(o.head, o.variations, o.goals)
+		known[i] = e.Changes() == before
 	}
 	for k, err := range e.ImportNames(names) {
 		errs[lines[k]] = err
 	}
-	return errs
+	return known, errs
 }
 
 // Flush inserts what has been read and not been inserted yet.
 func (im *Importer) Flush(ctx context.Context) error {
-	if err := im.batch.insert(ctx, im.Into, im.Epoch); err != nil {
+	known, err := im.batch.insert(ctx, im.Into, im.Known, im.Epoch)
+	if err != nil {
 		return err
 	}
+	im.summary.Known += int64(known)
 	im.batch.reset()
 	if im.Tell != nil {
 		im.Tell(im.summary)

@@ -5,6 +5,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -12,6 +13,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -40,18 +42,20 @@ type line struct {
 	OccurredAt     jsontext.Value `json:"occurredAt"`
 	ReceivedAt     jsontext.Value `json:"receivedAt"`
 	Value          jsontext.Value `json:"value"`
+
+	Others jsontext.Value `json:",embed"` // an object of all other fields
 }
 
 type variationLine struct {
 	ID       jsontext.Value `json:"id"`
-	Name     *string        `json:"name"`
-	Baseline bool           `json:"baseline"`
-	Weight   *float64       `json:"weight"`
+	Name     jsontext.Value `json:"name"`
+	Baseline jsontext.Value `json:"baseline"`
+	Weight   jsontext.Value `json:"weight"`
 }
 
 type goalLine struct {
 	EventID jsontext.Value `json:"eventId"`
-	Primary bool           `json:"primary"`
+	Primary jsontext.Value `json:"primary"`
 }
 
 // row is what a line holds: one of these is set.
@@ -60,6 +64,7 @@ type row struct {
 	conversion   *warehouse.Conversion
 	eventName    *catalog.EventName
 	optimization *optimization
+	warnings     []string
 }
 
 type optimization struct {
@@ -71,13 +76,16 @@ type optimization struct {
 // parseLine reads one line and checks it; the error names every fault.
 func parseLine(text []byte) (row, error) {
 	var l line
+	if jsontext.Value(text).Kind() != '{' {
+		return row{}, errors.New("not a JSON object")
+	}
 	if err := json.Unmarshal(text, &l); err != nil {
-		return row{}, fmt.Errorf("not readable: %w", err)
+		return row{}, syntaxError(err)
 	}
 	c := &checker{}
 	var r row
 	if absent(l.Type) {
-		return row{}, errors.New("type is missing")
+		return row{}, errors.New("type is missing: one of " + lineTypes)
 	}
 	switch kind := unquoted(l.Type); kind {
 	case "view", "identify", "activity":
@@ -89,13 +97,57 @@ func parseLine(text []byte) (row, error) {
 	case "optimization":
 		r.optimization = l.optimization(c)
 	default:
-		c.fault("type %s is none of event, optimization, view, identify, activity, conversion", l.Type)
+		c.fault("type is %.80s, and must be one of %s", l.Type, lineTypes)
 	}
+	c.others(l.Others)
+	r.warnings = c.warnings
 	return r, errors.Join(c.faults...)
 }
 
-// checker gathers the faults of a line.
-type checker struct{ faults []error }
+const lineTypes = "event, optimization, view, identify, activity, conversion"
+
+// syntaxError says in a reader's words where a text is no JSON.
+func syntaxError(err error) error {
+	var syntax *jsontext.SyntacticError
+	if !errors.As(err, &syntax) {
+		return errors.New("not readable as JSON")
+	}
+	if errors.Is(syntax.Err, jsontext.ErrDuplicateName) {
+		return fmt.Errorf("not readable as JSON: a field is given twice (at byte %d)", syntax.ByteOffset)
+	}
+	return fmt.Errorf("not readable as JSON: %w (at byte %d)", syntax.Err, syntax.ByteOffset)
+}
+
+// checker gathers the faults of a line, and what to warn of.
+type checker struct {
+	faults   []error
+	warnings []string
+}
+
+// others warns of fields that are not read, but look as if they were meant for ours.
+func (c *checker) others(fields jsontext.Value) {
+	if len(fields) == 0 {
+		return
+	}
+	var named map[string]jsontext.Value
+	if json.Unmarshal(fields, &named) != nil {
+		return
+	}
+	for name := range named {
+		if ours := ingest.IgnoredField(name); ours != "" {
+			c.warnings = append(c.warnings, fmt.Sprintf("the field %s is ignored; the one that is read is called %s", human.Quote(name), ours))
+		}
+	}
+}
+
+// realID is an id that should stand for somebody or something.
+func (c *checker) realID(field string, raw jsontext.Value) string {
+	text := c.id(field, raw)
+	if ingest.IsPlaceholder(text) {
+		c.warnings = append(c.warnings, fmt.Sprintf("%s is %s, which stands for no value: all who have it are taken for one", field, human.Quote(text)))
+	}
+	return text
+}
 
 func (c *checker) fault(format string, args ...any) {
 	c.faults = append(c.faults, fmt.Errorf(format, args...))
@@ -118,7 +170,7 @@ func (c *checker) id(field string, raw jsontext.Value) string {
 	case absent(raw):
 		c.fault("%s is missing", field)
 	case raw.Kind() != '"':
-		c.fault("%s is no string", field)
+		c.fault("%s is %.40s, and must be a string", field, raw)
 	case text == "":
 		c.fault("%s is empty", field)
 	case len(text) > catalog.MaxIDBytes:
@@ -145,9 +197,22 @@ func (c *checker) time(field string, raw jsontext.Value) int64 {
 		ms, whole = ingest.WholeNumber(string(raw))
 	}
 	if !whole || ms < firstMS || ms >= endMS {
-		c.fault("%s is %.40s, which is not Unix milliseconds from 2000 to 2100", field, raw)
+		c.fault("%s is %.40s, and must be Unix milliseconds from 2000 to 2100%s", field, raw, likelyUnit(ms, whole))
 	}
 	return ms
+}
+
+// likelyUnit says which other unit a moment looks like.
+func likelyUnit(n int64, whole bool) string {
+	between := func(unit int64) bool { return n >= firstMS/1000*unit && n < endMS/1000*unit }
+	switch {
+	case whole && between(1):
+		return "; this looks like seconds: multiply by 1,000"
+	case whole && between(1_000_000):
+		return "; this looks like microseconds: divide by 1,000"
+	default:
+		return ""
+	}
 }
 
 func (c *checker) timeOr(field string, raw jsontext.Value, otherwise int64) int64 {
@@ -162,9 +227,42 @@ func (c *checker) list(field string, raw jsontext.Value, dest any) {
 	if absent(raw) {
 		return
 	}
-	if err := json.Unmarshal(raw, dest); err != nil {
-		c.fault("%s is not readable: %w", field, err)
+	if json.Unmarshal(raw, dest) != nil {
+		c.fault("%s must be an array of objects", field)
 	}
+}
+
+// text reads an optional string.
+func (c *checker) text(field string, raw jsontext.Value, otherwise string) string {
+	switch {
+	case absent(raw):
+		return otherwise
+	case raw.Kind() != '"':
+		c.fault("%s is %.40s, and must be a string", field, raw)
+		return otherwise
+	default:
+		return unquoted(raw)
+	}
+}
+
+// flag reads an optional true or false.
+func (c *checker) flag(field string, raw jsontext.Value) bool {
+	if !absent(raw) && raw.Kind() != 't' && raw.Kind() != 'f' {
+		c.fault("%s is %.40s, and must be true or false", field, raw)
+	}
+	return raw.Kind() == 't'
+}
+
+// number reads an optional number.
+func (c *checker) number(field string, raw jsontext.Value, otherwise float64) float64 {
+	if absent(raw) {
+		return otherwise
+	}
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if raw.Kind() != '0' || err != nil {
+		c.fault("%s is %.40s, and must be a number", field, raw)
+	}
+	return n
 }
 
 func (l *line) clientEvent(c *checker, kind string) *warehouse.ClientEvent {
@@ -173,7 +271,7 @@ func (l *line) clientEvent(c *checker, kind string) *warehouse.ClientEvent {
 	case "view":
 		e.OptimizationID, e.VariationID = c.id("optimizationId", l.OptimizationID), c.id("variationId", l.VariationID)
 	case "identify":
-		e.UserDomain, e.UserID = c.id("userDomain", l.UserDomain), c.id("userId", l.UserID)
+		e.UserDomain, e.UserID = c.realID("userDomain", l.UserDomain), c.realID("userId", l.UserID)
 	}
 	e.OccurredAtMS = c.time("occurredAt", l.OccurredAt)
 	e.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, e.OccurredAtMS)
@@ -186,7 +284,7 @@ func (l *line) clientEvent(c *checker, kind string) *warehouse.ClientEvent {
 func (l *line) conversion(c *checker) *warehouse.Conversion {
 	v := &warehouse.Conversion{
 		CustomerID: c.id("customerId", l.CustomerID), APIName: c.id("apiName", l.APIName),
-		UserDomain: c.id("userDomain", l.UserDomain), UserID: c.id("userId", l.UserID), ActionID: c.id("actionId", l.ActionID),
+		UserDomain: c.realID("userDomain", l.UserDomain), UserID: c.realID("userId", l.UserID), ActionID: c.realID("actionId", l.ActionID),
 		ActionAtMS: c.time("actionTimestamp", l.ActionAt), Value: l.value(c),
 	}
 	v.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, v.ActionAtMS)
@@ -204,7 +302,7 @@ func (l *line) value(c *checker) decimal.NullDecimal {
 		return decimal.NullDecimal{}
 	}
 	if l.Value.Kind() != '0' {
-		c.fault("value is no number")
+		c.fault("value is %.40s, and must be a number without quotes", l.Value)
 		return decimal.NullDecimal{}
 	}
 	amount, code := ingest.ParseValue(string(l.Value))
@@ -242,18 +340,14 @@ func (l *line) optimization(c *checker) *optimization {
 	c.list("variations", l.Variations, &variations)
 	c.list("goals", l.Goals, &goals)
 	for _, shown := range variations {
-		v := catalog.Variation{VariationID: c.id("a variation's id", shown.ID), IsBaseline: shown.Baseline, Weight: 1}
-		v.Name = v.VariationID
-		if shown.Name != nil {
-			v.Name = *shown.Name
-		}
-		if shown.Weight != nil {
-			v.Weight = *shown.Weight
-		}
-		o.variations = append(o.variations, v)
+		id := c.id("a variation's id", shown.ID)
+		o.variations = append(o.variations, catalog.Variation{
+			VariationID: id, Name: c.text("a variation's name", shown.Name, id),
+			IsBaseline: c.flag("a variation's baseline", shown.Baseline), Weight: c.number("a variation's weight", shown.Weight, 1),
+		})
 	}
 	for _, goal := range goals {
-		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: goal.Primary})
+		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: c.flag("a goal's primary", goal.Primary)})
 	}
 	return o
 }

@@ -111,7 +111,7 @@ func (s *Spool) recover() error {
 	}
 	s.lock = lock
 	_ = os.WriteFile(filepath.Join(s.dir, holderName), []byte(s.opts.Holder), 0o600) // a hint for HolderOf
-	_ = os.Remove(s.ahead.path) // a crash left it
+	_ = os.Remove(s.ahead.path)                                                      // a crash left it
 	if s.id, err = spoolID(filepath.Join(s.dir, "id")); err != nil {
 		return err
 	}
