@@ -524,7 +524,7 @@ func TestGetResults(t *testing.T) {
 func TestGetSnippet(t *testing.T) {
 	e := newEdge(t, seedTime)
 	plain := e.request(http.MethodGet, "/snippet.js?customerId=123456789", "", "Authorization", "")
-	if plain.status != 200 || !strings.Contains(plain.body, `"123456789"`) || !strings.HasPrefix(plain.header.Get("Content-Type"), "text/javascript") || plain.header.Get("Cache-Control") != "public, max-age=300" {
+	if plain.status != 200 || !strings.Contains(plain.body, `"123456789"`) || !strings.HasPrefix(plain.header.Get("Content-Type"), "text/javascript") || plain.header.Get("Cache-Control") != "public, max-age=300" || plain.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("%d %v %.80s", plain.status, plain.header, plain.body)
 	}
 	kept := e.request(http.MethodGet, "/snippet.js?customerId=123456789&v="+snippet.Version, "", "Accept-Encoding", "gzip")

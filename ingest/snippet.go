@@ -23,6 +23,7 @@ func (s *Server) getSnippet(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, "text/javascript; charset=utf-8")
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set("Cross-Origin-Resource-Policy", "cross-origin") // any site may load it
+	c.Set(fiber.HeaderAccessControlAllowOrigin, "*")      // as a module, and with integrity, too
 	c.Set(fiber.HeaderCacheControl, "public, max-age=300")
 	if c.Query("v") == snippet.Version {
 		c.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")

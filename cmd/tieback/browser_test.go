@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,8 +38,11 @@ type browser struct {
 	site    *httptest.Server
 	ctx     context.Context // of the first tab
 
-	mu     sync.Mutex
-	errors []string // of the consoles
+	mu       sync.Mutex
+	errors   []string // of the consoles
+	warnings []string
+	asked    []string      // requests of the pages to their own site
+	show     chan struct{} // closed when the page that speculates shall go on
 }
 
 func newBrowser(t *testing.T) *browser {
@@ -53,7 +60,7 @@ func browse(t *testing.T, service *running) *browser {
 	if err != nil {
 		t.Skip("NOT TESTED in a browser: chromium is not installed (apt-get install chromium)")
 	}
-	b := &browser{t: t, service: service}
+	b := &browser{t: t, service: service, show: make(chan struct{})}
 	target, err := url.Parse(b.service.address)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +75,8 @@ func browse(t *testing.T, service *running) *browser {
 	t.Cleanup(b.gate.Close)
 	b.site = httptest.NewServer(http.HandlerFunc(b.servePage))
 	t.Cleanup(b.site.Close)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.Flag("host-resolver-rules", "MAP *.example.test 127.0.0.1"))
 	allocated, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	b.ctx = b.tab(allocated)
@@ -87,6 +95,14 @@ func (b *browser) tab(parent context.Context) context.Context {
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
 			b.errors = append(b.errors, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
+		case *runtime.EventConsoleAPICalled:
+			if e.Type == runtime.ConsoleAPICalledTypeWarning {
+				var words []string
+				for _, argument := range e.Args {
+					words = append(words, string(argument.Value), argument.Description)
+				}
+				b.warnings = append(b.warnings, strings.Join(words, " "))
+			}
 		case *log.EventEntryAdded:
 			if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.URL, "favicon") {
 				b.errors = append(b.errors, e.Entry.Text+" "+e.Entry.URL)
@@ -134,9 +150,55 @@ func (b *browser) loaded(ctx context.Context) {
 func (b *browser) servePage(w http.ResponseWriter, r *http.Request) {
 	source := b.gate.URL + "/snippet.js?customerId=123456789"
 	tags := fmt.Sprintf(`<script nonce="n">%s</script><script async src="%s"></script>`, snippet.Stub, source)
+	b.mu.Lock()
+	b.asked = append(b.asked, r.Method+" "+r.URL.String())
+	b.mu.Unlock()
 	switch r.URL.Path {
-	case "/favicon.ico":
+	case "/favicon.ico", "/said":
 		return
+	case "/submit":
+		// A backend that approves at once.
+		if status, answer := b.service.post("/event", seedBodyOf(r.FormValue("application"))); status != 200 {
+			http.Error(w, answer, http.StatusBadGateway)
+		}
+		return
+	case "/form":
+		tags += `<form id="f" method="post" action="/submit"><input name="application" value="form"></form><script>
+			tieback.ready(function() { tieback.recordView("hero", "b"); });
+			f.addEventListener("submit", function() { intellimize.ready(function() { intellimize.setUserId("applicationId", "form"); }); });
+		</script>`
+	case "/shared":
+		tags = strings.Replace(tags, source, source+"&amp;domain=example.test", 1)
+	case "/module", "/integrity":
+		script := b.gate.URL + "/snippet.js?customerId=123456789"
+		attributes := `type="module"`
+		if r.URL.Path == "/integrity" {
+			attributes = `crossorigin="anonymous" integrity="` + b.integrity(script) + `"`
+		}
+		tags = fmt.Sprintf(`<script>%s</script><script %s src="%s"></script><script>tieback.recordView(%q, "a")</script>`, snippet.Stub, attributes, script, r.URL.Path)
+	case "/imported":
+		tags = fmt.Sprintf(`<script>%s; import("%s"); tieback.recordView("/imported", "a")</script>`, snippet.Stub, source)
+	case "/speculates":
+		tags += `<script type="speculationrules">{"prerender":[{"source":"list","urls":["/prerendered"],"eagerness":"immediate"}]}</script><script>
+			tieback.ready(function() { tieback.recordView("speculates", "a"); });
+			fetch("/show").then(function() { location.href = "/prerendered"; });
+		</script>`
+	case "/show":
+		select {
+		case <-b.show:
+		case <-r.Context().Done():
+		}
+		return
+	case "/prerendered":
+		tags += `<script>
+			tieback.ready(function() {
+				tieback.recordView("prerendered", "b");
+				if (document.prerendering) setTimeout(function() { fetch("/said?prerendering") }, 1500); // longer than a batch waits
+				document.addEventListener("prerenderingchange", function() {
+					fetch("/said?shown,activated=" + (performance.getEntriesByType("navigation")[0].activationStart > 0));
+				});
+			});
+		</script>`
 	case "/story":
 		tags += `<script>intellimize.ready(function() { wf.recordView("hero", "b"); intellimize.setUserId("salesforce", "72349876"); });</script>`
 	case "/strict":
@@ -313,6 +375,155 @@ func TestBrowserRespects(t *testing.T) {
 	b.arrives("select count() from client_events where optimization_id = 'last'", "1")
 	b.arrives("select count() from client_events where optimization_id = 'control'", "0")
 	b.check("ERR_INTERNET_DISCONNECTED") // of the tab that was offline, if it came to send
+}
+
+// integrity is what a page demands of the script.
+func (b *browser) integrity(script string) string {
+	res, err := http.Get(script)
+	if err != nil {
+		b.t.Error(err)
+		return ""
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	sum := sha512.Sum384(text)
+	return "sha384-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// seedBodyOf is a conversion of an application that happens now.
+func seedBodyOf(application string) string {
+	return fmt.Sprintf(`{customerId: "123456789", apiName: "application-accepted", userDomain: "applicationId", userId: %[1]q, actionId: %[1]q, actionTimestamp: %d}`,
+		application, time.Now().UnixMilli())
+}
+
+// A backend that sends the conversion as soon as the page submits: setUserId must not wait for
+// a batch, nor for a request that is under way.
+func TestBrowserIdentifiesAtOnce(t *testing.T) {
+	b := newBrowser(t)
+	must(t, b.service.dataDir, "optimization", "add", "123456789", "hero", "--name", "Hero", "--variation", "a", "--variation", "b")
+	b.open(b.ctx, "/form")
+	b.run(b.ctx, `f.requestSubmit()`)
+	b.arrives("select count() from conversions where user_id = 'form'", "1")
+
+	b.open(b.ctx, "/page")
+	b.run(b.ctx, `tieback.recordView("hero", "a")`)
+	if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`tieback.setUserId("applicationId", "fetch").then(function(stored) { return fetch("/submit?application=fetch", {method: "POST"}).then(function(answer) { return stored + " " + answer.status }) })`, chromedp.EvalAwaitPromise)); err != nil {
+		t.Fatal(err)
+	}
+	b.arrives("select count() from conversions where user_id = 'fetch'", "1")
+	b.arrives("select count() from client_events where type = 'identify'", "2")
+	must(t, b.service.dataDir, "run", "--cutoff", "now")
+	b.arrives("select groupArray((user_id, variation_id)) from (select * from attributions order by user_id)", "[('fetch','a'),('form','b')]")
+	b.check()
+}
+
+// A page that is only prerendered reports nothing until it is shown. DevTools keep a browser from
+// prerendering, so this one is left alone: its page waits for a word of the test's.
+func TestBrowserPrerenders(t *testing.T) {
+	b := newBrowser(t)
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal(err) // newBrowser has found it
+	}
+	alone := exec.CommandContext(t.Context(), path, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir="+t.TempDir(),
+		"--remote-debugging-port=0", b.site.URL+"/speculates")
+	alone.WaitDelay = 10 * time.Second
+	if err := alone.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = alone.Process.Kill()
+		_ = alone.Wait()
+	})
+	b.siteHears("GET /said?prerendering")
+	b.arrives("select count() from client_events where optimization_id = 'speculates'", "1")
+	b.arrives("select count() from client_events where optimization_id = 'prerendered'", "0")
+	close(b.show)
+	b.arrives("select count() from client_events where optimization_id = 'prerendered'", "1")
+	b.siteHears("GET /said?shown,activated=true")
+}
+
+// siteHears waits until a page has made a request to its own site.
+func (b *browser) siteHears(request string) {
+	b.t.Helper()
+	if !becomes(time.Minute, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return slices.Contains(b.asked, request)
+	}) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.t.Fatalf("the site never heard %s, but %q", request, b.asked)
+	}
+}
+
+// One visitor on all subdomains, also where one of them has lost its storage; another one after
+// a log-out.
+func TestBrowserSharesAVisitor(t *testing.T) {
+	b := newBrowser(t)
+	site := func(host string) string {
+		return strings.Replace(b.site.URL, "127.0.0.1", host+".example.test", 1) + "/shared"
+	}
+	visit := func(host string) string {
+		t.Helper()
+		b.do(b.ctx, chromedp.Navigate(site(host)))
+		b.loaded(b.ctx)
+		return b.run(b.ctx, "tieback.visitorId()")
+	}
+	www := visit("www")
+	if app := visit("app"); app != www || app == "" {
+		t.Errorf("the visitor is %q on www and %q on app", www, app)
+	}
+	b.run(b.ctx, "localStorage.clear()")
+	if again := visit("app"); again != www {
+		t.Errorf("with its storage cleared the visitor was %q and is %q", www, again)
+	}
+	b.run(b.ctx, `tieback.setUserId("crm", "first")`)
+	b.run(b.ctx, "tieback.reset()")
+	b.run(b.ctx, `tieback.setUserId("crm", "second")`)
+	second := b.run(b.ctx, "tieback.visitorId()")
+	if got := visit("www"); second == www || got != second {
+		t.Errorf("after reset the visitor is %q on app and %q on www, was %q", second, got, www)
+	}
+	b.arrives("select groupArray((user_id, visitor_id)) from (select user_id, visitor_id from client_events where type = 'identify' order by user_id)",
+		fmt.Sprintf("[('first','%s'),('second','%s')]", www, second))
+	b.run(b.ctx, "tieback.optOut()")
+	if got := visit("app"); got != "" {
+		t.Errorf("opted out on www, the visitor is %q on app", got)
+	}
+	b.run(b.ctx, "tieback.reset()")
+	if got := b.run(b.ctx, "tieback.visitorId()"); got != "" {
+		t.Errorf("opted out and reset, the visitor is %q", got)
+	}
+	b.check()
+}
+
+// The script as a module, with integrity, and imported: without document.currentScript.
+func TestBrowserTags(t *testing.T) {
+	b := newBrowser(t)
+	for _, path := range []string{"/module", "/integrity", "/imported"} {
+		b.open(b.ctx, path)
+		b.arrives("select count() from client_events where optimization_id = '"+path+"'", "1")
+	}
+	b.check()
+}
+
+// What is no id is dropped with a warning, and so is a number that has lost digits.
+func TestBrowserRefusesPlaceholders(t *testing.T) {
+	b := newBrowser(t)
+	b.open(b.ctx, "/page")
+	b.run(b.ctx, `tieback.ready(function() {
+		[String(undefined), "null", {id: 5}, NaN, "{{user.id}}", "${id}", "%ID%", "  ", "", undefined].forEach(function(id) { tieback.setUserId("bad", id) });
+		tieback.setUserId("undefined", "x");
+		tieback.setUserId("bad", 0);
+		tieback.setUserId("bad", 12345678901234567890);
+	})`)
+	b.arrives("select arraySort(groupArray(user_id)) from client_events where user_domain = 'bad'", "['0','12345678901234567000']")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if warnings := strings.Join(b.warnings, "\n"); strings.Count(warnings, "this is no id") != 11 || strings.Count(warnings, "pass a string") != 1 {
+		t.Errorf("the console warns:\n%s", warnings)
+	}
 }
 
 // The line in the docs is the one that the tests load.

@@ -3,14 +3,19 @@
 export interface Tieback {
   /** Calls fn once the script is there; at once when it is. Wrap every other call in it. */
   ready(fn: () => void): void;
-  /** Tells who the visitor is: a system, such as "salesforce", and the id there. Hash ids that are personal data. */
-  setUserId(userDomain: string, userId: string): void;
-  /** Tells that the visitor sees a variation of an optimization now. */
+  /**
+   * Reports, at once, who the visitor is: a system, such as "salesforce", and the id there. Hash ids that are personal data.
+   * Inside ready the promise settles: with true once the service has it, with false where it never will (opted out, or no id).
+   */
+  setUserId(userDomain: string, userId: string): Promise<boolean>;
+  /** Reports that the visitor sees a variation of an optimization now. */
   recordView(optimizationId: string, variationId: string): void;
   /** Forgets the visitor and reports nothing more, until optIn. */
   optOut(): void;
   /** Reports again, also where the browser sends Global Privacy Control. */
   optIn(): void;
+  /** Begins a new visitor, as on log-out in a browser that several people use. What was said of opting out stays. */
+  reset(): void;
   /** The visitor's id, empty while nothing is reported. Not in the stub: call it inside ready. */
   visitorId(): string;
 }
