@@ -185,6 +185,7 @@ func TestAPI(t *testing.T) {
 		"/accounts/c1/activity":                                   `"views":2,"identifies":2`,
 		"/accounts/c1/optimizations/hero/results":                 `"as_of":"2026-09-24T12:00:00Z"`,
 		"/accounts/c1/optimizations/hero/trend?eventId=e1":        `{"day":"2026-09-24","variation_id":"b","visitors":2,"conversions":2,"converters":2}`,
+		"/accounts/c1/flags":                                      `{"crowdedUsers":[],"droppedEvents":[],"undefinedNames":[]}`,
 		"/accounts/c1/outcomes":                                   `"days":[{"day":"2026-09-24","received":2,"outcomes":{"attributed":2}}]`,
 		"/accounts/c1/conversions?outcome=attributed":             `"actionId":"1"`,
 		"/accounts/c1/conversions/bought/" + url.PathEscape(hard): `"journey":{"visitors":[{"visitorId":"v'\"\\/?#%`,

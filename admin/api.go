@@ -24,6 +24,7 @@ func (a *Admin) mountAPI(api fiber.Router) {
 	api.Put(account, a.answer(a.apiPutAccount))
 	api.Get(account+"/changes", a.answer(a.getChanges))
 	api.Get(account+"/activity", a.answer(a.getActivity))
+	api.Get(account+"/flags", a.answer(a.getFlags))
 	api.Get(account+"/tokens", a.answer(a.getTokens))
 	api.Post(account+"/tokens", a.answer(a.apiAddToken))
 	api.Delete(account+"/tokens/:name", a.answer(a.apiRevokeToken))

@@ -101,6 +101,15 @@ func (a *Admin) outcomes(ctx context.Context, customerID string, days reports.Da
 	return answer, err
 }
 
+// getFlags tells what comes in and is probably not meant so.
+func (a *Admin) getFlags(c *fiber.Ctx) (any, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return nil, err
+	}
+	return reports.AccountFlags(c.UserContext(), a.cfg.DB, account.CustomerID, a.cfg.Now())
+}
+
 func (a *Admin) getConversions(c *fiber.Ctx) (any, error) {
 	account, _, err := a.account(c)
 	if err != nil {

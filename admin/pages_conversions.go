@@ -19,14 +19,16 @@ const pageSize = 100
 // conversionsData is what became of an account's conversions.
 type conversionsData struct {
 	outcomesAnswer
-	Names    []string // of the outcomes
-	Totals   map[string]uint64
-	Received uint64
-	Outcome  string // listed; empty for all
-	List     []reports.ListedConversion
-	Newer    string // links to the other pages of the list, empty where there are none
-	Older    string
-	First    uint32
+	Names     []string // of the outcomes
+	Totals    map[string]uint64
+	Received  uint64
+	Outcome   string // listed; empty for all
+	List      []reports.ListedConversion
+	Newer     string // links to the other pages of the list, empty where there are none
+	Older     string
+	First     uint32
+	MatchRate *float64 // attributed, of those received without duplicates; nil where there are none
+	Flags     *reports.Flags
 }
 
 func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
@@ -54,6 +56,13 @@ func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
 		for outcome, n := range day.Outcomes {
 			data.Totals[outcome] += n
 		}
+	}
+	if counted := data.Received - data.Totals["duplicate"]; counted > 0 {
+		rate := float64(data.Totals["attributed"]) / float64(counted)
+		data.MatchRate = &rate
+	}
+	if data.Flags, err = reports.AccountFlags(c.UserContext(), a.cfg.DB, account.CustomerID, a.cfg.Now()); err != nil {
+		return nil, err
 	}
 	list, err := a.conversions(c.UserContext(), account.CustomerID, data.Outcome, days, pageSize+1, offset)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/jobs"
 )
 
@@ -111,13 +112,15 @@ func (a *eventAddCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	var id string
+	var id, near string
 	err = p.change(ctx, func(e *catalog.Edit) (err error) {
 		id, err = e.AddEvent(a.Customer, a.APIName, a.ID, from)
+		near = e.NearName(a.Customer, a.APIName, id)
 		return err
 	})
 	if err == nil {
 		fmt.Fprintln(p.stdout, id)
+		p.warnOfName(a.APIName, near)
 	}
 	return err
 }
@@ -129,7 +132,25 @@ type eventRenameCmd struct {
 }
 
 func (r *eventRenameCmd) Run(ctx context.Context, p *program) error {
-	return p.change(ctx, func(e *catalog.Edit) error { return e.RenameEvent(r.Customer, r.EventID, r.NewName) })
+	var near string
+	err := p.change(ctx, func(e *catalog.Edit) error {
+		near = e.NearName(r.Customer, r.NewName, r.EventID)
+		return e.RenameEvent(r.Customer, r.EventID, r.NewName)
+	})
+	if err == nil {
+		p.warnOfName(r.NewName, near)
+	}
+	return err
+}
+
+// warnOfName warns of a name that people will mix up with another one, empty for none.
+func (p *program) warnOfName(name, near string) {
+	if near != "" {
+		fmt.Fprintf(p.stderr, "warning: another event is called %s, which differs from %s in case, spaces, hyphens or underscores only; conversions must match byte for byte\n", human.Quote(near), human.Quote(name))
+	}
+	if strings.TrimSpace(name) != name {
+		fmt.Fprintf(p.stderr, "warning: the name %s begins or ends with white space, which counts\n", human.Quote(name))
+	}
 }
 
 type eventArchiveCmd struct {

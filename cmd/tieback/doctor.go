@@ -16,6 +16,7 @@ import (
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/chdb"
 )
@@ -41,6 +42,7 @@ func (*doctorCmd) Run(ctx context.Context, p *program) error {
 		for _, look := range []func(context.Context, *warehouse.DB) finding{p.lookAtClickHouse, p.lookAtSchema, p.lookAtRuns} {
 			findings = append(findings, look(ctx, db))
 		}
+		findings = append(findings, p.lookAtFlags(ctx, db)...)
 	}
 	findings = append(findings, p.lookAtSpool(ctx), p.lookAtDeadLetters())
 	bad := 0
@@ -194,6 +196,35 @@ func (p *program) lookAtRuns(ctx context.Context, db *warehouse.DB) finding {
 		f.found = "published up to " + stamp(cutoff)
 	}
 	return f
+}
+
+// lookAtFlags looks at what comes in and is probably not meant so.
+func (p *program) lookAtFlags(ctx context.Context, db *warehouse.DB) []finding {
+	flags, err := reports.AccountFlags(ctx, db, "", p.now())
+	var told *warehouse.Error
+	switch {
+	case errors.As(err, &told) && told.Code == 60: // no such table: nothing has migrated yet
+		return nil
+	case err != nil:
+		return []finding{{subject: "events", found: err.Error(), mend: "see ClickHouse above"}}
+	}
+	crowded, dropped, undefined := flags.Texts()
+	return []finding{
+		flagged("user ids", "none has very many visitors", crowded,
+			"a placeholder, or a login that many share: send an id that is a person's own, since all of them are taken for one"),
+		flagged("dropped", "no browser event was dropped in 7 days", dropped,
+			"docs/operating.md explains the reasons; the console of the pages' browsers warns of placeholders"),
+		flagged("event names", "every conversion of 30 days has an event", undefined,
+			"`tieback event add CUSTOMER APINAME --from TIME` makes the event, for past conversions too; or correct the name in the backend"),
+	}
+}
+
+// flagged is a warning where there are texts.
+func flagged(subject, fine string, texts []string, mend string) finding {
+	if len(texts) == 0 {
+		return finding{subject: subject, found: fine}
+	}
+	return finding{subject: subject, found: strings.Join(texts, "\n                  "), mend: mend, warning: true}
 }
 
 // lateRun is how long after midnight a run may take before it is missed.

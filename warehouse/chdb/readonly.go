@@ -89,7 +89,7 @@ var readers = regexp.MustCompile(`(?is)^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:select
 
 var (
 	// privateTables are those of the database that are not published.
-	privateTables = regexp.MustCompile(`(?i)\b(?:catalog_\w+|night_\w+|\w+_versions|published_days|run_log|run_names|identities|identities_next|doubled_events|doubled_events_next|schema_migrations)\b`)
+	privateTables = regexp.MustCompile(`(?i)\b(?:catalog_\w+|night_\w+|\w+_versions|published_days|run_log|run_names|identities|identities_next|doubled_events|doubled_events_next|import_ids|schema_migrations)\b`)
 
 	// qualified finds every mention of a database that is not the public one, and what
 	// of it is asked for.
