@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 )
 
 // What a form or an API call may ask for. The JSON names are the API's.
@@ -67,9 +67,9 @@ func checkNames(names ...string) error {
 	for _, name := range names {
 		switch {
 		case name == "." || name == "..":
-			return fmt.Errorf("%w: %q can't be a name", catalog.ErrInvalid, name)
+			return refuse.Invalidf("%q can't be a name", name)
 		case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-			return fmt.Errorf("%w: the name %q has characters that can't be typed", catalog.ErrInvalid, name)
+			return refuse.Invalidf("the name %q has characters that can't be typed", name)
 		}
 	}
 	return nil
@@ -77,7 +77,7 @@ func checkNames(names ...string) error {
 
 func (a *Admin) putAccount(ctx context.Context, source, customerID string, in accountInput) (answer accountAnswer, err error) {
 	if in.Origins == nil {
-		return answer, fmt.Errorf("%w: origins is missing; an empty list lets pages of any origin send", catalog.ErrInvalid)
+		return answer, refuse.Invalidf("origins is missing; an empty list lets pages of any origin send")
 	}
 	if err := checkNames(customerID); err != nil {
 		return answer, err
@@ -97,7 +97,7 @@ func (a *Admin) addAccount(ctx context.Context, source, customerID string) error
 	}
 	return a.change(ctx, source, func(e *catalog.Edit) error {
 		if _, exists := e.Accounts[customerID]; exists {
-			return fmt.Errorf("%w: there is an account %s already", catalog.ErrConflict, customerID)
+			return refuse.Conflictf("there is an account %s already", customerID)
 		}
 		return e.PutAccount(customerID, nil)
 	})
@@ -198,7 +198,7 @@ func (a *Admin) putOptimization(ctx context.Context, source, customerID, optimiz
 
 func (a *Admin) putGoal(ctx context.Context, source, customerID, optimizationID, eventID string, in goalInput) (optimizationAnswer, error) {
 	if in.Primary == nil {
-		return optimizationAnswer{}, fmt.Errorf("%w: primary is missing: true or false", catalog.ErrInvalid)
+		return optimizationAnswer{}, refuse.Invalidf("primary is missing: true or false")
 	}
 	g := catalog.Goal{CustomerID: customerID, OptimizationID: optimizationID, EventID: eventID, IsPrimary: *in.Primary}
 	return a.changeGoals(ctx, source, customerID, optimizationID, func(e *catalog.Edit) error { return e.AddGoal(g) })
@@ -260,7 +260,7 @@ func lookable(outcome string, known []string) error {
 	if outcome == "" || slices.Contains(known, outcome) {
 		return nil
 	}
-	return fmt.Errorf("%w: %q is no outcome; there are %v", catalog.ErrInvalid, outcome, known)
+	return refuse.Invalidf("%q is no outcome; there are %v", outcome, known)
 }
 
 func ms(t time.Time) int64 { return t.UnixMilli() }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/ingest"
-	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -154,33 +154,18 @@ func (a *Admin) problemOf(c *fiber.Ctx, err error) *problem {
 	switch {
 	case errors.As(err, &p):
 		return p
-	case errors.Is(err, catalog.ErrInvalid), errors.Is(err, jobs.ErrInvalid),
-		errors.Is(err, jobs.ErrFutureCutoff), errors.Is(err, jobs.ErrCutoffWithRange):
-		return &problem{fiber.StatusBadRequest, "invalid", plain(err)}
-	case errors.Is(err, catalog.ErrConflict), errors.Is(err, jobs.ErrNothingYet), errors.Is(err, errRunning), errors.Is(err, errClosed):
-		return &problem{fiber.StatusConflict, "conflict", plain(err)}
-	case errors.Is(err, catalog.ErrNotFound), errors.Is(err, reports.ErrUnknownOptimization):
-		return &problem{fiber.StatusNotFound, "not_found", plain(err)}
+	case errors.Is(err, refuse.Invalid):
+		return &problem{fiber.StatusBadRequest, "invalid", refuse.Of(err).Message}
+	case errors.Is(err, refuse.Conflict):
+		return &problem{fiber.StatusConflict, "conflict", refuse.Of(err).Message}
+	case errors.Is(err, refuse.NotFound):
+		return &problem{fiber.StatusNotFound, "not_found", refuse.Of(err).Message}
 	case errors.As(err, &fiberErr):
 		return &problem{fiberErr.Code, "bad_request", fiberErr.Message}
 	default:
 		a.cfg.Log.Error("admin request failed", "method", c.Method(), "path", c.Path(), "err", err)
 		return errUnavailable
 	}
-}
-
-// plain is an error's message for people who have a page and no command line: without the
-// name of its kind, and without the command that would help.
-func plain(err error) string {
-	text := err.Error()
-	for _, kind := range []error{catalog.ErrInvalid, catalog.ErrConflict, catalog.ErrNotFound} {
-		text = strings.TrimPrefix(text, kind.Error()+": ")
-	}
-	text = strings.NewReplacer("--from", "from", "--to", "to", "--cutoff", "a cutoff").Replace(text)
-	if hint := strings.Index(text, "; `tieback "); hint >= 0 {
-		text = text[:hint]
-	}
-	return text
 }
 
 // param returns a part of the path, unescaped; a copy, unlike what Fiber gives.
@@ -220,7 +205,7 @@ func (a *Admin) account(c *fiber.Ctx) (catalog.Account, *catalog.Snapshot, error
 func (a *Admin) days(c *fiber.Ctx, last int) (reports.Days, error) {
 	days, err := reports.ParseDays(query(c, "from"), query(c, "to"))
 	if err != nil {
-		return days, fmt.Errorf("%w: %w", catalog.ErrInvalid, err)
+		return days, err
 	}
 	if days == (reports.Days{}) && last > 0 {
 		today := a.cfg.Now().UTC().Truncate(24 * time.Hour)

@@ -2,14 +2,13 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/reports"
 )
 
@@ -145,7 +144,7 @@ func number(c *fiber.Ctx, name string, missing, most uint32) (uint32, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || n > uint64(most) {
-		return 0, fmt.Errorf("%w: %s must be a whole number up to %d", catalog.ErrInvalid, name, most)
+		return 0, refuse.Invalidf("%s must be a whole number up to %d", name, most)
 	}
 	return uint32(n), nil
 }
@@ -184,7 +183,7 @@ func (a *Admin) lookUp(ctx context.Context, customerID, apiName, actionID string
 		return nil, err
 	}
 	if len(e.Copies) == 0 {
-		return nil, fmt.Errorf("%w: no conversion with the apiName %q and the actionId %q was received for account %s", catalog.ErrNotFound, apiName, actionID, customerID)
+		return nil, refuse.NotFoundf("no conversion with the apiName %q and the actionId %q was received for account %s", apiName, actionID, customerID)
 	}
 	journey, err := reports.ConversionJourney(ctx, a.cfg.DB, customerID, e.Copies[0], a.cfg.Now())
 	return &lookup{e, journey}, err

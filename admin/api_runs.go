@@ -2,13 +2,12 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 )
 
 // runAnswer is a row of the ledger.
@@ -138,7 +137,7 @@ func (a *Admin) run(ctx context.Context, id string) (*runDetails, error) {
 		return nil, err
 	}
 	if !found {
-		return nil, fmt.Errorf("%w: there is no run %s", catalog.ErrNotFound, id)
+		return nil, refuse.NotFoundf("there is no run %s", id)
 	}
 	d := &runDetails{runAnswer: runOf(record), Causes: []causeAnswer{}, Changes: []changeAnswer{}, Steps: []stepAnswer{}}
 	causes, err := jobs.Causes(ctx, a.cfg.DB, id)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/reports"
 )
 
@@ -100,7 +100,7 @@ func (a *Admin) viewConversion(c *fiber.Ctx) (*view, error) {
 	v := &view{Title: "A conversion", Account: account.CustomerID, Tab: "conversions"}
 	data.Found, err = a.lookUp(c.UserContext(), account.CustomerID, data.APIName, data.ActionID)
 	switch {
-	case errors.Is(err, catalog.ErrNotFound):
+	case errors.Is(err, refuse.NotFound):
 		data.Found = nil
 	case err != nil:
 		return nil, err

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/reports"
 )
 
@@ -44,7 +44,7 @@ func (a *Admin) formNewOptimization(c *fiber.Ctx) (string, error) {
 	}
 	id := value(c, "optimizationId")
 	if _, exists := snap.Optimizations[account.CustomerID][id]; exists {
-		return "", fmt.Errorf("%w: there is an optimization %s already", catalog.ErrConflict, id)
+		return "", refuse.Conflictf("there is an optimization %s already", id)
 	}
 	in := optimizationInput{Name: value(c, "name"), Variations: variations(typedRows(c))}
 	if in.Name == "" {
@@ -118,7 +118,7 @@ func (a *Admin) viewOptimization(c *fiber.Ctx) (*view, error) {
 	}
 	configured, known := snap.Optimizations[customerID][id]
 	if !known {
-		return nil, fmt.Errorf("%w: account %s has no optimization %s", catalog.ErrNotFound, customerID, id)
+		return nil, refuse.NotFoundf("account %s has no optimization %s", customerID, id)
 	}
 	data := optimizationData{optimizationAnswer: optimizationOf(snap, configured), Rows: typedRows(c), Names: map[string]string{}}
 	if data.Rows == nil {
@@ -145,7 +145,7 @@ func (a *Admin) formOptimization(c *fiber.Ctx) (string, error) {
 		return "", err
 	}
 	if _, known := snap.Optimizations[customerID][id]; !known {
-		return "", fmt.Errorf("%w: account %s has no optimization %s", catalog.ErrNotFound, customerID, id)
+		return "", refuse.NotFoundf("account %s has no optimization %s", customerID, id)
 	}
 	in := optimizationInput{Name: value(c, "name"), Variations: variations(typedRows(c))}
 	_, err = a.putOptimization(c.UserContext(), source(c), customerID, id, in)

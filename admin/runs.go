@@ -2,17 +2,17 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 )
 
 var (
 	// errRunning says that a run started here has not ended.
-	errRunning = errors.New("a run that was started here is still under way; wait for its end")
-	errClosed  = errors.New("the service is stopping; start the run when it is back")
+	errRunning = refuse.Conflictf("a run that was started here is still under way; wait for its end")
+	errClosed  = refuse.Conflictf("the service is stopping; start the run when it is back")
 )
 
 // runs executes one run at a time in the background. The runs of other processes and of

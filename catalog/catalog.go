@@ -10,10 +10,11 @@ package catalog
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tieback/tieback/refuse"
 )
 
 // Account is one customer.
@@ -80,13 +81,8 @@ type Snapshot struct {
 	index     nameIndex
 }
 
-// Sentinels for what the callers branch on.
-var (
-	ErrInvalidToken = errors.New("no such token")
-	ErrNotFound     = errors.New("not found")
-	ErrConflict     = errors.New("conflict")
-	ErrInvalid      = errors.New("invalid") // what was given can't be right, whatever is there
-)
+// ErrInvalidToken says that a token is malformed, unknown or revoked.
+var ErrInvalidToken = errors.New("no such token")
 
 // MaxIDBytes bounds every id and name, as spec 3.1 has it for events.
 const MaxIDBytes = 256
@@ -94,9 +90,9 @@ const MaxIDBytes = 256
 func checkID(what, id string) error {
 	switch {
 	case id == "":
-		return fmt.Errorf("%w: %s must not be empty", ErrInvalid, what)
+		return refuse.Invalidf("%s must not be empty", what)
 	case len(id) > MaxIDBytes:
-		return fmt.Errorf("%w: %s has %d bytes, at most %d are allowed", ErrInvalid, what, len(id), MaxIDBytes)
+		return refuse.Invalidf("%s has %d bytes, at most %d are allowed", what, len(id), MaxIDBytes)
 	}
 	return nil
 }

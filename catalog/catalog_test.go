@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tieback/tieback/refuse"
 )
 
 func newEdit(now time.Time) *Edit {
@@ -196,7 +198,7 @@ func TestRenamedTwiceInOneMillisecond(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"a", "b"} {
-		if _, err := e.AddEvent("c1", name, "e1", noon); !errors.Is(err, ErrConflict) {
+		if _, err := e.AddEvent("c1", name, "e1", noon); !errors.Is(err, refuse.Conflict) {
 			t.Errorf("a second name for e1, %q, gives %v", name, err)
 		}
 	}
@@ -224,7 +226,7 @@ func TestOptimizations(t *testing.T) {
 		t.Errorf("replaced: %+v", v)
 	}
 	for _, ids := range [][]string{{}, {"a", "a"}, {""}} {
-		if err := put("", ids...); !errors.Is(err, ErrInvalid) {
+		if err := put("", ids...); !errors.Is(err, refuse.Invalid) {
 			t.Errorf("%v gives %v", ids, err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tieback/tieback/refuse"
 )
 
 // Edit is a change under way: each method checks its rule against the catalog as
@@ -107,7 +109,7 @@ func normalOrigin(origin string) (string, error) {
 		wrong = err != nil || port == 0
 	}
 	if wrong {
-		return "", fmt.Errorf("%w: %q is no origin; give scheme and host, as https://www.example.com", ErrInvalid, origin)
+		return "", refuse.Invalidf("%q is no origin; give scheme and host, as https://www.example.com", origin)
 	}
 	return u.Scheme + "://" + strings.TrimSuffix(u.Host, ":"+ports[u.Scheme]), nil
 }
@@ -121,7 +123,7 @@ func (e *Edit) AddToken(customerID, name string) (Secret, error) {
 		return Secret{}, err
 	}
 	if _, err := e.liveToken(customerID, name); err == nil {
-		return Secret{}, fmt.Errorf("%w: account %s has a token named %q; revoke it first, or choose another name", ErrConflict, customerID, name)
+		return Secret{}, refuse.Conflictf("account %s has a token named %q; revoke it first, or choose another name", customerID, name)
 	}
 	secret, token := NewToken(customerID, name, e.now)
 	e.Tokens[token.Prefix] = token
@@ -149,5 +151,5 @@ func (e *Edit) liveToken(customerID, name string) (Token, error) {
 			return token, nil
 		}
 	}
-	return Token{}, fmt.Errorf("%w: account %s has no live token named %q; `tieback token list %s` shows them", ErrNotFound, customerID, name, customerID)
+	return Token{}, refuse.NotFoundf("account %s has no live token named %q", customerID, name).Try("`tieback token list %s` shows them", customerID)
 }

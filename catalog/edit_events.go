@@ -1,12 +1,13 @@
 package catalog
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tieback/tieback/refuse"
 )
 
 // AddEvent makes an event that bears apiName since from; an empty eventID is made
@@ -19,8 +20,7 @@ func (e *Edit) AddEvent(customerID, apiName, eventID string, from time.Time) (st
 		eventID = "evt_" + strings.ReplaceAll(uuid.Must(uuid.NewV7()).String(), "-", "")
 	}
 	if name, bears := borneAfter(e.Names[customerID], eventID, from); bears {
-		return "", fmt.Errorf("%w: account %s has an event %s already, named %q since %s; `tieback event rename` changes its name",
-			ErrConflict, customerID, eventID, name.APIName, name.From.Format(time.RFC3339Nano))
+		return "", refuse.Conflictf("account %s has an event %s already, named %q since %s", customerID, eventID, name.APIName, name.From.Format(time.RFC3339Nano)).Try("`tieback event rename` changes its name")
 	}
 	return eventID, e.PutName(EventName{CustomerID: customerID, EventID: eventID, APIName: apiName, From: from})
 }
@@ -32,7 +32,7 @@ func (e *Edit) RenameEvent(customerID, eventID, newName string) error {
 		return err
 	}
 	if name.APIName == newName {
-		return fmt.Errorf("%w: event %s bears the name %q already", ErrConflict, eventID, newName)
+		return refuse.Conflictf("event %s bears the name %q already", eventID, newName)
 	}
 	next := EventName{CustomerID: customerID, EventID: eventID, APIName: newName, From: e.endOf(name)}
 	if by, taken := takenBy(e.Names[customerID], next); taken {
@@ -58,9 +58,9 @@ func (e *Edit) currentName(customerID, eventID string) (EventName, error) {
 	name, ok := current(names, eventID)
 	if !ok {
 		if _, exists := known(names, eventID); exists {
-			return EventName{}, fmt.Errorf("%w: event %s of account %s is archived", ErrNotFound, eventID, customerID)
+			return EventName{}, refuse.NotFoundf("event %s of account %s is archived", eventID, customerID)
 		}
-		return EventName{}, fmt.Errorf("%w: account %s has no event %s; `tieback event list %s` shows them", ErrNotFound, customerID, eventID, customerID)
+		return EventName{}, refuse.NotFoundf("account %s has no event %s", customerID, eventID).Try("`tieback event list %s` shows them", customerID)
 	}
 	return name, nil
 }
@@ -82,104 +82,6 @@ func (e *Edit) endNames(customerID, eventID string, at time.Time) error {
 	return nil
 }
 
-// ImportNames puts intervals, of which later ones replace earlier ones with the same
-// event, name and From, whatever their order. It returns an error for each that is none, or
-// would make a name belong to two events (R3), nil for the others. One that is refused leaves
-// what it was to replace.
-func (e *Edit) ImportNames(names []EventName) []error {
-	for {
-		// What one round has put may let a line in that it refused: without another one,
-		// importing the same lines again would change something.
-		written := len(e.names)
-		if errs := e.importNames(names); len(e.names) == written {
-			return errs
-		}
-	}
-}
-
-// importNames is a round of ImportNames. What is accepted in one stays so in the next.
-func (e *Edit) importNames(names []EventName) []error {
-	existing := map[string]EventName{}
-	for _, list := range e.Names {
-		for _, n := range list {
-			existing[n.key()] = n
-		}
-	}
-	errs := make([]error, len(names))
-	changing := map[string]int{} // the last of each interval, if it is not there already
-	for i, n := range names {
-		if errs[i] = n.valid(); errs[i] == nil {
-			changing[n.key()] = i
-		}
-	}
-	for key, i := range changing {
-		if old, exists := existing[key]; exists && old.equal(names[i]) {
-			delete(changing, key)
-		}
-	}
-	// What a refused one leaves may in turn refuse another: repeat until nothing changes.
-	for settled := false; !settled; {
-		settled = true
-		placed := e.namesWithout(changing)
-		for i, n := range names {
-			if at, changes := changing[n.key()]; !changes || at != i {
-				continue
-			}
-			if errs[i] = n.fits(placed[n.CustomerID]); errs[i] == nil {
-				placed[n.CustomerID] = putName(placed[n.CustomerID], n)
-			} else if _, exists := existing[n.key()]; exists {
-				delete(changing, n.key())
-				settled = false
-			}
-		}
-	}
-	e.Names = e.namesWithout(changing)
-	for i, n := range names {
-		if at, changes := changing[n.key()]; changes && at == i && errs[i] == nil {
-			errs[i] = e.PutName(n)
-		}
-	}
-	e.secondChance(names, errs)
-	return errs
-}
-
-// secondChance puts what was refused only for one that was refused itself, or else the line
-// before it of the same interval. It leaves in errs why the others are refused.
-func (e *Edit) secondChance(names []EventName, errs []error) {
-	there := map[string]EventName{}
-	for _, list := range e.Names {
-		for _, n := range list {
-			there[n.key()] = n
-		}
-	}
-	decided := map[string]bool{} // intervals that are as one of their lines says
-	for i, n := range slices.Backward(names) {
-		key := n.key()
-		if is, exists := there[key]; decided[key] || exists && is.equal(n) {
-			decided[key] = true
-			continue
-		}
-		others := slices.DeleteFunc(slices.Clone(e.Names[n.CustomerID]), func(o EventName) bool { return o.key() == key })
-		if errs[i] = n.fits(others); errs[i] == nil {
-			e.Names[n.CustomerID] = others
-			errs[i] = e.PutName(n)
-			decided[key] = true
-		}
-	}
-}
-
-// namesWithout returns all names but those intervals.
-func (e *Edit) namesWithout(keys map[string]int) map[string][]EventName {
-	names := make(map[string][]EventName, len(e.Names))
-	for customerID, list := range e.Names {
-		names[customerID] = slices.DeleteFunc(slices.Clone(list), func(n EventName) bool {
-			_, without := keys[n.key()]
-			return without
-		})
-	}
-	return names
-}
-
 // endOf is the moment at which a name ends that is given up now: one that has not
 // begun yet never begins.
 func (e *Edit) endOf(name EventName) time.Time {
@@ -198,7 +100,7 @@ func (n EventName) valid() error {
 		return err
 	}
 	if n.To != nil && n.To.Before(n.From) {
-		return fmt.Errorf("%w: the name %q ends (%s) before it begins (%s)", ErrInvalid, n.APIName, n.To.Format(time.RFC3339Nano), n.From.Format(time.RFC3339Nano))
+		return refuse.Invalidf("the name %q ends (%s) before it begins (%s)", n.APIName, n.To.Format(time.RFC3339Nano), n.From.Format(time.RFC3339Nano))
 	}
 	return nil
 }
@@ -220,6 +122,11 @@ func (e *Edit) PutName(n EventName) error {
 	if err := n.fits(e.Names[n.CustomerID]); err != nil {
 		return err
 	}
+	return e.place(n)
+}
+
+// place is PutName for an interval that is known to fit.
+func (e *Edit) place(n EventName) error {
 	if err := e.PutAccount(n.CustomerID, nil); err != nil {
 		return err
 	}

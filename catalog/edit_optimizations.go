@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/tieback/tieback/refuse"
 )
 
 // PutOptimization adds an optimization or replaces its name and variations. The
@@ -18,7 +20,7 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 		return err
 	}
 	if len(variations) == 0 {
-		return fmt.Errorf("%w: optimization %s needs at least one variation", ErrInvalid, o.OptimizationID)
+		return refuse.Invalidf("optimization %s needs at least one variation", o.OptimizationID)
 	}
 	variations, err := completeVariations(o, variations)
 	if err != nil {
@@ -91,11 +93,11 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 			return nil, err
 		}
 		if seen[v.VariationID] {
-			return nil, fmt.Errorf("%w: variation %q is given twice", ErrInvalid, v.VariationID)
+			return nil, refuse.Invalidf("variation %q is given twice", v.VariationID)
 		}
 		seen[v.VariationID] = true
 		if !(v.Weight >= 0 && v.Weight <= math.MaxFloat32) { // nor NaN
-			return nil, fmt.Errorf("%w: the weight of variation %q is no number from 0 up", ErrInvalid, v.VariationID)
+			return nil, refuse.Invalidf("the weight of variation %q is no number from 0 up", v.VariationID)
 		}
 		if v.IsBaseline {
 			baselines++
@@ -106,7 +108,7 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 		variations[0].IsBaseline = true
 	case 1:
 	default:
-		return nil, fmt.Errorf("%w: optimization %s has %d baselines, one is allowed", ErrInvalid, o.OptimizationID, baselines)
+		return nil, refuse.Invalidf("optimization %s has %d baselines, one is allowed", o.OptimizationID, baselines)
 	}
 	return variations, nil
 }
@@ -115,10 +117,10 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 // goal takes the place of the one before.
 func (e *Edit) AddGoal(g Goal) error {
 	if _, ok := e.Optimizations[g.CustomerID][g.OptimizationID]; !ok {
-		return fmt.Errorf("%w: account %s has no optimization %s; `tieback optimization list %s` shows them", ErrNotFound, g.CustomerID, g.OptimizationID, g.CustomerID)
+		return refuse.NotFoundf("account %s has no optimization %s", g.CustomerID, g.OptimizationID).Try("`tieback optimization list %s` shows them", g.CustomerID)
 	}
 	if _, ok := known(e.Names[g.CustomerID], g.EventID); !ok {
-		return fmt.Errorf("%w: account %s has no event %s; `tieback event list %s` shows their ids", ErrNotFound, g.CustomerID, g.EventID, g.CustomerID)
+		return refuse.NotFoundf("account %s has no event %s", g.CustomerID, g.EventID).Try("`tieback event list %s` shows their ids", g.CustomerID)
 	}
 	if g.IsPrimary {
 		for _, other := range e.GoalsOf(g.CustomerID, g.OptimizationID) {
@@ -136,7 +138,7 @@ func (e *Edit) AddGoal(g Goal) error {
 func (e *Edit) RemoveGoal(customerID, optimizationID, eventID string) error {
 	goal, ok := e.Goals[customerID][optimizationID][eventID]
 	if !ok || goal.IsDeleted {
-		return fmt.Errorf("%w: event %s is no goal of optimization %s of account %s", ErrNotFound, eventID, optimizationID, customerID)
+		return refuse.NotFoundf("event %s is no goal of optimization %s of account %s", eventID, optimizationID, customerID)
 	}
 	goal.IsDeleted = true
 	e.putGoal(goal)
@@ -176,7 +178,7 @@ func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals
 			return err
 		}
 		if wanted[g.EventID] {
-			return fmt.Errorf("%w: goal %q is given twice", ErrInvalid, g.EventID)
+			return refuse.Invalidf("goal %q is given twice", g.EventID)
 		}
 		wanted[g.EventID] = true
 		if g.IsPrimary {
@@ -184,7 +186,7 @@ func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals
 		}
 	}
 	if primaries > 1 {
-		return fmt.Errorf("%w: optimization %s has %d primary goals, one is allowed", ErrInvalid, o.OptimizationID, primaries)
+		return refuse.Invalidf("optimization %s has %d primary goals, one is allowed", o.OptimizationID, primaries)
 	}
 	if err := e.PutOptimization(o, variations); err != nil {
 		return err

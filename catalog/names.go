@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tieback/tieback/refuse"
 )
 
 // endOfTime stands for an open end when intervals are compared.
@@ -106,8 +108,8 @@ func nameTakenError(n, by EventName) error {
 	if by.To != nil {
 		until = "until " + by.To.Format(time.RFC3339Nano)
 	}
-	return fmt.Errorf("%w: the name %q belongs to event %s of account %s since %s %s; at one moment a name belongs to at most one event: rename or archive that one first, or begin later with --from",
-		ErrConflict, n.APIName, by.EventID, n.CustomerID, by.From.Format(time.RFC3339Nano), until)
+	return refuse.Conflictf("the name %q belongs to event %s of account %s since %s %s; at one moment a name belongs to at most one event: rename or archive that one first, or begin later",
+		n.APIName, by.EventID, n.CustomerID, by.From.Format(time.RFC3339Nano), until).Try("--from says when")
 }
 
 // nameIndex finds names without reading all of an account's.

@@ -24,6 +24,7 @@ import (
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/ingest/contracttest"
 	"github.com/tieback/tieback/ingest/snippet"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -481,7 +482,7 @@ func TestGetConversion(t *testing.T) {
 			return nil, false, errors.New("down")
 		}
 		return map[string]any{"customerId": customerID, "apiName": apiName, "actionId": actionID, "copies": []any{map[string]any{
-			"ingestId": "x", "userDomain": "d", "userId": "u", "actionTimestamp": 1, "receivedAt": 1, "outcome": "pending", "reason": "", "facts": map[string]any{}, "attributions": []any{},
+			"ingestId": "x", "userDomain": "d", "userId": "u", "actionTimestamp": 1, "receivedAt": 1, "outcome": "pending", "reason": "", "hints": []string{}, "facts": map[string]any{}, "attributions": []any{},
 		}}}, true, nil
 	}
 	if got := e.request(http.MethodGet, "/conversions/a%2Fb/x%20y", ""); got.status != 200 || asked != "123456789 a/b x y" {
@@ -505,7 +506,7 @@ func TestGetResults(t *testing.T) {
 	var asked string
 	e.cfg.Results = func(_ context.Context, customerID, optimizationID, from, to string) (any, error) {
 		asked = strings.Join([]string{customerID, optimizationID, from, to}, " ")
-		err := map[string]error{"none": fmt.Errorf("%w: none", ErrNoResults), "range": fmt.Errorf("%w: odd", ErrBadRange), "down": errors.New("secret")}[optimizationID]
+		err := map[string]error{"none": refuse.NotFoundf("none"), "range": refuse.Invalidf("odd"), "down": errors.New("secret")}[optimizationID]
 		return json.RawMessage(`{"customer_id":"c","optimization_id":"o","name":"","from":"","to":"","as_of":"","visitors_of_several_variations":0,"sample_ratio":null,"variations":[],"goals":[],"notes":[]}`), err
 	}
 	if got := e.request(http.MethodGet, "/results/a%2Fb?from=2026-09-21&to=2026-09-22", ""); got.status != 200 || asked != "123456789 a/b 2026-09-21 2026-09-22" {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -59,8 +60,8 @@ type Request struct {
 // Errors about the request itself, for which the caller is to blame.
 var (
 	ErrFutureCutoff    = errors.New("the cutoff lies in the future")
-	ErrNothingYet      = errors.New("nothing has been published yet, so there is no cutoff to compute days at; run once without a range first")
-	ErrCutoffWithRange = errors.New("--cutoff can't be given with a range: those days are computed at the last published cutoff")
+	ErrNothingYet      = refuse.Conflictf("nothing has been published yet, so there is no cutoff to compute days at; run once without a range first")
+	ErrCutoffWithRange = refuse.Invalidf("a cutoff can't be given with a range: those days are computed at the last published cutoff")
 )
 
 // firstDay and lastDay bound a run over all days: what ClickHouse's Date can hold of
@@ -128,7 +129,7 @@ func (r *Runner) complete(req Request, published time.Time, any bool) (Request, 
 	}
 	req.Cutoff = req.Cutoff.UTC().Truncate(time.Millisecond)
 	if req.Cutoff.After(now) {
-		return req, fmt.Errorf("%w: %s is after now, %s", ErrFutureCutoff, req.Cutoff.Format(time.RFC3339Nano), now.Format(time.RFC3339Nano))
+		return req, refuse.Invalidf("the cutoff %s lies in the future, now is %s", req.Cutoff.Format(time.RFC3339Nano), now.Format(time.RFC3339Nano)).Because(ErrFutureCutoff)
 	}
 	return req, nil
 }

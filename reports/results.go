@@ -3,7 +3,6 @@ package reports
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/reports/stats"
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
@@ -61,9 +61,6 @@ type GoalResults struct {
 	Arms      []Arm  `json:"variations"`
 }
 
-// ErrUnknownOptimization says that an optimization is neither configured nor was seen.
-var ErrUnknownOptimization = errors.New("no such optimization")
-
 // Days is a range of UTC days, both inclusive. The zero Days stands for all days on
 // which anything of the optimization was seen.
 type Days struct{ From, To time.Time }
@@ -74,7 +71,7 @@ func ParseDays(from, to string) (Days, error) {
 		return Days{}, nil
 	}
 	if from == "" || to == "" {
-		return Days{}, errors.New("from and to go together")
+		return Days{}, refuse.Invalidf("from and to go together")
 	}
 	var days Days
 	for _, bound := range []struct {
@@ -83,12 +80,12 @@ func ParseDays(from, to string) (Days, error) {
 	}{{"from", from, &days.From}, {"to", to, &days.To}} {
 		day, err := time.Parse(time.DateOnly, bound.text)
 		if err != nil || day.Year() < 2000 || day.Year() > 2100 {
-			return Days{}, fmt.Errorf("%s: %q is no day of the years 2000 to 2100: give YYYY-MM-DD, as 2026-09-21", bound.name, bound.text)
+			return Days{}, refuse.Invalidf("%s: %q is not a day of the years 2000 to 2100: give YYYY-MM-DD, as 2026-09-21", bound.name, bound.text)
 		}
 		*bound.into = day
 	}
 	if days.To.Before(days.From) {
-		return Days{}, fmt.Errorf("the range ends on %s, before it begins on %s", to, from)
+		return Days{}, refuse.Invalidf("the range ends on %s, before it begins on %s", to, from)
 	}
 	return days, nil
 }
@@ -123,7 +120,7 @@ func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Sn
 	}
 	configured, known := snap.Optimizations[customerID][optimizationID]
 	if !known && active == 0 {
-		return nil, fmt.Errorf("%w: account %s has no optimization %s, and no view of one has been published", ErrUnknownOptimization, customerID, optimizationID)
+		return nil, refuse.NotFoundf("account %s has no optimization %s, and no view of one has been published", customerID, optimizationID)
 	}
 	r := &Results{CustomerID: customerID, OptimizationID: optimizationID, Name: configured.Name, Goals: []GoalResults{}, Notes: []string{}}
 	cutoff, err := jobs.PublishedCutoff(ctx, db)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -142,7 +143,7 @@ func (p *program) exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage) || errors.Is(err, catalog.ErrInvalid) || errors.Is(err, jobs.ErrInvalid) || errors.Is(err, jobs.ErrFutureCutoff):
+	case errors.As(err, &usage) || errors.Is(err, refuse.Invalid):
 		fmt.Fprintln(p.stderr, "tieback:", err)
 		return exitUsage
 	case errors.Is(err, context.Canceled):

@@ -25,7 +25,7 @@ type resultsCmd struct {
 func (r *resultsCmd) Run(ctx context.Context, p *program) error {
 	days, err := reports.ParseDays(r.From, r.To)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	return p.withDB(ctx, func(db *warehouse.DB) error {
 		snap, err := catalog.NewStore(db, p.now).Load(ctx)

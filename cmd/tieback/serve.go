@@ -304,13 +304,9 @@ func (s *service) explain(ctx context.Context, customerID, apiName, actionID str
 func (s *service) results(ctx context.Context, customerID, optimizationID, from, to string) (any, error) {
 	days, err := reports.ParseDays(from, to)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ingest.ErrBadRange, err)
+		return nil, err
 	}
-	results, err := reports.OptimizationResults(ctx, s.db, s.live.Snapshot(), customerID, optimizationID, days)
-	if errors.Is(err, reports.ErrUnknownOptimization) {
-		return nil, fmt.Errorf("%w: %w", ingest.ErrNoResults, err)
-	}
-	return results, err
+	return reports.OptimizationResults(ctx, s.db, s.live.Snapshot(), customerID, optimizationID, days)
 }
 
 // catalogFailed says once that the catalog can't be read.
