@@ -7,16 +7,21 @@ import (
 	"fmt"
 )
 
-// Kinds of refusals, for errors.Is.
-var (
-	Invalid  = errors.New("invalid")   // what was given can't be right, whatever is there
-	Conflict = errors.New("conflict")  // it does not fit what is there
-	NotFound = errors.New("not found") // what it names is not there
+// Kind of a refusal, for errors.Is.
+type Kind string
+
+// The kinds there are.
+const (
+	Invalid  Kind = "invalid"   // what was given can't be right, whatever is there
+	Conflict Kind = "conflict"  // it does not fit what is there
+	NotFound Kind = "not found" // what it names is not there
 )
+
+func (k Kind) Error() string { return string(k) }
 
 // Error refuses something.
 type Error struct {
-	Kind    error  // Invalid, Conflict or NotFound
+	Kind    Kind
 	Message string // what is wrong, in words that fit a page as well as a terminal
 	Hint    string // what to type in a terminal, empty for nothing
 	Cause   error  // for errors.Is; nil for none
@@ -47,7 +52,7 @@ func Conflictf(format string, args ...any) *Error { return newf(Conflict, format
 // NotFoundf refuses what names something that is not there.
 func NotFoundf(format string, args ...any) *Error { return newf(NotFound, format, args) }
 
-func newf(kind error, format string, args []any) *Error {
+func newf(kind Kind, format string, args []any) *Error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
 
