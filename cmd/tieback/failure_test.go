@@ -358,6 +358,44 @@ func becomes(within time.Duration, condition func() bool) bool {
 	return false
 }
 
+// TestMoreConnectionsThanFiles: clients that hold more connections than the service may open files
+// end nothing, and take no file that accepting an event needs.
+func TestMoreConnectionsThanFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := serveWith(t, dir, func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"sh", "-c", `ulimit -n 200; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	})
+	s.token = configure(t, dir)
+	var held []net.Conn
+	for range 300 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.address, "http://"))
+		if err == nil {
+			held = append(held, conn)
+		}
+	}
+	for _, conn := range held {
+		conn.Close()
+	}
+	if !becomes(time.Minute, func() bool {
+		res, err := http.Get(s.address + "/livez")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == 200
+	}) {
+		t.Fatalf("the service does not answer any more:\n%s", s.log)
+	}
+	if status, answer := s.post("/event", seedBody("1", time.Minute)); status != 200 {
+		t.Errorf("afterwards: %d %s", status, answer)
+	}
+	s.stop()
+	if log := s.log.String(); strings.Count(log, "too many connections are open") == 0 || strings.Count(log, "too many connections are open") > 3 {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
 // TestStopUnderLoad ends a service that clients keep posting to.
 func TestStopUnderLoad(t *testing.T) {
 	dir := t.TempDir()

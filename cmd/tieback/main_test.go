@@ -81,7 +81,14 @@ func serveArgs(args []string) []string {
 
 func serve(t *testing.T, dataDir string, args ...string) *running {
 	t.Helper()
+	return serveWith(t, dataDir, func(*exec.Cmd) {}, args...)
+}
+
+// serveWith lets change set up the process.
+func serveWith(t *testing.T, dataDir string, change func(*exec.Cmd), args ...string) *running {
+	t.Helper()
 	s := &running{t: t, dataDir: dataDir, cmd: command(dataDir, serveArgs(args)...), log: &bytes.Buffer{}, logged: make(chan struct{})}
+	change(s.cmd)
 	pipe, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
