@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -178,7 +179,14 @@ func (s *Snapshot) GoalsOf(customerID, optimizationID string) []Goal {
 	return list
 }
 
-// AllowsOrigin reports whether a browser on that origin may send for the account.
+// AllowsOrigin reports whether a browser on that origin may send for the account. One as
+// https://*.example.com covers all subdomains, and not the domain itself.
 func (a Account) AllowsOrigin(origin string) bool {
-	return origin == "" || len(a.Origins) == 0 || slices.Contains(a.Origins, origin)
+	return origin == "" || len(a.Origins) == 0 || slices.ContainsFunc(a.Origins, func(allowed string) bool {
+		scheme, domain, any := strings.Cut(allowed, anySubdomain)
+		return allowed == origin || any && strings.HasPrefix(origin, scheme) && strings.HasSuffix(origin, "."+domain) && len(origin) > len(scheme)+len(domain)+1
+	})
 }
+
+// anySubdomain stands for all subdomains in an origin.
+const anySubdomain = "*."

@@ -245,3 +245,26 @@ func TestOptimizations(t *testing.T) {
 		t.Errorf("removed: %v %+v", err, e.GoalsOf("c1", "o1"))
 	}
 }
+
+func TestOrigins(t *testing.T) {
+	e := newEdit(noon)
+	if err := e.SetOrigins("c1", []string{"HTTPS://www.Example.com:443", "https://*.shop.example", "http://*.dev.example:8080"}); err != nil {
+		t.Fatal(err)
+	}
+	account := e.Accounts["c1"]
+	for origin, allowed := range map[string]bool{
+		"": true, "https://www.example.com": true, "https://app.example.com": false, "http://www.example.com": false,
+		"https://a.shop.example": true, "https://a.b.shop.example": true, "https://shop.example": false, "https://.shop.example": false,
+		"https://evilshop.example": false, "http://a.shop.example": false, "https://a.shop.example:8443": false, "https://a.shop.example.evil.com": false,
+		"http://x.dev.example:8080": true, "http://x.dev.example": false, "null": false, "https://": false,
+	} {
+		if account.AllowsOrigin(origin) != allowed {
+			t.Errorf("%q is allowed: %v, of %v", origin, !allowed, account.Origins)
+		}
+	}
+	for _, wrong := range []string{"*", "https://*", "https://*.", "https://a.*.example", "https://**.example", "*.example.com", "ftp://*.example.com", "https://*.example.com/", "example.com", ""} {
+		if err := e.SetOrigins("c1", []string{wrong}); !errors.Is(err, refuse.Invalid) {
+			t.Errorf("%q gives %v", wrong, err)
+		}
+	}
+}

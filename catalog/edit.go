@@ -98,9 +98,11 @@ func (e *Edit) SetOrigins(customerID string, origins []string) error {
 }
 
 // normalOrigin returns an origin as browsers send it: lower case, without the
-// scheme's own port.
+// scheme's own port. The host may begin with anySubdomain.
 func normalOrigin(origin string) (string, error) {
-	u, err := url.Parse(strings.ToLower(origin))
+	scheme, host, _ := strings.Cut(strings.ToLower(origin), "://")
+	host, any := strings.CutPrefix(host, anySubdomain)
+	u, err := url.Parse(scheme + "://" + host)
 	ports := map[string]string{"http": "80", "https": "443"}
 	wrong := err != nil || ports[u.Scheme] == "" || u.Hostname() == "" || strings.ContainsAny(u.Host, "*<>\"' ") ||
 		u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != ""
@@ -109,9 +111,13 @@ func normalOrigin(origin string) (string, error) {
 		wrong = err != nil || port == 0
 	}
 	if wrong {
-		return "", refuse.Invalidf("%q is no origin; give scheme and host, as https://www.example.com", origin)
+		return "", refuse.Invalidf("%q is not an origin; give scheme and host, as https://www.example.com, or https://*.example.com for all subdomains", origin)
 	}
-	return u.Scheme + "://" + strings.TrimSuffix(u.Host, ":"+ports[u.Scheme]), nil
+	host = strings.TrimSuffix(u.Host, ":"+ports[u.Scheme])
+	if any {
+		host = anySubdomain + host
+	}
+	return u.Scheme + "://" + host, nil
 }
 
 // AddToken makes a token. Its name must not be that of a live one.

@@ -75,6 +75,9 @@ func startTieback(binary string) (*server, error) {
 	s.folder = folder
 	token, err := exec.Command(binary, "token", "add", "123456789", "bench", "--data", folder).Output()
 	s.token = string(bytes.TrimSpace(token))
+	if err == nil {
+		err = exec.Command(binary, "event", "add", "123456789", "application-accepted", "--from", "2020-01-01T00:00:00Z", "--data", folder).Run()
+	}
 	return s, err
 }
 
