@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -266,5 +267,17 @@ func TestOrigins(t *testing.T) {
 		if err := e.SetOrigins("c1", []string{wrong}); !errors.Is(err, refuse.Invalid) {
 			t.Errorf("%q gives %v", wrong, err)
 		}
+	}
+}
+
+// TestRefreshDoesNotOutlastItsCaller: a caller who can wait for a moment only must not wait for
+// somebody else's read of a ClickHouse that does not answer.
+func TestRefreshDoesNotOutlastItsCaller(t *testing.T) {
+	live := &Live{reading: make(chan struct{}, 1)}
+	live.reading <- struct{}{} // somebody reads, and never ends
+	ended, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := live.Refresh(ended); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
 	}
 }

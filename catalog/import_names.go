@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -14,7 +15,7 @@ func (e *Edit) ImportNames(names []EventName) []error {
 	im := nameImport{lines: names, errs: make([]error, len(names)), byName: map[[2]string][]int{}}
 	var order [][2]string // of the accounts' names, as they come
 	for i, n := range names {
-		if im.errs[i] = n.valid(); im.errs[i] != nil {
+		if im.errs[i] = errors.Join(n.valid(), checkID("the account's id", n.CustomerID)); im.errs[i] != nil {
 			continue
 		}
 		name := [2]string{n.CustomerID, n.APIName}
@@ -26,7 +27,7 @@ func (e *Edit) ImportNames(names []EventName) []error {
 	for _, name := range order {
 		for _, n := range im.settle(e.Names[name[0]], name) {
 			if err := e.place(n); err != nil {
-				im.errs[im.byName[name][0]] = err // of an account whose id can't be
+				panic(err) // it was checked
 			}
 		}
 	}

@@ -245,7 +245,11 @@ func (l *Live) Follow(ctx context.Context, every time.Duration, read func(error)
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			l.reading <- struct{}{}
+			select {
+			case l.reading <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
 			err := l.refresh(ctx)
 			<-l.reading
 			if ctx.Err() == nil {

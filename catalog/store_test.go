@@ -1,8 +1,6 @@
 package catalog_test
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -75,23 +73,5 @@ func TestChangeThatIsCutOff(t *testing.T) {
 	change(optimization("Hero", "a"))
 	if snap, err := store.Load(t.Context()); err != nil || len(snap.VariationsOf("c1", "hero")) != 1 {
 		t.Errorf("a whole change does not count: %v", err)
-	}
-}
-
-// TestRefreshDoesNotOutlastItsCaller: a caller who can wait for a moment only must not wait for
-// a ClickHouse that does not answer.
-func TestRefreshDoesNotOutlastItsCaller(t *testing.T) {
-	db := warehousetest.Open(t)
-	live, err := catalog.NewLive(t.Context(), catalog.NewStore(db, time.Now))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := live.Refresh(ended); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	if err := live.Refresh(t.Context()); err != nil {
-		t.Errorf("afterwards: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	stdjson "encoding/json"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
+
+	"github.com/tieback/tieback/warehouse"
 )
 
 // Limits of POST /events (spec 3.1).
@@ -24,28 +25,27 @@ const (
 // postEvents accepts many conversions, each by itself. Those that are accepted are
 // made durable together.
 func (s *Server) postEvents(c *fiber.Ctx) error {
-	receivedAt := s.now()
 	tokenAccount, apiErr := s.authorize(c)
 	if apiErr != nil {
 		return apiErr
 	}
-	return withBody(c, maxEventBytes, maxInflatedBytes, func(raw []byte) error {
-		return s.acceptEvents(c, raw, tokenAccount, receivedAt)
+	return s.withAuthorized(c, maxInflatedBytes, func(raw []byte) error {
+		return s.acceptEvents(c, raw, tokenAccount, s.now())
 	})
 }
 
 // acceptEvents answers for a body whose token is good.
 func (s *Server) acceptEvents(c *fiber.Ctx, raw []byte, tokenAccount string, receivedAt time.Time) error {
-	validateOnly, unknown := validateOnly(c)
+	dry, unknown := dryRun(c)
 	batch := s.newBatch(len(raw), tokenAccount, receivedAt)
-	batch.validateOnly = validateOnly
+	batch.dryRun = dry
 	if apiErr := unknown.with(batch.check(raw)); apiErr != nil {
 		return apiErr
 	}
 	for _, code := range batch.rejected {
 		s.metrics.rejected.add(code, 1)
 	}
-	if len(batch.records) > 0 && !validateOnly {
+	if len(batch.records) > 0 && !dry {
 		if err := s.append(batch.records...); err != nil {
 			return errNotDurable()
 		}
@@ -60,20 +60,27 @@ type batch struct {
 	server       *Server
 	tokenAccount string
 	receivedAt   time.Time
-	validateOnly bool
+	dryRun       bool
 	random       *bufio.Reader // for ingest_ids, read for many at once
 
+	items    []item
 	records  [][]byte
 	buf      []byte   // all records, one behind the other
 	rejected []string // the code of each that was rejected
-	results  []byte   // JSON, each result with a comma behind it
+}
+
+// item is what became of one: it was accepted, or refused.
+type item struct {
+	row     warehouse.Conversion
+	body    sent
+	refused *apiError // nil where it was accepted
 }
 
 func (s *Server) newBatch(bytes int, tokenAccount string, receivedAt time.Time) *batch {
 	likely := min(maxBatchEvents, bytes/100)
 	return &batch{
 		server: s, tokenAccount: tokenAccount, receivedAt: receivedAt, random: bufio.NewReader(rand.Reader),
-		buf: make([]byte, 0, bytes), records: make([][]byte, 0, likely), results: make([]byte, 0, 40*likely),
+		buf: make([]byte, 0, bytes), records: make([][]byte, 0, likely), items: make([]item, 0, likely),
 	}
 }
 
@@ -81,6 +88,7 @@ func (s *Server) newBatch(bytes int, tokenAccount string, receivedAt time.Time) 
 // judges each by itself. The error is one of the whole body.
 func (b *batch) check(raw []byte) *apiError {
 	r := newJSONReader(raw)
+	r.what = "each event"
 	if r.space(); r.err != nil {
 		return r.err
 	}
@@ -88,7 +96,7 @@ func (b *batch) check(raw []byte) *apiError {
 		return b.lines(r)
 	}
 	var body eventBody
-	return r.elements(func() bool {
+	r.elements(func() bool {
 		body = eventBody{}
 		r.object(&body)
 		return !b.full()
@@ -99,6 +107,8 @@ func (b *batch) check(raw []byte) *apiError {
 			b.add(&body)
 		}
 	}, errTooManyEvents(maxBatchEvents))
+	r.end()
+	return r.err
 }
 
 // lines reads objects that follow one another, on lines of their own (NDJSON) or not. Of one
@@ -122,7 +132,7 @@ func (b *batch) lines(r *jsonReader) *apiError {
 		c := r.peek()
 		ok := r.err == nil && (r.ended() || c == '\n' || c == '{' || c == '/')
 		switch {
-		case ok && r.ended() && b.count() == 0 && body.wrapped():
+		case ok && r.ended() && len(b.items) == 0 && body.wrapped():
 			return errWrapped(body.wrapper)
 		case ok:
 			b.add(&body)
@@ -138,8 +148,7 @@ func (b *batch) lines(r *jsonReader) *apiError {
 	}
 }
 
-func (b *batch) count() int { return len(b.records) + len(b.rejected) }
-func (b *batch) full() bool { return b.count() == maxBatchEvents }
+func (b *batch) full() bool { return len(b.items) == maxBatchEvents }
 
 // add checks one conversion.
 func (b *batch) add(body *eventBody) {
@@ -149,13 +158,10 @@ func (b *batch) add(body *eventBody) {
 		return
 	}
 	row.IngestID = b.ingestID()
-	b.results = strconv.AppendInt(append(b.results, `{"index":`...), int64(b.count()), 10)
-	b.results = append(b.results, `,"status":"accepted"`...)
-	b.results = appendWarnings(b.results, b.server.warnings(body, &row, !b.validateOnly))
-	b.results = append(b.results, "},"...)
 	start := len(b.buf)
 	b.buf = EncodeConversion(b.buf, &row)
 	b.records = append(b.records, b.buf[start:])
+	b.items = append(b.items, item{row: row, body: body.sent})
 }
 
 // ingestID is a UUID of version 7 for the next item: when the batch was received, the place
@@ -169,30 +175,41 @@ func (b *batch) ingestID() (id uuid.UUID) {
 	copy(id[8:], random)
 	_, _ = b.random.Discard(8) // it is there
 	const version = 7 << 12
-	binary.BigEndian.PutUint64(id[:8], uint64(b.receivedAt.UnixMilli())<<16|version|uint64(b.count()))
+	binary.BigEndian.PutUint64(id[:8], uint64(b.receivedAt.UnixMilli())<<16|version|uint64(len(b.items)))
 	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562
 	return id
 }
 
 func (b *batch) reject(reason *apiError) {
-	text, err := stdjson.Marshal(reason)
-	if err != nil { // what was received is JSON and all else is text
-		panic(fmt.Sprintf("encode %v: %v", reason, err))
-	}
-	b.results = strconv.AppendInt(append(b.results, `{"index":`...), int64(b.count()), 10)
-	b.results = append(b.results, `,"status":"rejected","error":`...)
-	b.results = append(append(b.results, text...), "},"...)
+	b.items = append(b.items, item{refused: reason})
 	b.rejected = append(b.rejected, reason.Code)
 }
 
-// answer is the JSON of the whole batch's result.
+// answer is the JSON of the whole batch's result, once what was accepted is stored.
 func (b *batch) answer() []byte {
-	stored := ""
-	if b.validateOnly {
-		stored = `,"stored":false`
+	answer := fmt.Appendf(make([]byte, 0, 40*len(b.items)+64), `{"accepted":%d,"rejected":%d,"results":[`, len(b.records), len(b.rejected))
+	for i := range b.items {
+		if i > 0 {
+			answer = append(answer, ',')
+		}
+		answer = strconv.AppendInt(append(answer, `{"index":`...), int64(i), 10)
+		if it := &b.items[i]; it.refused != nil {
+			text, err := stdjson.Marshal(it.refused)
+			if err != nil { // what was received is JSON and all else is text
+				panic(fmt.Sprintf("encode %v: %v", it.refused, err))
+			}
+			answer = append(append(answer, `,"status":"rejected","error":`...), text...)
+		} else {
+			answer = append(answer, `,"status":"accepted"`...)
+			answer = appendWarnings(answer, b.server.warnings(&it.body, &it.row, !b.dryRun))
+		}
+		answer = append(answer, '}')
 	}
-	return fmt.Appendf(make([]byte, 0, len(b.results)+64), `{"accepted":%d,"rejected":%d,"results":[%s]%s}`,
-		len(b.records), len(b.rejected), bytes.TrimSuffix(b.results, []byte(",")), stored)
+	answer = append(answer, ']')
+	if b.dryRun {
+		answer = append(answer, `,"stored":false`...)
+	}
+	return append(answer, '}')
 }
 
 func errWrapped(field string) *apiError {

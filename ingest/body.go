@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/klauspost/compress/gzip"
@@ -59,6 +60,23 @@ var bodyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // keptBytes is the largest buffer that waits for the next request.
 const keptBytes = 1 << 20
+
+// withAuthorized is withBody for a request whose token is good. Of a body that was slow to come
+// the token is looked at once more: it may have been revoked meanwhile.
+func (s *Server) withAuthorized(c *fiber.Ctx, inflatedLimit int, use func(raw []byte) error) error {
+	began := time.Now()
+	return withBody(c, maxEventBytes, inflatedLimit, func(raw []byte) error {
+		if time.Since(began) > slowBody {
+			if _, apiErr := authenticate(c.Context(), s.cfg.Catalog, tokenOf(c.Get(fiber.HeaderAuthorization))); apiErr != nil {
+				return apiErr
+			}
+		}
+		return use(raw)
+	})
+}
+
+// slowBody is longer than it takes until a revoked token is known to be.
+const slowBody = 200 * time.Millisecond
 
 // withBody hands a body to use, of at most limit bytes, inflated if it is gzip to at most
 // inflatedLimit. Nothing of it may be kept: the next request gets the same memory.

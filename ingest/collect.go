@@ -37,10 +37,9 @@ func allowOrigin(c *fiber.Ctx) {
 
 // postCollect accepts what a browser reports (spec 3.2).
 func (s *Server) postCollect(c *fiber.Ctx) error {
-	receivedAt := s.now()
 	allowOrigin(c) // also where it is refused, or the page can't read why
 	return withBody(c, maxCollectBytes, maxCollectBytes, func(raw []byte) error {
-		return s.collect(c, raw, receivedAt)
+		return s.collect(c, raw, s.now())
 	})
 }
 
@@ -67,8 +66,10 @@ func (s *Server) collect(c *fiber.Ctx, raw []byte, receivedAt time.Time) error {
 // storeOnce stores the events that were not stored lately.
 func (s *Server) storeOnce(rows []*warehouse.ClientEvent) error {
 	rows, settle := s.stored.claim(rows, s.now())
+	stored := false
+	defer func() { settle(stored) }() // also where a bug panics: others may wait for it
 	err := s.store(rows)
-	settle(err == nil)
+	stored = err == nil
 	return err
 }
 
@@ -88,7 +89,12 @@ func (s *Server) store(rows []*warehouse.ClientEvent) error {
 }
 
 // collectBody is what the browser script sends. It is fields of a jsonReader.
-type collectBody struct{ customerID, visitorID, sentAt, events jsonText }
+type collectBody struct {
+	customerID, visitorID, sentAt, events jsonText
+
+	read    []clientEventBody // the elements of events
+	dropped []string          // why each of those that can't be read is dropped
+}
 
 func (body *collectBody) field(key string) *jsonText {
 	switch key {
@@ -106,6 +112,26 @@ func (body *collectBody) field(key string) *jsonText {
 }
 
 func (*collectBody) other(string, jsonText) {}
+
+// readArray reads the events where they stand: one that can't be read costs itself only.
+func (body *collectBody) readArray(key string, r *jsonReader) bool {
+	if key != "events" {
+		return false
+	}
+	var event clientEventBody
+	r.elements(func() bool {
+		event = clientEventBody{}
+		r.object(&event)
+		return len(body.read)+len(body.dropped) < maxCollectEvents
+	}, func(bad *apiError) {
+		if bad != nil {
+			body.dropped = append(body.dropped, "unreadable")
+		} else {
+			body.read = append(body.read, event)
+		}
+	}, errTooManyEvents(maxCollectEvents))
+	return true
+}
 
 // clientEventBody is one of its events.
 type clientEventBody struct {
@@ -166,23 +192,8 @@ func decodeCollect(raw []byte) (c collected, apiErr *apiError) {
 		err.Message = "the batch can't be read; see details"
 		return c, err
 	}
-	return c, c.readEvents(body.events)
-}
-
-func (c *collected) readEvents(text jsonText) *apiError {
-	r := &jsonReader{text: string(text)}
-	var event clientEventBody
-	return r.elements(func() bool {
-		event = clientEventBody{}
-		r.object(&event)
-		return len(c.events)+len(c.dropped) < maxCollectEvents
-	}, func(bad *apiError) {
-		if bad != nil {
-			c.dropped = append(c.dropped, "unreadable")
-		} else {
-			c.events = append(c.events, event)
-		}
-	}, errTooManyEvents(maxCollectEvents))
+	c.events, c.dropped = body.read, body.dropped
+	return c, nil
 }
 
 // rows returns the events that can be stored, and why each of the others cannot.

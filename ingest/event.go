@@ -34,8 +34,14 @@ type eventBody struct {
 
 	eventName jsonText // another name for apiName
 
-	ignored []string // fields that are not known, but look as if they were meant for ours
-	wrapper string   // a field that is not known and holds other objects
+	sent
+	wrapper string // a field that is not known and holds other objects
+}
+
+// sent is what of a body there may be to warn of, besides what is stored.
+type sent struct {
+	ignored    []string // fields that are not known, but look as if they were meant for ours
+	byNickname bool     // the event's name came as eventName
 }
 
 func (body *eventBody) field(key string) *jsonText {
@@ -75,7 +81,7 @@ func (body *eventBody) other(key string, value jsonText) {
 var ignoredFields = func() map[string]string {
 	fields := map[string]string{}
 	for _, name := range []string{"customerId", "apiName", "eventName", "userDomain", "userId", "actionId", "actionTimestamp", "value"} {
-		fields[plainName(name)] = name
+		fields[plainField(name)] = name
 	}
 	for _, name := range []string{"currency", "revenue", "amount", "price", "total"} {
 		fields[name] = "value"
@@ -85,10 +91,10 @@ var ignoredFields = func() map[string]string {
 
 // IgnoredField returns the field that one was probably meant for that is not read: it differs
 // in case or underscores, or is another word for value. Empty for all others.
-func IgnoredField(key string) string { return ignoredFields[plainName(key)] }
+func IgnoredField(key string) string { return ignoredFields[plainField(key)] }
 
-// plainName is a field's name without regard to case and underscores.
-func plainName(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
+// plainField is a field's name without regard to case and underscores.
+func plainField(key string) string { return strings.ToLower(strings.ReplaceAll(key, "_", "")) }
 
 // wrapped reports whether the object holds no conversion, but another object or array that may.
 func (body *eventBody) wrapped() bool {
@@ -186,6 +192,7 @@ func (body *eventBody) name(f *faults) string {
 	case body.eventName.absent():
 		return f.id("apiName", body.apiName)
 	case body.apiName.absent():
+		body.byNickname = true
 		return f.id("eventName", body.eventName)
 	}
 	name, alias := f.id("apiName", body.apiName), f.id("eventName", body.eventName)

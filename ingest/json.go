@@ -31,6 +31,12 @@ type fields interface {
 	other(key string, value jsonText)
 }
 
+// arrayReader are fields that read an array where it stands, element by element.
+type arrayReader interface {
+	// readArray reads the array that begins here and is the value of a key, or returns false.
+	readArray(key string, r *jsonReader) bool
+}
+
 // jsonReader reads JSON, and JSON5 with it: the seed's examples have unquoted keys and must
 // work when pasted into a shell. It is our own since bodies ask for more than a decoder gives:
 // numbers keep their text (149.99 is money); a key given twice, NaN, Infinity and hexadecimal
@@ -39,13 +45,14 @@ type fields interface {
 type jsonReader struct {
 	text string
 	at   int
+	what string    // that is read, for an error
 	err  *apiError // the first; nothing is read behind it
 	out  []byte    // a value that is being rewritten in strict JSON
 }
 
 // newJSONReader reads raw, which nobody may write to while what was read is in use.
 func newJSONReader(raw []byte) *jsonReader {
-	r := &jsonReader{text: view(raw)}
+	r := &jsonReader{text: view(raw), what: "the body"}
 	r.at = len(r.text) - len(strings.TrimPrefix(r.text, "\uFEFF"))
 	return r
 }
@@ -167,7 +174,7 @@ func (r *jsonReader) expect(c byte) {
 // object reads the object that begins here.
 func (r *jsonReader) object(into fields) {
 	if r.peek() != '{' {
-		r.fail(notAnObject)
+		r.fail("%s must be an object", r.what)
 		return
 	}
 	r.at++
@@ -187,7 +194,10 @@ func (r *jsonReader) object(into fields) {
 		r.space()
 		r.expect(':')
 		r.space()
-		value := r.value()
+		value := jsonText("[]")
+		if a, ok := into.(arrayReader); !ok || r.peek() != '[' || !a.readArray(key, r) {
+			value = r.value()
+		}
 		if r.err != nil {
 			return
 		}
@@ -206,8 +216,6 @@ func (r *jsonReader) object(into fields) {
 	}
 	r.at++
 }
-
-const notAnObject = "the body must be an object"
 
 // end refuses anything but white space and comments.
 func (r *jsonReader) end() {
@@ -504,21 +512,25 @@ func (r *jsonReader) literal() {
 }
 
 // elements reads the elements of the array that begins here, each with read, which reports
-// whether one more is allowed, and gives the error tooMany where not. done is told of each
-// element, with what is wrong with it: one that can't be read leaves the others readable.
-func (r *jsonReader) elements(read func() (allowed bool), done func(bad *apiError), tooMany *apiError) *apiError {
+// whether one more is allowed; the error is tooMany where not. done gets what is wrong with each
+// element, nil for nothing: one that can't be read leaves the others readable, as long as its
+// brackets and quotes are closed.
+func (r *jsonReader) elements(read func() (allowed bool), done func(bad *apiError), tooMany *apiError) {
 	r.at++
 	for r.space(); r.peek() != ']'; r.space() {
 		start := r.at
 		if !read() {
-			return tooMany
+			r.err = tooMany
+			return
 		}
 		if r.space(); r.peek() != ',' && r.peek() != ']' {
 			r.fail("expected a comma or the end of the array, found %s", r.here())
 		}
 		bad := r.forget()
 		if bad != nil && !r.recover(start) {
-			return errInvalidJSON("the array does not end", int64(len(r.text)))
+			r.at = len(r.text)
+			r.fail("the array does not end, or has a bracket or quote too many; the first element that can't be read: %s", bad.Message)
+			return
 		}
 		done(bad)
 		if r.peek() == ',' {
@@ -526,8 +538,6 @@ func (r *jsonReader) elements(read func() (allowed bool), done func(bad *apiErro
 		}
 	}
 	r.at++
-	r.end()
-	return r.err
 }
 
 // forget returns the error and lets reading go on.

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +58,7 @@ func (l *limiter) allow(key string, now time.Time) (retryAfter int, ok bool) {
 	}
 	if b == nil {
 		b = &bucket{Limiter: rate.NewLimiter(rate.Limit(l.perSecond), max(1, int(2*l.perSecond)))}
-		l.buckets[string([]byte(key))] = b // Fiber's strings must not be kept
+		l.buckets[strings.Clone(key)] = b // Fiber's strings must not be kept
 	}
 	b.used = now
 	if b.AllowN(now, 1) {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,11 +21,12 @@ type ConnectionLimits struct {
 // process has run out of files, as a service must.
 type LimitedListener struct {
 	net.Listener
-	limits ConnectionLimits
-	log    *slog.Logger
+	limits  ConnectionLimits
+	metrics *Metrics
+	log     *slog.Logger
 
-	refused atomic.Uint64
-	full    atomic.Bool // it has been logged that connections are refused
+	refused int       // since it was last logged; Accept's own
+	logged  time.Time // when that was
 
 	mu    sync.Mutex
 	open  int
@@ -36,12 +36,9 @@ type LimitedListener struct {
 }
 
 // Limit puts limits before a listener.
-func Limit(listener net.Listener, limits ConnectionLimits, log *slog.Logger) *LimitedListener {
-	return &LimitedListener{Listener: listener, limits: limits, log: log, by: map[netip.Prefix]int{}, ended: make(chan struct{})}
+func Limit(listener net.Listener, limits ConnectionLimits, metrics *Metrics, log *slog.Logger) *LimitedListener {
+	return &LimitedListener{Listener: listener, limits: limits, metrics: metrics, log: log, by: map[netip.Prefix]int{}, ended: make(chan struct{})}
 }
-
-// Refused is how many connections were closed for the limits.
-func (l *LimitedListener) Refused() uint64 { return l.refused.Load() }
 
 // Close ends Accept.
 func (l *LimitedListener) Close() error {
@@ -74,13 +71,25 @@ func (l *LimitedListener) Accept() (net.Conn, error) {
 		if l.enter(from) {
 			return &limitedConn{Conn: conn, leave: func() { l.leave(from) }}, nil
 		}
-		l.refused.Add(1)
 		_ = conn.Close()
-		if !l.full.Swap(true) {
-			l.log.Warn("too many connections are open; further ones are closed at once", "from", from.String(), "most", l.limits.Total, "most_of_one_address", l.limits.PerAddress)
-		}
+		l.refuse(from)
 	}
 }
+
+// refuse counts a connection that was closed, and logs that now and then: clients must not be
+// able to fill the log.
+func (l *LimitedListener) refuse(from netip.Prefix) {
+	l.metrics.refusedConnections.Add(1)
+	l.refused++
+	if time.Since(l.logged) < refusedInterval {
+		return
+	}
+	l.log.Warn("too many connections are open; further ones are closed at once", "closed", l.refused, "from", from.String(), "most", l.limits.Total, "most_of_one_address", l.limits.PerAddress)
+	l.refused, l.logged = 0, time.Now()
+}
+
+// refusedInterval is how often it is logged that connections are closed.
+const refusedInterval = time.Minute
 
 // passes reports whether an error of accept is about this moment and not about the listener.
 func passes(err error) bool {
@@ -110,9 +119,6 @@ func (l *LimitedListener) leave(from netip.Prefix) {
 	l.open--
 	if l.by[from]--; l.by[from] == 0 {
 		delete(l.by, from)
-	}
-	if l.open < l.limits.Total*9/10 {
-		l.full.Store(false) // the next time is told again
 	}
 }
 

@@ -21,11 +21,16 @@ type Metrics struct {
 	insertBatches labelled[string] // by table
 	dropped       labelled[Dropped]
 
+	dropping         sync.Mutex
+	droppingAccounts map[string]bool // that have counters of their own
+
 	durable      prometheus.Histogram
 	durableNanos atomic.Int64
 	durableCalls atomic.Uint64
 
 	backlog func() (bytes int64, oldest time.Duration) // of the spool; nil without a writer
+
+	refusedConnections atomic.Uint64
 }
 
 // Dropped names client events that were not stored.
@@ -81,16 +86,16 @@ func (m *Metrics) drop(account string, reasons []string) {
 	if len(reasons) == 0 {
 		return
 	}
-	m.dropped.mu.Lock()
-	known := false
-	accounts := map[string]bool{}
-	for key := range m.dropped.counts {
-		accounts[key.Account] = true
-		known = known || key.Account == account
-	}
-	m.dropped.mu.Unlock()
-	if !known && len(accounts) >= mostDropping {
+	m.dropping.Lock()
+	defer m.dropping.Unlock()
+	switch {
+	case m.droppingAccounts[account]:
+	case len(m.droppingAccounts) >= mostDropping:
 		account = OtherAccounts
+	case m.droppingAccounts == nil:
+		m.droppingAccounts = map[string]bool{account: true}
+	default:
+		m.droppingAccounts[account] = true
 	}
 	for _, reason := range reasons {
 		m.dropped.add(Dropped{account, reason}, 1)
@@ -139,6 +144,7 @@ var (
 	rowsDesc     = prometheus.NewDesc("tieback_rows_inserted_total", "Rows inserted into ClickHouse, by table.", []string{"table"}, nil)
 	batchesDesc  = prometheus.NewDesc("tieback_insert_batches_total", "Batches inserted into ClickHouse, by table.", []string{"table"}, nil)
 	retriesDesc  = prometheus.NewDesc("tieback_insert_retries_total", "Inserts into ClickHouse that failed and were tried again.", nil, nil)
+	refusedDesc  = prometheus.NewDesc("tieback_connections_refused_total", "Connections that were closed at once, since too many were open.", nil, nil)
 	lettersDesc  = prometheus.NewDesc("tieback_dead_letters_total", "Rows put aside because they cannot be inserted.", nil, nil)
 	bytesDesc    = prometheus.NewDesc("tieback_spool_bytes", "Bytes of accepted events that wait to be inserted.", nil, nil)
 	oldestDesc   = prometheus.NewDesc("tieback_spool_oldest_seconds", "For how long the oldest accepted event has waited to be inserted.", nil, nil)
@@ -146,7 +152,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{acceptedDesc, rejectedDesc, droppedDesc, rowsDesc, batchesDesc, retriesDesc, lettersDesc, bytesDesc, oldestDesc} {
+	for _, desc := range []*prometheus.Desc{acceptedDesc, rejectedDesc, droppedDesc, rowsDesc, batchesDesc, retriesDesc, refusedDesc, lettersDesc, bytesDesc, oldestDesc} {
 		to <- desc
 	}
 	m.durable.Describe(to)
@@ -173,6 +179,7 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		count(batchesDesc, n, table)
 	}
 	count(retriesDesc, f.InsertRetries)
+	count(refusedDesc, m.refusedConnections.Load())
 	count(lettersDesc, f.DeadLetters)
 	if m.backlog != nil {
 		to <- prometheus.MustNewConstMetric(bytesDesc, prometheus.GaugeValue, float64(f.SpoolBytes))

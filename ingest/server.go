@@ -162,7 +162,6 @@ func (s *Server) foreignError(c *fiber.Ctx, err error) *apiError {
 
 // postEvent accepts one conversion (spec 3.1).
 func (s *Server) postEvent(c *fiber.Ctx) error {
-	receivedAt := s.now()
 	tokenAccount, apiErr := s.authorize(c)
 	if apiErr != nil {
 		return apiErr
@@ -174,8 +173,8 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if pathAccount != "" && pathAccount != tokenAccount {
 		return errWrongAccount
 	}
-	return withBody(c, maxEventBytes, maxEventBytes, func(raw []byte) error {
-		return s.acceptEvent(c, raw, pathAccount, tokenAccount, receivedAt)
+	return s.withAuthorized(c, maxEventBytes, func(raw []byte) error {
+		return s.acceptEvent(c, raw, pathAccount, tokenAccount, s.now())
 	})
 }
 
@@ -186,19 +185,19 @@ func (s *Server) acceptEvent(c *fiber.Ctx, raw []byte, pathAccount, tokenAccount
 		return apiErr
 	}
 	row, apiErr := body.conversion(pathAccount, tokenAccount, receivedAt, s.cfg.Limits)
-	validateOnly, unknown := validateOnly(c)
+	dry, unknown := dryRun(c)
 	if apiErr = unknown.with(apiErr); apiErr != nil {
 		return apiErr
 	}
-	if !validateOnly {
+	if !dry {
 		row.IngestID = uuid.Must(uuid.NewV7())
 		if err := s.append(EncodeConversion(nil, &row)); err != nil {
 			return errNotDurable()
 		}
 		s.metrics.conversions.Add(1)
 	}
-	warnings := s.warnings(&body, &row, !validateOnly)
-	return sendJSON(c, appendAnswer(make([]byte, 0, len(raw)+64), &row, validateOnly, warnings))
+	warnings := s.warnings(&body.sent, &row, !dry)
+	return sendJSON(c, appendAnswer(make([]byte, 0, len(raw)+64), &row, dry, warnings))
 }
 
 // sendJSON answers without the copy that c.Send makes; nobody may write to it any more.
@@ -241,23 +240,27 @@ func (p parameterFaults) with(also *apiError) *apiError {
 		return also
 	}
 	err := &apiError{Status: fiber.StatusBadRequest, Code: unknownParameter, Message: p[0].Message, Details: p}
-	if also != nil {
+	switch {
+	case also == nil:
+	case len(also.Details) > 0:
 		err.Details = append(err.Details, also.Details...)
+	default:
+		err.Message, err.Offset = err.Message+"; besides, "+also.Message, also.Offset
 	}
 	return err
 }
 
 const unknownParameter = "unknown_parameter"
 
-// validateOnly reports whether the request is a dry run. Every other parameter, and a value
+// dryRun reports whether the request is one (validateOnly=true). Every other parameter, and a value
 // that is neither true nor false, is refused: what was meant to be tried must not be stored.
-func validateOnly(c *fiber.Ctx) (dry bool, unknown parameterFaults) {
+func dryRun(c *fiber.Ctx) (dry bool, unknown parameterFaults) {
 	const name = "validateOnly"
 	for key, value := range c.Context().QueryArgs().All() {
 		switch {
 		case string(key) != name:
 			hint := ""
-			if plainName(string(key)) == plainName(name) || plainName(string(key)) == "dryrun" {
+			if plainField(string(key)) == plainField(name) || plainField(string(key)) == "dryrun" {
 				hint = "; did you mean " + name + "?"
 			}
 			unknown = append(unknown, fault{Field: string(key), Code: unknownParameter, Message: fmt.Sprintf("the query parameter %s is not known%s", human.Quote(string(key)), hint)})

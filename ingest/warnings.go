@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/bits"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,9 +39,9 @@ func appendWarnings(buf []byte, warnings []warning) []byte {
 	return append(append(buf, `,"warnings":`...), text...)
 }
 
-// warnings looks at a conversion that is accepted. Nothing here fails or delays it for long.
-func (s *Server) warnings(body *eventBody, c *warehouse.Conversion, stored bool) (list []warning) {
-	if message := s.names.undefined(s.cfg.Catalog, c); message != "" {
+// warnings looks at a conversion that was accepted, and is stored by now unless it is tried only.
+func (s *Server) warnings(body *sent, c *warehouse.Conversion, stored bool) (list []warning) {
+	if message := s.names.undefined(s.cfg.Catalog, c, s.cfg.Now()); message != "" {
 		list = append(list, warning{body.nameField(), "event_not_defined", message})
 	}
 	for _, id := range [...]struct{ field, text string }{
@@ -61,8 +62,8 @@ func (s *Server) warnings(body *eventBody, c *warehouse.Conversion, stored bool)
 }
 
 // nameField is what the sender calls the event's name.
-func (body *eventBody) nameField() string {
-	if body.apiName.absent() {
+func (body *sent) nameField() string {
+	if body.byNickname {
 		return "eventName"
 	}
 	return "apiName"
@@ -85,24 +86,24 @@ func surrounded(text string) bool {
 // unknownNames finds the names that no event bears, and looks again for those that may be new.
 type unknownNames struct {
 	mu      sync.Mutex
-	refresh map[string]time.Time // by account and name: when the catalog was last read again for it
+	refresh map[string]time.Time // by account: when the catalog was last read again for it
 }
 
 const (
-	// namePatience is how long a conversion of an unknown name waits for the catalog to be
-	// read again, and nameInterval how often one name makes that happen.
+	// namePatience is how long an answer waits for the catalog to be read again for an unknown
+	// name, and nameInterval how often an account makes that happen.
 	namePatience = 250 * time.Millisecond
 	nameInterval = time.Second
-	// mostNames bounds the memory; beyond it all are forgotten.
-	mostNames = 10_000
+	// mostAccounts bounds the memory; beyond it all are forgotten.
+	mostAccounts = 10_000
 )
 
 // undefined says in words that no event bore the conversion's name when it happened, empty
 // where one did (R3).
-func (u *unknownNames) undefined(cat Catalog, c *warehouse.Conversion) string {
+func (u *unknownNames) undefined(cat Catalog, c *warehouse.Conversion, now time.Time) string {
 	at := time.UnixMilli(c.ActionAtMS)
 	message := nameMiss(cat.Snapshot(), c.CustomerID, c.APIName, at)
-	if message == "" || !u.due(c.CustomerID+"\x00"+c.APIName) {
+	if message == "" || !u.due(c.CustomerID, now) {
 		return message
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), namePatience)
@@ -113,16 +114,17 @@ func (u *unknownNames) undefined(cat Catalog, c *warehouse.Conversion) string {
 	return nameMiss(cat.Snapshot(), c.CustomerID, c.APIName, at)
 }
 
-func (u *unknownNames) due(name string) bool {
+// due reports whether the catalog is to be read again for an account.
+func (u *unknownNames) due(customerID string, now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if time.Since(u.refresh[name]) < nameInterval {
+	if now.Sub(u.refresh[customerID]).Abs() < nameInterval {
 		return false
 	}
-	if u.refresh == nil || len(u.refresh) >= mostNames {
+	if u.refresh == nil || len(u.refresh) >= mostAccounts {
 		u.refresh = map[string]time.Time{}
 	}
-	u.refresh[name] = time.Now()
+	u.refresh[strings.Clone(customerID)] = now // it is a part of the body
 	return true
 }
 
@@ -154,8 +156,8 @@ func newEarlier() earlier {
 	return earlier{maphash.MakeSeed(), make([]atomic.Uint64, earlierSlots)}
 }
 
-// differs reports whether the last conversion of that key had another user, moment or value,
-// and remembers one that is stored.
+// differs reports whether the first conversion of that key that is remembered had another user,
+// moment or value, and remembers one that is stored.
 func (e *earlier) differs(c *warehouse.Conversion, stored bool) bool {
 	key := e.hash(e.hash(e.hash(0, c.CustomerID), c.APIName), c.ActionID)
 	content := mix(e.hash(e.hash(key, c.UserDomain), c.UserID), uint64(c.ActionAtMS))

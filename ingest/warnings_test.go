@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tieback/tieback/catalog"
@@ -109,13 +110,17 @@ func TestANewNameIsLookedForAgain(t *testing.T) {
 	if codes, _ := warned(t, e.post("/event", event("apiName", `"brand-new"`)).body); codes != "" || reads != 1 {
 		t.Errorf("a name that was just made gets %q after %d reads", codes, reads)
 	}
-	for range 20 {
-		if codes, _ := warned(t, e.post("/event", event("apiName", `"never"`)).body); codes != "apiName:event_not_defined" {
-			t.Errorf("a name that is not there gets %q", codes)
-		}
+	e.now = e.now.Add(nameInterval)
+	var unknown []string // each of its own name: the catalog is read once for all
+	for i := range maxBatchEvents {
+		unknown = append(unknown, event("apiName", fmt.Sprintf(`"never %d"`, i)))
 	}
-	if reads > 10 {
-		t.Errorf("the catalog was read %d times for one name", reads)
+	got := e.post("/events", "["+strings.Join(unknown, ",")+"]")
+	if strings.Count(got.body, "event_not_defined") != maxBatchEvents || reads != 2 {
+		t.Errorf("%d warnings of %d unknown names, after %d reads", strings.Count(got.body, "event_not_defined"), maxBatchEvents, reads)
+	}
+	if codes, _ := warned(t, e.post("/event", event("apiName", `"never"`)).body); codes != "apiName:event_not_defined" || reads != 2 {
+		t.Errorf("at the same moment: %q, %d reads", codes, reads)
 	}
 }
 
@@ -261,19 +266,74 @@ func TestClaimsWaitForOneAnother(t *testing.T) {
 	row := func(id string) *warehouse.ClientEvent {
 		return &warehouse.ClientEvent{IngestID: DerivedID(id)}
 	}
-	for _, firstStores := range []bool{true, false} {
-		var s storedIDs
-		fresh, settle := s.claim([]*warehouse.ClientEvent{row("a"), row("b")}, seedTime)
-		second := make(chan int)
-		go func() {
-			fresh, settle := s.claim([]*warehouse.ClientEvent{row("c"), row("b")}, seedTime)
-			settle(true)
-			second <- len(fresh)
-		}()
-		settle(firstStores)
-		want := map[bool]int{true: 1, false: 2}[firstStores]
-		if got := <-second; len(fresh) != 2 || got != want {
-			t.Errorf("first stored: %v; %d rows of the first, %d of the second", firstStores, len(fresh), got)
-		}
+	for firstStores, want := range map[bool]int{true: 1, false: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			var s storedIDs
+			fresh, settle := s.claim([]*warehouse.ClientEvent{row("a"), row("b")}, seedTime)
+			second := -1
+			go func() {
+				fresh, settle := s.claim([]*warehouse.ClientEvent{row("c"), row("b")}, seedTime)
+				settle(true)
+				second = len(fresh)
+			}()
+			synctest.Wait()
+			if second != -1 {
+				t.Errorf("the second did not wait, and got %d rows", second)
+			}
+			settle(firstStores)
+			synctest.Wait()
+			if len(fresh) != 2 || second != want {
+				t.Errorf("first stored: %v; %d rows of the first, %d of the second", firstStores, len(fresh), second)
+			}
+		})
+	}
+}
+
+// TestAPanicWhileStoringIsNoClaim: a retry must not wait for it forever.
+func TestAPanicWhileStoringIsNoClaim(t *testing.T) {
+	e := newEdge(t, seedTime)
+	body := fmt.Sprintf(`{"customerId":"123456789","visitorId":"v","sentAt":%[1]d,"events":[{"id":"a","type":"activity","occurredAt":%[1]d}]}`, seedTime.UnixMilli())
+	e.cfg.Spool = panicking{}
+	res, err := e.app.Test(httptest.NewRequest(http.MethodPost, "/collect", strings.NewReader(body)), -1)
+	if err != nil || res.StatusCode != 500 {
+		t.Errorf("with a bug: %v %v", res, err)
+	}
+	e.cfg.Spool = e
+	if got := e.post("/collect", body); got.status != 204 || len(e.records) != 1 {
+		t.Errorf("without it: %d, %d stored", got.status, len(e.records))
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Append(context.Context, ...[]byte) error { panic("a bug") }
+
+// TestRefusedBatchesAreNotRemembered: what was not stored is no earlier copy.
+func TestRefusedBatchesAreNotRemembered(t *testing.T) {
+	e := newEdge(t, seedTime)
+	first, second := event("actionId", `"k"`, "value", "1"), event("actionId", `"k"`, "value", "2")
+	for _, c := range []struct{ path, body string }{
+		{"/events?validateonly=true", first}, {"/events?validateOnly=true", first}, {"/events", "[" + first}, {"/events", strings.Repeat(first+"\n", maxBatchEvents+1)},
+	} {
+		e.post(c.path, c.body)
+	}
+	e.fail = errors.New("disk full")
+	e.post("/event", first)
+	e.post("/events", first)
+	e.fail = nil
+	if got := e.post("/event", second); got.status != 200 || strings.Contains(got.body, "warnings") {
+		t.Errorf("the first that is stored: %d %s", got.status, got.body)
+	}
+	if got := e.post("/events?x=1", "[{"); got.code != "unknown_parameter" || !strings.Contains(got.body, "besides, the array does not end") || !strings.Contains(got.body, `"offset":`) {
+		t.Errorf("a parameter and a body that can't be read: %s", got.body)
+	}
+}
+
+// TestOneBadEventOfAReport costs itself only, also where it is no JSON.
+func TestOneBadEventOfAReport(t *testing.T) {
+	e := newEdge(t, seedTime)
+	got := e.post("/collect", fmt.Sprintf(`{"events":[{"type":"activity","occurredAt":%[1]d},{"type":"activity","type":"view"},{"type":NaN},{"type":"activity","occurredAt":%[1]d}],"customerId":"123456789","visitorId":"v","sentAt":%[1]d}`, seedTime.UnixMilli()))
+	if _, events := e.stored(); got.status != 204 || len(events) != 2 {
+		t.Errorf("%d %s, %d stored", got.status, got.body, len(events))
 	}
 }

@@ -76,8 +76,7 @@ type since struct {
 
 // after reports whether any of it lies in the future, by our clock or ClickHouse's.
 func (s since) after(ours, clickHouses time.Time) bool {
-	const apart = time.Minute // that the two clocks may be
-	return s.readAt.After(clickHouses.Add(apart)) || slices.ContainsFunc(s.cutoffs, func(cutoff time.Time) bool { return cutoff.After(ours) })
+	return inFuture(s.readAt, clickHouses) || slices.ContainsFunc(s.cutoffs, func(cutoff time.Time) bool { return inFuture(cutoff, ours) })
 }
 
 // ledger remembers what runs did.

@@ -87,9 +87,13 @@ func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	if any && before.After(r.clock()) {
+	ahead := any && inFuture(before, r.clock())
+	if ahead {
 		r.log.Warn("the published cutoff lies in the future, so a clock was wrong; it is taken for none, and all days are computed", "cutoff", before)
 		any = false
+	}
+	if ahead && req.From != nil {
+		return Record{}, refuse.Conflictf("the published cutoff %s lies in the future, so a clock was wrong; run once without a range first", before.Format(time.RFC3339)).Because(ErrNothingYet)
 	}
 	if req, err = r.complete(req, before, any); err != nil {
 		return Record{}, err
@@ -127,12 +131,17 @@ func (r *Runner) complete(req Request, published time.Time, any bool) (Request, 
 			req.Cutoff = published
 		}
 	}
+	given := !req.Cutoff.Equal(published)
 	req.Cutoff = req.Cutoff.UTC().Truncate(time.Millisecond)
-	if req.Cutoff.After(now) {
+	if given && req.Cutoff.After(now) {
 		return req, refuse.Invalidf("the cutoff %s lies in the future, now is %s", req.Cutoff.Format(time.RFC3339Nano), now.Format(time.RFC3339Nano)).Because(ErrFutureCutoff)
 	}
 	return req, nil
 }
+
+// inFuture reports whether a cutoff of the ledger lies further ahead than clocks may differ by: a
+// clock that made it was wrong.
+func inFuture(cutoff, now time.Time) bool { return cutoff.After(now.Add(clocksApart)) }
 
 // compute stages, checks and publishes what has changed since the runs before.
 func (r *Runner) compute(ctx context.Context, req Request, since since, record *Record) error {

@@ -358,7 +358,6 @@ func TestScheduler(t *testing.T) {
 	}
 }
 
-// TestNightThatFailedIsTriedAgain has the first step fail once.
 // TestCutoffInTheFuture: a clock that was once wrong by a year has published a cutoff that no
 // night reaches. It is taken for none, and the next night mends what it left.
 func TestCutoffInTheFuture(t *testing.T) {
@@ -379,11 +378,17 @@ func TestCutoffInTheFuture(t *testing.T) {
 		t.Errorf("published days %s, expected those before the midnight", got)
 	}
 	equalsRebuild(t, db, runner)
+	// A clock that was set back by a moment changes nothing.
+	atNoon := mustRun(t, runner, jobs.Request{Cutoff: date(22, 12)})
+	if back := mustRun(t, runnerAt(db, date(22, 12).Add(-50*time.Millisecond)), jobs.Request{}); back.Mode != jobs.ModeIncremental || !back.Cutoff.Equal(atNoon.Cutoff) {
+		t.Errorf("with the clock set back by 50 ms the run is %s at %s", back.Mode, back.Cutoff)
+	}
 	if next := mustRun(t, runnerAt(db, date(23, 12)), jobs.Request{}); next.Mode != jobs.ModeIncremental || outcomeDays(t, db) != "20 21 22" {
 		t.Errorf("the night after it is %s, days %s", next.Mode, outcomeDays(t, db))
 	}
 }
 
+// TestNightThatFailedIsTriedAgain has the first step fail once.
 func TestNightThatFailedIsTriedAgain(t *testing.T) {
 	db := warehousetest.Open(t)
 	site(t, db, 20)

@@ -79,7 +79,7 @@ func (s *Scheduler) missed(ctx context.Context) (bool, error) {
 	midnight := LastMidnight(s.clock.Now())
 	cutoff, any, err := ledger{s.runner.db}.published(ctx)
 	if err != nil || any {
-		return any && (cutoff.Before(midnight) || cutoff.After(s.clock.Now())), err
+		return any && (cutoff.Before(midnight) || inFuture(cutoff, s.clock.Now())), err
 	}
 	var received uint8
 	err = s.runner.db.Row(ctx, `select exists(select 1 from client_events where received_at < {cutoff:DateTime64(3, 'UTC')})
@@ -111,7 +111,7 @@ func (s *Scheduler) run(midnight time.Time) {
 	}
 	cancel()
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		if cutoff, any, err := (ledger{s.runner.db}).published(s.ctx); err == nil && any && cutoff.After(midnight) && !cutoff.After(s.clock.Now()) {
+		if cutoff, any, err := (ledger{s.runner.db}).published(s.ctx); err == nil && any && cutoff.After(midnight) && !inFuture(cutoff, s.clock.Now()) {
 			s.log.Info("a later cutoff was published meanwhile, so this night is not needed", "cutoff", midnight, "published", cutoff)
 			return
 		}

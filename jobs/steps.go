@@ -36,6 +36,9 @@ const (
 	// way into ClickHouse, and by how much clocks may differ.
 	visibilityOverlap = 10 * time.Minute
 
+	// clocksApart is by how much the clocks of two machines may differ, or one be set back.
+	clocksApart = time.Minute
+
 	// copiesReach is how far apart copies of one client event are received: a browser
 	// tries again for 7 days (spec 3.2), all other copies repeat received_at.
 	copiesReach = 8 * day

@@ -56,16 +56,18 @@ func newf(kind Kind, format string, args []any) *Error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
 
-// Try adds what to type in a terminal.
+// Try returns it with what to type in a terminal.
 func (e *Error) Try(format string, args ...any) *Error {
-	e.Hint = fmt.Sprintf(format, args...)
-	return e
+	tried := *e
+	tried.Hint = fmt.Sprintf(format, args...)
+	return &tried
 }
 
-// Because adds what errors.Is shall find.
+// Because returns it with what errors.Is shall find.
 func (e *Error) Because(cause error) *Error {
-	e.Cause = cause
-	return e
+	because := *e
+	because.Cause = cause
+	return &because
 }
 
 // Of returns the refusal in err, nil where there is none.

@@ -127,10 +127,13 @@ func plainDomain(text string) string {
 // plainID is plainDomain without leading zeros of a number.
 func plainID(text string) string {
 	plain := plainDomain(text)
-	if number := strings.TrimLeft(plain, "0"); number != "" && strings.Trim(number, "0123456789") == "" {
+	if plain == "" || strings.Trim(plain, "0123456789") != "" {
+		return plain
+	}
+	if number := strings.TrimLeft(plain, "0"); number != "" {
 		return number
 	}
-	return plain
+	return "0"
 }
 
 var scientificNumber = regexp.MustCompile(`^([0-9])(?:\.([0-9]+))?[eE]\+?([0-9]{1,2})$`)

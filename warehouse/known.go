@@ -28,17 +28,17 @@ func (db *DB) NewHistory(ctx context.Context) (*History, error) {
 
 // KnownClientEvents returns the ingest_ids of those rows that are there.
 func (h *History) KnownClientEvents(ctx context.Context, rows []ClientEvent) (map[uuid.UUID]bool, error) {
-	return known(ctx, h, "client_events", "occurred_at", sql.Report("known_client_events").SQL, rows,
+	return known(ctx, h, sql.Report("rows_before_client_events").SQL, sql.Report("known_client_events").SQL, rows,
 		func(e *ClientEvent) (uuid.UUID, int64) { return e.IngestID, e.OccurredAtMS })
 }
 
 // KnownConversions is KnownClientEvents for conversions.
 func (h *History) KnownConversions(ctx context.Context, rows []Conversion) (map[uuid.UUID]bool, error) {
-	return known(ctx, h, "conversions", "action_at", sql.Report("known_conversions").SQL, rows,
+	return known(ctx, h, sql.Report("rows_before_conversions").SQL, sql.Report("known_conversions").SQL, rows,
 		func(c *Conversion) (uuid.UUID, int64) { return c.IngestID, c.ActionAtMS })
 }
 
-func known[R any](ctx context.Context, h *History, table, timeColumn, query string, rows []R, of func(*R) (uuid.UUID, int64)) (map[uuid.UUID]bool, error) {
+func known[R any](ctx context.Context, h *History, before, query string, rows []R, of func(*R) (uuid.UUID, int64)) (map[uuid.UUID]bool, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -52,11 +52,10 @@ func known[R any](ctx context.Context, h *History, table, timeColumn, query stri
 		ids[i], batches[i] = id, batch
 		first, last = min(first, at), max(last, at)
 	}
-	days := Params{"from_day": Day(time.UnixMilli(first)), "to_day": Day(time.UnixMilli(last))}
+	days := Params{"from_day": Day(time.UnixMilli(first)), "to_day": Day(time.UnixMilli(last)), "since": Time(h.since)}
 	// A first import finds nothing, and need not ask for each row.
-	var any uint8
-	before := "select exists(select 1 from " + table + " where toDate(" + timeColumn + ") between {from_day:Date} and {to_day:Date} and inserted_at < {since:DateTime64(3, 'UTC')})"
-	if err := h.db.Row(ctx, before, days.With("since", Time(h.since)), &any); err != nil || any == 0 {
+	var there uint8
+	if err := h.db.Row(ctx, before, days, &there); err != nil || there == 0 {
 		return nil, err
 	}
 	err := h.db.insert(ctx, "import_ids", "", len(ids), []column{{"batch_id", "UUID", batches}, {"ingest_id", "UUID", ids}})

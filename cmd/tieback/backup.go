@@ -89,8 +89,8 @@ func (r *restoreCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	db, err := p.openUnmigrated(ctx)
-	if err != nil {
-		return err
+	if err != nil { // nothing was written
+		return errors.Join(err, os.Remove(filepath.Join(p.dataDir, restoreMark)))
 	}
 	if err = errors.Join(p.restore(ctx, db, r.Dir, made), db.Close()); err != nil {
 		return err
@@ -107,8 +107,10 @@ func (p *program) beginRestore() error {
 	if err := p.restoredWhole(); err != nil {
 		return err
 	}
-	if entries, err := os.ReadDir(filepath.Join(p.dataDir, "clickhouse")); err == nil && len(entries) > 0 {
-		return fmt.Errorf("the data folder %s holds data: restore into an empty one, with --data", p.dataDir)
+	for _, folder := range []string{"clickhouse", "spool"} {
+		if entries, err := os.ReadDir(filepath.Join(p.dataDir, folder)); err == nil && len(entries) > 0 {
+			return p.errHoldsData()
+		}
 	}
 	if err := os.MkdirAll(p.dataDir, 0o700); err != nil {
 		return fmt.Errorf("create the data folder: %w; choose another one with --data", err)
@@ -117,6 +119,10 @@ func (p *program) beginRestore() error {
 		return fmt.Errorf("mark the data folder: %w", err)
 	}
 	return nil
+}
+
+func (p *program) errHoldsData() error {
+	return fmt.Errorf("the data folder %s holds data: restore into an empty one, with --data", p.dataDir)
 }
 
 // restoredWhole is an error where a restore into the data folder was cut off.
@@ -130,7 +136,7 @@ func (p *program) restoredWhole() error {
 func (p *program) restore(ctx context.Context, db *warehouse.DB, dir string, made manifest) error {
 	rows, err := db.Restore(ctx, filepath.Join(dir, backupTables))
 	if errors.Is(err, warehouse.ErrNotEmpty) {
-		return fmt.Errorf("the data folder %s holds data: restore into an empty one, with --data", p.dataDir)
+		return p.errHoldsData()
 	}
 	if err != nil {
 		return err

@@ -227,7 +227,7 @@ func TestWholeProgram(t *testing.T) {
 	if got := must(t, dir, "sql", "select variation_id, visitors, conversions, converters, value from variation_daily order by variation_id, day settings max_threads = 1", "--format", "JSONCompactEachRow"); !strings.Contains(got, `["a", 0, 0, 0, 0]`) || !strings.Contains(got, `["b", 1, 1, 1, 149.99]`) {
 		t.Errorf("variation_daily: %s", got)
 	}
-	if got := must(t, dir, "explain", "123456789", "application-accepted", "1"); !strings.Contains(got, "attributed to variation b of optimization hero") {
+	if got := must(t, dir, "explain", "123456789", "application-accepted", "1"); !strings.Contains(got, `attributed to variation "b" of optimization "hero"`) {
 		t.Errorf("explain: %s", got)
 	}
 	if got := s.getWithToken("/conversions/application-accepted/1"); !strings.Contains(got, `"outcome":"attributed"`) || !strings.Contains(got, `"variationId":"b"`) {
@@ -412,8 +412,8 @@ func TestImport(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	for _, want := range []string{
-		`standard input line 1: type "nope" is none of`, "line 2: not readable", "line 3: visitorId is empty; variationId is missing; occurredAt is 1790000300, which is not Unix milliseconds from 2000 to 2100",
-		`line 4: conflict: the name "application-accepted" belongs to event e1`, "line 5: not readable", `line 6: occurredAt is "1790000300000", which is not`,
+		`standard input line 1: type is "nope", and must be one of`, "line 2: not a JSON object", "line 3: visitorId is empty; variationId is missing; occurredAt is 1790000300, and must be Unix milliseconds from 2000 to 2100; this looks like seconds",
+		`line 4: the name "application-accepted" belongs to event e1`, "line 5: not readable", `line 6: occurredAt is "1790000300000", and must be`,
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("nothing says %q:\n%s", want, stderr)
@@ -504,16 +504,16 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"results c1 o9", 1, "has no optimization o9"},
 		{"results c1 o9 --from 2026-09-21", 2, "from and to go together"},
 		{"results c1 o9 --from 2026-09-21 --to 2026-09-20", 2, "ends on 2026-09-20, before it begins"},
-		{"results c1 o9 --from 21.9.2026 --to 2026-09-20", 2, "is no day"},
+		{"results c1 o9 --from 21.9.2026 --to 2026-09-20", 2, "is not a day"},
 		{"event add c1 late --from 2500-01-01T00:00:00Z", 2, "lies outside the years 2000 to 2100"},
 		{"event add c1 " + strings.Repeat("x", 257), 2, "has 257 bytes, at most 256"},
-		{"account add c1 --origin https://*.example.com", 2, "is no origin"},
+		{"account add c1 --origin https://a.*.example.com", 2, "is not an origin"},
 		{"import " + file + " /nonexistent", 1, "nothing was imported"},
-		{"run --cutoff yesterday", 2, `"yesterday" is no time`},
-		{"run --cutoff 2099-01-01T00:00:00Z", 2, "the cutoff lies in the future"},
-		{"run --from 2026-09-21", 2, "--from and --to go together"},
-		{"run --from 2026-09-21 --to 2026-09-20", 2, "lies before"},
-		{"run --from 21.9.2026 --to 2026-09-22", 2, "is no day"},
+		{"run --cutoff yesterday", 2, `"yesterday" is not a time`},
+		{"run --cutoff 2099-01-01T00:00:00Z", 2, "lies in the future"},
+		{"run --from 2026-09-21", 2, "from and to go together"},
+		{"run --from 2026-09-21 --to 2026-09-20", 2, "before it begins"},
+		{"run --from 21.9.2026 --to 2026-09-22", 2, "is not a day"},
 		{"run --from 2026-09-20 --to 2026-09-21 --cutoff now", 2, "can't be given with a range"},
 		{"run --from 2026-09-20 --to 2026-09-21", 1, "nothing has been published yet"},
 		{"event add c1 bought", 1, `the name "bought" belongs to event e1`},
@@ -528,8 +528,8 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"optimization add c1 o1 --name x", 2, "missing flags: --variation"},
 		{"optimization add c1 o1 --name x --variation a --baseline z", 2, "none of the variations"},
 		{"optimization add c1 o1 --name x --variation a --variation a", 2, "given twice"},
-		{"account add c1 --origin www.example.com/path", 2, "is no origin"},
-		{"explain c1 bought nothing", 1, "no conversion bought nothing"},
+		{"account add c1 --origin www.example.com/path", 2, "is not an origin"},
+		{"explain c1 bought nothing", 1, `no conversion "bought" "nothing"`},
 		{"import /nonexistent", 1, "no such file"},
 		{"sql selec", 1, "Syntax error"},
 		{"sql select+nope", 1, "ClickHouse:"},

@@ -141,7 +141,7 @@ func (s *service) listen() (err error) {
 	}
 	limits := connectionLimits(fileLimit())
 	limits.Exempt = proxies
-	s.listener = ingest.Limit(s.listener, limits, s.log)
+	s.listener = ingest.Limit(s.listener, limits, s.metrics, s.log)
 	if s.settings.TLSCert == "" {
 		return nil
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/tieback/tieback/human"
@@ -11,10 +12,14 @@ import (
 // that people read goes through one; data that another program reads does not.
 type safeWriter struct {
 	io.Writer
-	cut []byte // the beginning of a character whose rest comes with the next Write
+
+	mu  sync.Mutex // messages, progress and the log share one
+	cut []byte     // the beginning of a character whose rest comes with the next Write
 }
 
 func (w *safeWriter) Write(text []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	whole := append(w.cut, text...)
 	w.cut = nil
 	for n := 1; n < utf8.UTFMax && n <= len(whole); n++ {

@@ -153,6 +153,11 @@ func (im *Importer) readArray(ctx context.Context, source string, reader *bufio.
 		if err != nil {
 			return fmt.Errorf("read %s: %w; the elements before it were loaded", where(), syntaxError(err))
 		}
+		if len(text) > maxLineBytes {
+			im.summary.Lines++
+			im.reject(where(), text, fmt.Errorf("longer than %d bytes", maxLineBytes))
+			continue
+		}
 		im.line(where, text)
 		if err := im.flushFull(ctx); err != nil {
 			return err

@@ -227,11 +227,13 @@ type Queued = [string, ArrayLike<unknown>];
       setShared("opt", "out");
     },
     optIn() {
+      // Another subdomain may have kept the visitor that was to be forgotten.
+      if (getShared("opt") === "out") setShared("visitor", random());
       setShared("opt", "in");
     },
     reset() {
       send(true); // as the visitor that it was
-      setShared("visitor", "");
+      setShared("visitor", silent() ? "" : random()); // at once, or another subdomain would bring the old one back
       set("active", "");
     },
     visitorId: () => (silent() ? "" : visitor()),
@@ -248,7 +250,7 @@ type Queued = [string, ArrayLike<unknown>];
   if (page.tieback !== api) return;
 
   shown(() => {
-    if (silent()) return;
+    if (silent()) return set("visitor", ""); // said on another subdomain
     adopt();
     set("active", "" + Date.now());
     report("activity");

@@ -11,7 +11,14 @@ func (s *Spool) Backlog() (bytes int64, oldest time.Duration) {
 		oldest = max(0, time.Since(s.ages[0].since))
 	}
 	s.mu.Unlock() // the files may be many, and appending goes on
-	for segment := cursor.Segment; segment <= written.Segment; segment++ {
+	segments, err := listSegments(s.dir)
+	if err != nil {
+		return 0, oldest // the reader says what is wrong
+	}
+	for _, segment := range segments {
+		if segment < cursor.Segment || segment > written.Segment {
+			continue
+		}
 		size := written.Offset
 		if segment < written.Segment {
 			var err error

@@ -163,7 +163,10 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		folder.Close()
-		return nil, ErrInUse
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, ErrInUse
+		}
+		return nil, fmt.Errorf("lock the spool's folder: %w", err)
 	}
 	return folder, nil
 }

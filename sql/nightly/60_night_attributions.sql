@@ -3,9 +3,9 @@
 -- Writes:     night_attributions
 -- Grain:      one row per (conversion that counts, optimization)
 -- Parameters: none
--- Notes:      Of each visitor the last view before a conversion is looked up, so that memory and time go with the number
---             of candidates and not with their views: a user id may have thousands of visitors, and a visitor
---             hundreds of thousands of views. The sessions of the other optimizations of a visitor don't matter.
+-- Notes:      Of each visitor the last view before a conversion is looked up, so that time goes with the number of
+--             candidates and of views, and not with their product: a user id may have thousands of visitors, and a
+--             visitor hundreds of thousands of views.
 insert into night_attributions
     (customer_id, conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value,
      optimization_id, variation_id, visitor_id, session_started_at, viewed_at, ingest_id)
@@ -36,8 +36,11 @@ with
         select
             candidates.ingest_id as ingest_id,
             candidates.optimization_id as optimization_id,
-            max(night_views.rank) as best_rank,
-            argMax(candidates.open_since, night_views.rank) as session_started_at
+            argMax
+            (
+                (candidates.open_since, night_views.variation_id, candidates.visitor_id, night_views.viewed_at),
+                night_views.rank
+            ) as best
         from candidates
         asof inner join night_views
             on candidates.customer_id = night_views.customer_id
@@ -58,13 +61,11 @@ select
     night_conversions.converted_at,
     night_conversions.value,
     winners.optimization_id,
-    night_views.variation_id,
-    night_views.visitor_id,
-    winners.session_started_at,
-    night_views.viewed_at,
+    winners.best.2 as variation_id,
+    winners.best.3 as visitor_id,
+    winners.best.1 as session_started_at,
+    winners.best.4 as viewed_at,
     night_conversions.ingest_id
 from winners
-inner join night_views
-    on winners.best_rank = night_views.rank
 inner join night_conversions
     on winners.ingest_id = night_conversions.ingest_id

@@ -1,8 +1,10 @@
 -- Purpose:    Which client events of a batch of an import are there already.
 -- Reads:      client_events, import_ids
 -- Grain:      one row per ingest_id
--- Parameters: batch_id, from_day, to_day
+-- Parameters: batch_id, from_day, to_day, since
+-- Notes:      What became visible later is the import's own.
 select distinct ingest_id
 from client_events
 where toDate(occurred_at) between {from_day:Date} and {to_day:Date}
+    and inserted_at < {since:DateTime64(3, 'UTC')}
     and ingest_id in (select import_ids.ingest_id from import_ids where batch_id = {batch_id:UUID})
