@@ -260,7 +260,7 @@ func lookable(outcome string, known []string) error {
 	if outcome == "" || slices.Contains(known, outcome) {
 		return nil
 	}
-	return refuse.Invalidf("%q is no outcome; there are %v", outcome, known)
+	return refuse.Invalidf("%q is not an outcome; there are %s", outcome, strings.Join(known, ", "))
 }
 
 func ms(t time.Time) int64 { return t.UnixMilli() }

@@ -172,6 +172,14 @@ func TestAPI(t *testing.T) {
 	} {
 		h.call(bad.want, bad.method, bad.path, bad.body)
 	}
+	for body, says := range map[string]string{
+		`{"apiname":"x"}`: `there is no field \"apiname\"`, `{"apiName":5}`: `\"apiName\" is of the wrong JSON type: number`,
+		`[]`: "the body must be an object", `{"apiName":`: "not readable as JSON",
+	} {
+		if got := h.call(400, "POST", "/accounts/c1/events", body); !strings.Contains(got, says) || strings.Contains(got, "Go ") {
+			t.Errorf("%s: no %q in %s", body, says, got)
+		}
+	}
 	// Ids that are anything but easy in a path, a query, or a list.
 	const hard = `v'"\/?#%&é`
 	h.insert(hard, hard)

@@ -2,14 +2,18 @@ package admin
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
 )
 
 const sourceKey = "source" // of c.Locals: who asks
@@ -106,9 +110,30 @@ func decode(c *fiber.Ctx, into any) error {
 		return &problem{fiber.StatusBadRequest, "invalid_json", "the body is empty; send a JSON object"}
 	}
 	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
-		return &problem{fiber.StatusBadRequest, "invalid_json", strings.ToValidUTF8(err.Error(), "?")}
+		return &problem{fiber.StatusBadRequest, "invalid_json", unreadable(err)}
 	}
 	return nil
+}
+
+// unreadable says in a sender's words why a body can't be read: json's own name Go's types.
+func unreadable(err error) string {
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf("the body is not readable as JSON: %s (at byte %d)", strings.ToValidUTF8(syntax.Err.Error(), "?"), syntax.ByteOffset)
+	}
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return "the body is not readable as JSON"
+	}
+	field := human.Quote(semantic.JSONPointer.LastToken())
+	switch {
+	case errors.Is(semantic.Err, json.ErrUnknownName):
+		return "there is no field " + field
+	case semantic.JSONPointer == "":
+		return fmt.Sprintf("the body must be an object, and is of the JSON type %s", semantic.JSONKind)
+	default:
+		return fmt.Sprintf("%s is of the wrong JSON type: %s", field, semantic.JSONKind)
+	}
 }
 
 func (a *Admin) getAccounts(c *fiber.Ctx) (any, error) {

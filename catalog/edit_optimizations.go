@@ -97,7 +97,7 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 		}
 		seen[v.VariationID] = true
 		if !(v.Weight >= 0 && v.Weight <= math.MaxFloat32) { // nor NaN
-			return nil, refuse.Invalidf("the weight of variation %q is no number from 0 up", v.VariationID)
+			return nil, refuse.Invalidf("the weight of variation %q is not a number from 0 up", v.VariationID)
 		}
 		if v.IsBaseline {
 			baselines++

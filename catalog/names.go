@@ -147,7 +147,7 @@ func (s *Snapshot) indexNames() {
 		exact, near := map[string][]EventName{}, map[string]string{}
 		for _, n := range names {
 			exact[n.APIName] = append(exact[n.APIName], n)
-			if n.To == nil {
+			if n.To == nil && !preferred(near[plainName(n.APIName)]) {
 				near[plainName(n.APIName)] = n.APIName
 			}
 		}
@@ -165,16 +165,22 @@ func plainName(name string) string {
 	}, name)
 }
 
+// preferred reports whether a name is one to point to, of several that nearly fit: there are no
+// spaces around it.
+func preferred(near string) bool { return near != "" && strings.TrimSpace(near) == near }
+
 // SamePlainName reports whether two names differ in case, spaces, hyphens or underscores only.
 func SamePlainName(a, b string) bool { return plainName(a) == plainName(b) }
 
 // NearName returns a name that another event of the account bears now and that differs from
 // apiName in case, spaces, hyphens or underscores only; empty where there is none.
 func (s *Snapshot) NearName(customerID, apiName, eventID string) string {
+	near := ""
 	for _, n := range s.Names[customerID] {
-		if n.To == nil && n.EventID != eventID && n.APIName != apiName && SamePlainName(n.APIName, apiName) {
-			return n.APIName
+		if n.To == nil && n.EventID != eventID && n.APIName != apiName && SamePlainName(n.APIName, apiName) &&
+			!preferred(near) {
+			near = n.APIName
 		}
 	}
-	return ""
+	return near
 }

@@ -215,7 +215,7 @@ func (b *batch) answer() []byte {
 func errWrapped(field string) *apiError {
 	return &apiError{
 		Status: fiber.StatusBadRequest, Code: "invalid_event",
-		Message: fmt.Sprintf("the body is one object that holds no conversion, only the field %q: send the array inside it, or one object a line", field),
+		Message: fmt.Sprintf("the body is one object that holds no conversion; if the field %q does, send the array inside it, or one object a line", field),
 	}
 }
 

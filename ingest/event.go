@@ -35,7 +35,8 @@ type eventBody struct {
 	eventName jsonText // another name for apiName
 
 	sent
-	wrapper string // a field that is not known and holds other objects
+	wrapper    string // a field that is not known and holds other objects, an array rather than an object
+	wrapsArray bool
 }
 
 // sent is what of a body there may be to warn of, besides what is stored.
@@ -72,8 +73,8 @@ func (body *eventBody) other(key string, value jsonText) {
 	if IgnoredField(key) != "" {
 		body.ignored = append(body.ignored, key)
 	}
-	if body.wrapper == "" && (value[0] == '[' || value[0] == '{') {
-		body.wrapper = key
+	if value[0] == '[' && !body.wrapsArray || value[0] == '{' && body.wrapper == "" {
+		body.wrapper, body.wrapsArray = key, value[0] == '['
 	}
 }
 
@@ -168,7 +169,7 @@ func (body *eventBody) conversion(pathAccount, tokenAccount string, receivedAt t
 	if len(f.list) > 0 {
 		apiErr = errInvalidEvent(f.list)
 		if body.wrapped() {
-			apiErr.Message = fmt.Sprintf("the object holds no conversion, only the field %q: send what is inside it, without an object around it", body.wrapper)
+			apiErr.Message = fmt.Sprintf("the object holds no conversion; if the field %q does, send what is inside it, without an object around it", body.wrapper)
 		}
 		return c, apiErr
 	}

@@ -307,7 +307,7 @@ func TestErrorCodes(t *testing.T) {
 		{"hexadecimal", e.post("/event", "{value:0x10}"), 400, "invalid_json", "hexadecimal"},
 		{"two bodies", e.post("/event", good+good), 400, "invalid_json", "after the end"},
 		{"deep", e.post("/event", "{a:"+strings.Repeat("[", 100_000)), 400, "invalid_json", "deeper"},
-		{"a wrapper", e.post("/event", `{"data":`+good+"}"), 400, "invalid_event", `only the field \"data\"`},
+		{"a wrapper", e.post("/event", `{"data":`+good+"}"), 400, "invalid_event", `the field \"data\"`},
 		{"invalid UTF-8 in a comment", e.post("/event", "{/* \xff */a:1}"), 400, "invalid_json", "UTF-8 (at byte 4)"},
 		{"validateOnly of neither", e.post("/event?validateOnly=maybe", good), 400, "unknown_parameter", "validateOnly"},
 		{"validateOnly without a value", e.post("/event?validateOnly", good), 400, "unknown_parameter", "validateOnly"},

@@ -181,8 +181,9 @@ func TestBatchesAsSendersGetThemWrong(t *testing.T) {
 		"cut off":                {one[:len(one)-10] + "\n" + two, `{"accepted":1,"rejected":1`, 200},
 		"an open brace":          {`{"userId":{` + "\n" + two, `{"accepted":1,"rejected":1`, 200},
 		"an open string":         {`{"userId":"x` + "\n" + two, `{"accepted":1,"rejected":1`, 200},
-		"data":                   {`{"data":[` + one + "]}", `only the field \"data\"`, 400},
-		"events and more":        {`{"source":"crm","events":[` + one + "]}", `only the field \"events\"`, 400},
+		"data":                   {`{"data":[` + one + "]}", `the field \"data\"`, 400},
+		"events and more":        {`{"source":"crm","events":[` + one + "]}", `the field \"events\"`, 400},
+		"meta before events":     {`{"meta":{"x":1},"events":[` + one + "]}", `the field \"events\"`, 400},
 	} {
 		got := e.post("/events", c.body)
 		if got.status != c.status || !strings.Contains(got.body, c.says) {

@@ -42,9 +42,12 @@ func TestWhyNot(t *testing.T) {
 	for visitor, user := range map[string][2]string{
 		"seconds": {"crm", "seconds"}, "old": {"crm", "old"}, "hours": {"crm", "hours"}, "late": {"crm", "late"},
 		"v1": {"email", "Ann@Example.com "}, "v2": {"crm", "00123"}, "v3": {"crm", "123456789012345678"}, "v4": {"Salesforce", "X4"},
-		"v5": {"salesforce", "72349876"}, "v6": {"crm", "Jose\u0301"}, "v7": {"crm", "9.87654E+11"}, "v8": {"crm", "S16u0"},
+		"v9": {"crm", "00777"}, "v10": {"crm", "Dd"}, "v11": {"crm", "n\u00a0b"}, "v12": {"crm", "+49 170 123"}, "v13": {"crm", "000"}, "v5": {"salesforce", "72349876"}, "v6": {"crm", "Jose\u0301"}, "v7": {"crm", "9.87654E+11"}, "v8": {"crm", "S16u0"},
 	} {
 		events = append(events, event(visitor, "view", seen), event(visitor, "identify", seen, user[0], user[1]))
+	}
+	for visitor, id := range map[string]string{"w1": "777", "w2": "dd"} { // linked, and without a view
+		events = append(events, event(visitor, "identify", seen.Add(-time.Minute), "crm", id))
 	}
 	old := noon.Add(-47*time.Hour - 30*time.Minute)
 	events = append(events, event("old", "view", old), event("old", "identify", old, "crm", "old"))
@@ -57,28 +60,44 @@ func TestWhyNot(t *testing.T) {
 		at                 time.Time
 		name               string
 		outcome            string
-		says               []string // in reason and hints
+		says               []string      // in reason and hints
+		after              time.Duration // its receipt; 5 hours after noon where it is 0
 	}
+	const none = -1
 	cases := []sent{
-		{"cut", "crm", "seconds", noon, "", "no_view_before", []string{"came 650 milliseconds after the conversion", "cut to whole seconds"}},
-		{"cut and old", "crm", "old", noon, "", "session_expired", []string{"came 650 milliseconds after the conversion", "before it, the last view", "cut to whole seconds"}},
-		{"in local time", "crm", "hours", seen.Add(10*time.Minute - 5*hour), "", "no_view_before", []string{"came 4 hours and 50 minutes after", "5 hours later it would have happened in the session", "local time"}},
-		{"two hours late", "crm", "late", seen.Add(2*hour + 29*time.Minute), "", "session_expired", []string{"119 minutes before", "expired at", "before the conversion"}},
-		{"case and a space", "email", "ann@example.com", seen.Add(time.Millisecond), "", "no_identity", []string{`("email", "Ann@Example.com ")`, "case, spaces around it"}},
-		{"leading zeros", "crm", "123", seen.Add(time.Millisecond), "", "no_identity", []string{`("crm", "00123")`, "leading zeros"}},
-		{"a spreadsheet", "crm", "1.23457E+17", seen.Add(time.Millisecond), "", "no_identity", []string{`"123456789012345678"`, "a spreadsheet"}},
-		{"a spreadsheet before", "crm", "987654321012", seen.Add(time.Millisecond), "", "no_identity", []string{`"9.87654E+11"`, "a spreadsheet"}},
-		{"a domain in another case", "salesforce", "X4", seen.Add(time.Millisecond), "", "no_identity", []string{`("Salesforce", "X4")`, "the domain differs in case"}},
-		{"a space behind", "salesforce", "72349876 ", seen.Add(time.Millisecond), "", "no_identity", []string{`("salesforce", "72349876 ")`, "the id differs in the spaces around it"}},
-		{"another domain", "crm", "72349876", seen.Add(time.Millisecond), "", "no_identity", []string{`("salesforce", "72349876")`, "the domain is another one"}},
-		{"another Unicode form", "crm", "Jos\u00e9", seen.Add(time.Millisecond), "", "no_identity", []string{"Unicode form"}},
-		{"a control character", "crm", "x\x07", seen.Add(time.Millisecond), "", "no_identity", []string{`"x\a"`, "the control character U+0007"}},
-		{"nobody", "crm", "nobody", seen.Add(time.Millisecond), "", "no_identity", []string{`no browser has called setUserId with ("crm", "nobody")`}},
-		{"another name", "crm", "seconds", seen.Add(time.Millisecond), "Application-Accepted", "event_not_defined", []string{`the name "application-accepted"`, "byte for byte"}},
-		{"4006381333931", "crm", "S16u0", seen.Add(time.Millisecond), "", "attributed", []string{"name 3 users", `("crm", "S16u1")`}},
+		{"cut", "crm", "seconds", noon, "", "no_view_before", []string{"came 650 milliseconds after the conversion", "cut to whole seconds"}, 0},
+		{"cut and old", "crm", "old", noon, "", "session_expired", []string{"came 650 milliseconds after the conversion", "before it, the last view", "cut to whole seconds"}, 0},
+		{"in local time", "crm", "hours", seen.Add(10*time.Minute - 5*hour), "", "no_view_before", []string{"came 4 hours and 50 minutes after", "5 hours later it would have happened in the session", "local time"}, 0},
+		{"two hours late", "crm", "late", seen.Add(2*hour + 29*time.Minute), "", "session_expired", []string{"119 minutes before", "expired at", "before the conversion"}, 0},
+		{"case and a space", "email", "ann@example.com", seen.Add(time.Millisecond), "", "no_identity", []string{`("email", "Ann@Example.com ")`, "the id differs in the spaces around it and case"}, 0},
+		{"leading zeros", "crm", "123", seen.Add(time.Millisecond), "", "no_identity", []string{`("crm", "00123")`, "leading zeros"}, 0},
+		{"a spreadsheet", "crm", "1.23457E+17", seen.Add(time.Millisecond), "", "no_identity", []string{`"123456789012345678"`, "a spreadsheet"}, 0},
+		{"a spreadsheet before", "crm", "987654321012", seen.Add(time.Millisecond), "", "no_identity", []string{`"9.87654E+11"`, "a spreadsheet"}, 0},
+		{"a domain in another case", "salesforce", "X4", seen.Add(time.Millisecond), "", "no_identity", []string{`("Salesforce", "X4")`, "the domain differs in case"}, 0},
+		{"a space behind", "salesforce", "72349876 ", seen.Add(time.Millisecond), "", "no_identity", []string{`("salesforce", "72349876 ")`, "the id differs in the spaces around it"}, 0},
+		{"another domain", "crm", "72349876", seen.Add(time.Millisecond), "", "no_identity", []string{`("salesforce", "72349876")`, "the domain is another one"}, 0},
+		{"another Unicode form", "crm", "Jos\u00e9", seen.Add(time.Millisecond), "", "no_identity", []string{"Unicode form"}, 0},
+		{"a control character", "crm", "x\x07", seen.Add(time.Millisecond), "", "no_identity", []string{`"x\a"`, "the control character U+0007"}, 0},
+		{"nobody", "crm", "nobody", seen.Add(time.Millisecond), "", "no_identity", []string{`no browser has called setUserId with ("crm", "nobody")`}, 0},
+		{"another name", "crm", "seconds", seen.Add(time.Millisecond), "Application-Accepted", "event_not_defined", []string{`the name "application-accepted"`, "byte for byte"}, 0},
+		{"cut, without receivedAt", "crm", "seconds", noon, "", "identity_too_late", []string{"650 milliseconds after", "cut to whole seconds, and setUserId came 650 milliseconds later"}, none},
+		{"in local time, without receivedAt", "crm", "hours", seen.Add(10*time.Minute - 5*hour), "", "identity_too_late", []string{"5 hours later it would have happened"}, none},
+		{"right after a view, in hours", "crm", "late", seen.Add(14*hour + time.Minute), "", "session_expired", []string{"14 hours earlier it would have happened"}, 15 * hour},
+		{"in India", "crm", "late", seen.Add(5*hour + 31*time.Minute), "", "session_expired", []string{"5 hours and 30 minutes earlier"}, 15 * hour},
+		{"after its receipt", "crm", "late", seen.Add(6*hour + 20*time.Minute), "", "session_expired", []string{"it happened after it was received, and 6 hours earlier"}, 0},
+		{"at the view", "crm", "seconds", seen, "", "no_view_before", []string{"came at the moment of the conversion, and must come before it"}, 0},
+		{"a known user without zeros", "crm", "777", seen.Add(time.Millisecond), "", "no_view_before", []string{`("crm", "00777"): the id differs in leading zeros`}, 0},
+		{"a known user in another case", "crm", "dd", seen.Add(time.Millisecond), "", "no_view_before", []string{`("crm", "Dd"): the id differs in case`}, 0},
+		{"a space that does not break", "crm", "n b", seen.Add(time.Millisecond), "", "no_identity", []string{"the id differs in spaces or characters of no width in it"}, 0},
+		{"no width", "crm", "\ufeffseconds", seen.Add(time.Millisecond), "", "no_identity", []string{`("crm", "seconds"): the id differs in spaces or characters of no width`}, 0},
+		{"a telephone", "crm", "+49170123", seen.Add(time.Millisecond), "", "no_identity", []string{`("crm", "+49 170 123")`}, 0},
+		{"wide letters", "crm", "ｓｅｃｏｎｄｓ", seen.Add(time.Millisecond), "", "no_identity", []string{`("crm", "seconds"): the id differs in Unicode form`}, 0},
+		{"zeros", "crm", "0", seen.Add(time.Millisecond), "", "no_identity", []string{`("crm", "000"): the id differs in leading zeros`}, 0},
+		{"a German spreadsheet", "crm", "1,23457E+17", seen.Add(time.Millisecond), "", "no_identity", []string{`"123456789012345678"`, "a spreadsheet"}, 0},
+		{"4006381333931", "crm", "S16u0", seen.Add(time.Millisecond), "", "attributed", []string{"name 3 users", `("crm", "S16u1")`}, 0},
 	}
 	for i := range 2 { // copies of the last one that name others
-		cases = append(cases, sent{"4006381333931", "crm", fmt.Sprint("S16u", i+1), seen.Add(time.Millisecond), "", "duplicate", []string{"name 3 users"}})
+		cases = append(cases, sent{"4006381333931", "crm", fmt.Sprint("S16u", i+1), seen.Add(time.Millisecond), "", "duplicate", []string{"name 3 users"}, 0})
 	}
 	var rows []warehouse.Conversion
 	for i := range cases {
@@ -86,9 +105,16 @@ func TestWhyNot(t *testing.T) {
 		if c.name == "" {
 			c.name = "application-accepted"
 		}
+		receivedAt := seen.Add(c.after)
+		switch c.after {
+		case 0:
+			receivedAt = seen.Add(5 * hour)
+		case none:
+			receivedAt = c.at
+		}
 		rows = append(rows, warehouse.Conversion{
 			CustomerID: "c1", APIName: c.name, UserDomain: c.domain, UserID: c.id, ActionID: c.action,
-			ActionAtMS: c.at.UnixMilli(), ReceivedAtMS: seen.Add(5 * hour).UnixMilli(), IngestID: uuid.Must(uuid.NewV7()),
+			ActionAtMS: c.at.UnixMilli(), ReceivedAtMS: receivedAt.UnixMilli(), IngestID: uuid.Must(uuid.NewV7()),
 		})
 	}
 	if err := db.InsertConversions(t.Context(), "", rows); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tieback/tieback/human"
+	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -53,6 +54,10 @@ const (
 // AccountFlags returns those of an account, or of all where customerID is empty.
 func AccountFlags(ctx context.Context, db *warehouse.DB, customerID string, now time.Time) (*Flags, error) {
 	f := &Flags{CrowdedUsers: []CrowdedUser{}, DroppedEvents: []DroppedReason{}, UndefinedNames: []UndefinedName{}}
+	cutoff, err := jobs.PublishedCutoff(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("look at what comes in: %w", err)
+	}
 	account := warehouse.Params{"customer_id": customerID}
 	now = now.UTC()
 	for _, look := range []struct {
@@ -62,7 +67,7 @@ func AccountFlags(ctx context.Context, db *warehouse.DB, customerID string, now 
 	}{
 		{&f.CrowdedUsers, sql.Report("crowded_users").SQL, account.With("least_visitors", crowd)},
 		{&f.DroppedEvents, sql.Report("dropped_reasons").SQL, account.With("since", warehouse.Time(now.AddDate(0, 0, -droppedDays)))},
-		{&f.UndefinedNames, sql.Report("undefined_names").SQL, account.With("from_day", warehouse.Day(now.AddDate(0, 0, -undefinedDays)))},
+		{&f.UndefinedNames, sql.Report("undefined_names").SQL, account.With("from_day", warehouse.Day(now.AddDate(0, 0, -undefinedDays))).With("cutoff", warehouse.Time(atLeastEpoch(cutoff)))},
 	} {
 		if err := db.Select(ctx, look.into, look.report, look.params); err != nil {
 			return nil, fmt.Errorf("look at what comes in: %w", err)

@@ -41,10 +41,11 @@ func (x *explainer) hints(ctx context.Context, copies []copyRow) (hints []string
 	switch x.copy.Outcome {
 	case "event_not_defined":
 		more, err = x.nearNames(ctx)
-	case "no_identity":
+	case outcomeNoIdentity:
 		more, err = x.nearUsers(ctx)
-	case "no_view_before", "session_expired":
+	default:
 		add(x.timeZone(), x.cutMoment())
+		more, err = x.nearUsers(ctx)
 	}
 	add(more...)
 	return hints, err
@@ -97,7 +98,8 @@ func (x *explainer) nearNames(ctx context.Context) (hints []string, err error) {
 	return hints, nil
 }
 
-// nearUsers finds user ids that browsers have sent and that are nearly the conversion's.
+// nearUsers finds user ids that browsers have sent and that are nearly the conversion's. Of a
+// user who is known, the same id in another domain is another person's.
 func (x *explainer) nearUsers(ctx context.Context) (hints []string, err error) {
 	var users []struct {
 		Domain string `ch:"user_domain"`
@@ -113,15 +115,28 @@ func (x *explainer) nearUsers(ctx context.Context) (hints []string, err error) {
 		return nil, err
 	}
 	for _, u := range users {
+		if x.copy.Outcome != outcomeNoIdentity && plainDomain(u.Domain) != plainDomain(c.UserDomain) {
+			continue
+		}
 		hints = append(hints, fmt.Sprintf("browsers have called setUserId with %s: %s", userText(u.Domain, u.ID), difference(c.UserDomain, c.UserID, u.Domain, u.ID)))
 	}
 	return hints, nil
 }
 
-// plainDomain is a text without what makes equal ones differ: case, spaces around, Unicode form.
-// The SQL of explain_near_users does the same.
+// plainDomain is a text without what makes equal ones differ: case, spaces and what can't be seen,
+// Unicode form. The SQL of explain_near_users does the same.
 func plainDomain(text string) string {
-	return strings.ToLower(strings.TrimFunc(norm.NFKC.String(text), unicode.IsSpace))
+	return strings.ToLower(withoutUnseen(norm.NFKC.String(text)))
+}
+
+// withoutUnseen leaves spaces out, and characters of no width.
+func withoutUnseen(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // plainID is plainDomain without leading zeros of a number.
@@ -136,7 +151,7 @@ func plainID(text string) string {
 	return "0"
 }
 
-var scientificNumber = regexp.MustCompile(`^([0-9])(?:\.([0-9]+))?[eE]\+?([0-9]{1,2})$`)
+var scientificNumber = regexp.MustCompile(`^([0-9])(?:[.,]([0-9]+))?[eE]\+?([0-9]{1,2})$`)
 
 // scientific reads a number as spreadsheets shorten it, 1.23457E+17: between which numbers of
 // how many digits the one must lie that was shortened. No digits stand for another text.
@@ -145,7 +160,7 @@ func scientific(text string) (from, to float64, digits uint8) {
 	if m == nil {
 		return 0, 0, 0
 	}
-	value, err := strconv.ParseFloat(text, 64)
+	value, err := strconv.ParseFloat(strings.Replace(text, ",", ".", 1), 64)
 	exponent, expErr := strconv.Atoi(m[3])
 	if err != nil || expErr != nil || exponent > 60 {
 		return 0, 0, 0
@@ -171,18 +186,11 @@ func difference(sentDomain, sentID, domain, id string) string {
 
 // wayOf names in what two texts differ that mean the same, empty where they don't.
 func wayOf(sent, known string) string {
-	trim := func(text string) string { return strings.TrimFunc(text, unicode.IsSpace) }
 	switch {
-	case trim(sent) == trim(known):
-		return "the spaces around it"
-	case strings.EqualFold(sent, known):
-		return "case"
-	case norm.NFC.String(sent) == norm.NFC.String(known):
-		return "its Unicode form (NFC or NFD), though it looks the same"
+	case plainDomain(sent) == plainDomain(known):
+		return strings.Join(plainWays(sent, known), " and ")
 	case scientificNumber.MatchString(sent) || scientificNumber.MatchString(known):
 		return "its notation: a spreadsheet has probably shortened the number"
-	case plainDomain(sent) == plainDomain(known):
-		return "case, spaces around it or Unicode form"
 	case plainID(sent) == plainID(known):
 		return "leading zeros"
 	default:
@@ -190,46 +198,97 @@ func wayOf(sent, known string) string {
 	}
 }
 
-// timeZone notices that a whole number of hours would bring the conversion into a session: its
-// moment may be local time that was taken for UTC.
+// plainWays names what plainDomain takes away from either text.
+func plainWays(sent, known string) (ways []string) {
+	sentCore, knownCore := strings.TrimFunc(sent, unicode.IsSpace), strings.TrimFunc(known, unicode.IsSpace)
+	if sentCore != sent || knownCore != known {
+		ways = append(ways, "the spaces around it")
+	}
+	sentSeen, knownSeen := withoutUnseen(sentCore), withoutUnseen(knownCore)
+	if sentSeen != sentCore || knownSeen != knownCore {
+		ways = append(ways, "spaces or characters of no width in it")
+	}
+	if norm.NFKC.String(sentSeen) != norm.NFKC.String(knownSeen) {
+		ways = append(ways, "case")
+	}
+	if !strings.EqualFold(sentSeen, knownSeen) {
+		ways = append(ways, "Unicode form, though it looks alike")
+	}
+	return ways
+}
+
+// zones are by how much local times differ from UTC: up to 14 hours, by whole ones, and by what
+// India, Nepal and a few more add.
+var zones = func() (zones []time.Duration) {
+	for hours := time.Duration(1); hours <= 14; hours++ {
+		zones = append(zones, hours*time.Hour)
+	}
+	for _, minutes := range []time.Duration{3*60 + 30, 4*60 + 30, 5*60 + 30, 5*60 + 45, 6*60 + 30, 9*60 + 30} {
+		zones = append(zones, minutes*time.Minute)
+	}
+	return zones
+}()
+
+// rightAfter is how soon after a view a conversion must have happened for its distance in hours to
+// be more than chance: people do call hours later, and a session covers half of every hour.
+const rightAfter = 5 * time.Minute
+
+// timeZone notices that whole hours would bring the conversion into a session: its moment may be
+// local time that was taken for UTC.
 func (x *explainer) timeZone() string {
-	const mostHours = 14 // the time zone of Kiritimati
+	const question = "is actionTimestamp local time that was taken for UTC?"
 	if v := x.nextView; v != nil {
-		expires := v.NextSessionExpiresAt
-		for hours := 1; hours <= mostHours; hours++ {
-			moved := x.at().Add(time.Duration(hours) * time.Hour)
-			if moved.After(v.NextViewedAt) && moved.Before(expires) {
-				return fmt.Sprintf("%s later it would have happened in the session of the view that came after it: is actionTimestamp local time that was taken for UTC?", human.Count(int64(hours), "hour"))
+		for _, zone := range zones {
+			moved := x.at().Add(zone)
+			if moved.After(v.NextViewedAt) && moved.Before(v.NextSessionExpiresAt) && (x.usable(v) || !moved.Before(v.LinkedAt)) {
+				return fmt.Sprintf("%s later it would have happened in the session of the view that came after it: %s", human.Duration(zone), question)
 			}
 		}
 	}
 	nearest := x.copy.Facts.NearestView
-	if nearest == nil || nearest.SessionExpiredAt == nil || nearest.Side != sideBefore || x.copy.ActionTimestamp <= x.copy.ReceivedAt {
+	if nearest == nil || nearest.SessionExpiredAt == nil || nearest.Side != sideBefore {
 		return ""
 	}
-	for hours := 1; hours <= mostHours; hours++ {
-		moved := x.at().Add(-time.Duration(hours) * time.Hour).UnixMilli()
-		if moved > nearest.ViewedAt && moved < *nearest.SessionExpiredAt {
-			return fmt.Sprintf("it happened after it was received, and %s earlier it would have happened in the session of the last view: is actionTimestamp local time that was taken for UTC?", human.Count(int64(hours), "hour"))
+	early := *nearest.SessionExpiredAt
+	said := ""
+	if x.copy.ActionTimestamp > x.copy.ReceivedAt {
+		said = "it happened after it was received, and "
+	} else {
+		early = min(early, nearest.ViewedAt+rightAfter.Milliseconds())
+	}
+	for _, zone := range zones {
+		if moved := x.at().Add(-zone).UnixMilli(); moved > nearest.ViewedAt && moved < early {
+			return fmt.Sprintf("%s%s earlier it would have happened in the session of the last view: %s", said, human.Duration(zone), question)
 		}
 	}
 	return ""
 }
 
-// cutMoment notices a view in the same second, minute or day as a moment that has no parts of
+// cutMoment notices what came in the same second, minute or day as a moment that has no parts of
 // those.
 func (x *explainer) cutMoment() string {
-	if x.nextView == nil {
+	var what string
+	var behind time.Duration
+	switch {
+	case x.copy.Outcome == outcomeIdentityTooLate && x.oneMoment() && len(x.visitors) > 0:
+		what, behind = "setUserId", x.visitors[0].LinkedAt.Sub(x.at())
+	case x.copy.Outcome != outcomeIdentityTooLate && x.nextView != nil:
+		what, behind = "a view", x.nextView.NextViewedAt.Sub(x.at())
+	}
+	if behind <= 0 { // nothing, or a view at the very moment, which more digits would not help
 		return ""
 	}
-	behind := x.nextView.NextViewedAt.Sub(x.at())
 	for _, unit := range []struct {
 		of    time.Duration
 		words string
 	}{{time.Second, "whole seconds"}, {time.Minute, "whole minutes"}, {24 * time.Hour, "a whole day"}} {
 		if x.copy.ActionTimestamp%unit.of.Milliseconds() == 0 && behind < unit.of {
-			return fmt.Sprintf("actionTimestamp is cut to %s, and a view came %s later: send milliseconds, or the moment at which the conversion was recorded", unit.words, human.Duration(behind))
+			return fmt.Sprintf("actionTimestamp is cut to %s, and %s came %s later: send milliseconds, or the moment at which the conversion was recorded", unit.words, what, human.Duration(behind))
 		}
 	}
 	return ""
 }
+
+// oneMoment reports whether one moment stands for when the conversion happened and when it was
+// received, as in history that is imported without receivedAt.
+func (x *explainer) oneMoment() bool { return x.copy.ReceivedAt == x.copy.ActionTimestamp }

@@ -11,8 +11,11 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// outcomePending is what a conversion has that no run has decided yet.
-const outcomePending = "pending"
+const (
+	outcomePending         = "pending" // no run has decided yet
+	outcomeNoIdentity      = "no_identity"
+	outcomeIdentityTooLate = "identity_too_late"
+)
 
 // explainer says what decided about one copy of a conversion.
 type explainer struct {
@@ -101,15 +104,18 @@ func (x *explainer) visitorReason(ctx context.Context) (string, error) {
 		c.Facts.IdentityOccurredAt, c.Facts.IdentityReceivedAt = &occurred, &received
 	}
 	switch c.Outcome {
-	case "no_identity":
+	case outcomeNoIdentity:
 		return "no browser has called setUserId with " + x.user(), nil
-	case "identity_too_late":
+	case outcomeIdentityTooLate:
 		if len(x.visitors) == 0 {
 			return "setUserId with " + x.user() + " was received after the conversion", nil
 		}
 		late := x.visitors[0].LinkedAt.Sub(time.UnixMilli(c.ReceivedAt))
 		lateMS := late.Milliseconds()
 		c.Facts.IdentityLateByMS = &lateMS
+		if x.oneMoment() { // a view after it may tell of a moment that is wrong
+			x.nextView = x.soonestView(func(*visitorRow) bool { return true })
+		}
 		return fmt.Sprintf("setUserId with %s was first received at %s, %s after the conversion", x.user(), human.Moment(x.visitors[0].LinkedAt), human.Duration(late)), nil
 	default:
 		return x.viewReason(), nil
@@ -152,8 +158,12 @@ func (x *explainer) viewReason() string {
 }
 
 func afterText(after *NearestView) string {
-	return fmt.Sprintf("the nearest view, at %s by visitor %s, came %s after the conversion, and must come before it",
-		human.Moment(time.UnixMilli(after.ViewedAt)), human.Quote(after.VisitorID), human.Duration(time.Duration(after.MissedByMS-1)*time.Millisecond))
+	when := "at the moment of the conversion"
+	if behind := after.MissedByMS - 1; behind > 0 {
+		when = human.Duration(time.Duration(behind)*time.Millisecond) + " after the conversion"
+	}
+	return fmt.Sprintf("the nearest view, at %s by visitor %s, came %s, and must come before it",
+		human.Moment(time.UnixMilli(after.ViewedAt)), human.Quote(after.VisitorID), when)
 }
 
 // nearestBefore is the last view before the conversion by a visitor linked in time, and why it
@@ -174,7 +184,7 @@ func (x *explainer) nearestBefore() (*NearestView, string) {
 	switch {
 	case earlier > viewLookback:
 		view.MissedByMS = (earlier - viewLookback).Milliseconds()
-		return view, fmt.Sprintf("%s was %s earlier, more than 7 days", seen, human.Duration(earlier))
+		return view, fmt.Sprintf("%s was seen more than 7 days before the conversion, by %s", seen, human.Duration(earlier-viewLookback))
 	case last.HasSession == 0 || x.at().Before(last.SessionExpiresAt):
 		view.MissedByMS = earlier.Milliseconds()
 		return view, seen + " lies in an earlier session than the one that was open at the conversion"
@@ -182,16 +192,16 @@ func (x *explainer) nearestBefore() (*NearestView, string) {
 	over := x.at().Sub(last.SessionExpiresAt)
 	expiredAt := last.SessionExpiresAt.UnixMilli()
 	view.SessionExpiredAt, view.MissedByMS = &expiredAt, over.Milliseconds()+1
-	return view, fmt.Sprintf("%s lies in a session that expired at %s, %s before the conversion", seen, human.Moment(last.SessionExpiresAt), human.Duration(over))
+	when := "the moment of the conversion"
+	if over > 0 {
+		when = human.Duration(over) + " before the conversion"
+	}
+	return view, fmt.Sprintf("%s lies in a session that expired at %s, %s", seen, human.Moment(last.SessionExpiresAt), when)
 }
 
 // nearestAfter is the first view at or after the conversion by a visitor linked in time.
 func (x *explainer) nearestAfter() *NearestView {
-	for i := range x.visitors {
-		if v := &x.visitors[i]; x.usable(v) && v.HasNextView != 0 && (x.nextView == nil || v.NextViewedAt.Before(x.nextView.NextViewedAt)) {
-			x.nextView = v
-		}
-	}
+	x.nextView = x.soonestView(x.usable)
 	if x.nextView == nil {
 		return nil
 	}
@@ -202,6 +212,16 @@ func (x *explainer) nearestAfter() *NearestView {
 		view.SessionExpiredAt = &expiredAt
 	}
 	return view
+}
+
+// soonestView is the visitor, of those that count, with the first view at or after the conversion.
+func (x *explainer) soonestView(counts func(*visitorRow) bool) (soonest *visitorRow) {
+	for i := range x.visitors {
+		if v := &x.visitors[i]; v.HasNextView != 0 && counts(v) && (soonest == nil || v.NextViewedAt.Before(soonest.NextViewedAt)) {
+			soonest = v
+		}
+	}
+	return soonest
 }
 
 // usable reports whether the visitor was linked by the time of the conversion's receipt (R2).

@@ -116,7 +116,7 @@ func CheckURL(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "":
-		return fmt.Errorf("--clickhouse %s is no address; give clickhouse://USER:PASSWORD@HOST:9000 or http://HOST:8123", redacted(address))
+		return fmt.Errorf("--clickhouse %s is not an address; give clickhouse://USER:PASSWORD@HOST:9000 or http://HOST:8123", redacted(address))
 	case u.Scheme != "clickhouse" && u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("--clickhouse %s: the scheme must be clickhouse, http or https", redacted(address))
 	case u.Path != "" && u.Path != "/" && u.Path != "/default" && u.Path != "/"+DefaultDatabase:

@@ -57,6 +57,10 @@ func TestDoctorFlagsWhatComesIn(t *testing.T) {
 			t.Fatal(status, answer)
 		}
 	}
+	undecided := `WARN event names  account "123456789": 3 conversions under the name "Application Accepted"`
+	if !becomes(time.Minute, func() bool { return strings.Contains(must(t, dir, "doctor"), undecided) }) {
+		t.Errorf("nothing says %q before a run:\n%s", undecided, must(t, dir, "doctor"))
+	}
 	must(t, dir, "run", "--cutoff", "now")
 	var stdout string
 	if !becomes(time.Minute, func() bool {

@@ -139,7 +139,11 @@ func (s *service) listen() (err error) {
 	if err != nil {
 		return err
 	}
-	limits := connectionLimits(fileLimit())
+	files := fileLimit()
+	if files < fewestFiles {
+		s.log.Warn("few files may be open: the engine may fail to read tables; raise it with ulimit -n, or LimitNOFILE= of systemd", "limit", files, "advised", leastFiles)
+	}
+	limits := connectionLimits(files)
 	limits.Exempt = proxies
 	s.listener = ingest.Limit(s.listener, limits, s.metrics, s.log)
 	if s.settings.TLSCert == "" {
@@ -161,6 +165,9 @@ const (
 	mostConnections = 20_000
 )
 
+// fewestFiles is what the engine and the spool get along with, without many clients.
+const fewestFiles = 512
+
 // fileLimit is how many files this process may have open.
 func fileLimit() uint64 {
 	var limit syscall.Rlimit
@@ -175,7 +182,7 @@ func fileLimit() uint64 {
 func connectionLimits(files uint64) ingest.ConnectionLimits {
 	total := int(min(files, mostConnections+reservedFiles)) - reservedFiles
 	if total < reservedFiles {
-		total = max(8, int(min(files, mostConnections))/2)
+		total = max(8, int(min(files, mostConnections))/4)
 	}
 	return ingest.ConnectionLimits{Total: total, PerAddress: max(8, total/2)}
 }

@@ -133,7 +133,7 @@ func TestFilesThatAreNoLines(t *testing.T) {
 		"PK\x03\x04rest":                                  "zip archive",
 		"\xff\xfe{\x00\"\x00\n\x00":                       "UTF-16",
 		"\x00{\x00\"\x00\n":                               "UTF-16",
-		"\x7fELF\x00\x01":                                 "no text",
+		"\x7fELF\x00\x01":                                 "not text",
 		"M\xfcller \xe4\xf6\xfc und noch mehr\n1\n2\n3\n": "not UTF-8",
 		"customerId,apiName\nimp,sale\nimp,sale":          `CSV, with the header "customerId,apiName"`,
 		"\uFEFFcustomerId;apiName\r\nimp;sale":            "CSV",
@@ -144,6 +144,10 @@ func TestFilesThatAreNoLines(t *testing.T) {
 		if !errors.Is(err, ErrNotLines) || !strings.Contains(err.Error(), says) || bad > 0 || im.summary.Lines > 0 {
 			t.Errorf("%q: %v, %d bad lines", content, err, bad)
 		}
+	}
+	line := `{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000}` + "\n"
+	if m, bad := read(t, line+line+"\x00\x00\x00\x00\n"+line); len(bad) != 1 || len(m.clientEvents) != 3 {
+		t.Errorf("zeros between lines: %d events, %q", len(m.clientEvents), bad)
 	}
 	for _, content := range []string{"", "\n\n", "\uFEFF", "[]", " [ ] \n"} {
 		if m, bad := read(t, content); len(bad) > 0 || len(m.clientEvents) > 0 {

@@ -38,9 +38,12 @@ func looksWrong(start []byte) error {
 	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
 		return notLines("it is a zip archive, as .xlsx files are: unpack it, or export NDJSON")
 	case isUTF16(start):
-		return notLines("its text is UTF-16, as PowerShell's > writes it: convert it with `iconv -f UTF-16 -t UTF-8`, or write it with `Out-File -Encoding utf8`")
+		return notLines("its text is UTF-16 or UTF-32, as PowerShell's > writes it: convert it with `iconv -f UTF-16 -t UTF-8`, or write it with `Out-File -Encoding utf8`")
 	case bytes.IndexByte(start, 0) >= 0:
-		return notLines("it is no text: it begins with %q", start[:min(len(start), 16)])
+		if text := bytes.TrimSpace(start); len(text) > 0 && text[0] == '{' {
+			return nil // zeros where a disk lost what was written: bad lines of a good file
+		}
+		return notLines("it is not text: it begins with %q", start[:min(len(start), 16)])
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(string(start), "\uFEFF")), "\n")
 	if first == "" || first[0] == '{' || first[0] == '[' {

@@ -10,9 +10,9 @@ with known as
     select
         user_domain,
         user_id,
-        lowerUTF8(replaceRegexpAll(normalizeUTF8NFKC(user_domain), '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', '')) as known_domain,
+        lowerUTF8(replaceRegexpAll(normalizeUTF8NFKC(user_domain), '[\\s\\v\\x{85}\\p{Z}\\p{Cf}]', '')) as known_domain,
         replaceRegexpOne(
-            lowerUTF8(replaceRegexpAll(normalizeUTF8NFKC(user_id), '^[\\s\\p{Z}]+|[\\s\\p{Z}]+$', '')),
+            lowerUTF8(replaceRegexpAll(normalizeUTF8NFKC(user_id), '[\\s\\v\\x{85}\\p{Z}\\p{Cf}]', '')),
             '^0+([0-9]+)$', '\\1'
         ) as known_id
     from identities
@@ -29,10 +29,10 @@ where (user_domain, user_id) != ({user_domain:String}, {user_id:String})
             and length(user_id) = {digits:UInt8}
             and match(user_id, '^[0-9]+$')
             and toFloat64OrZero(user_id) between {number_from:Float64} and {number_to:Float64}
-        or match(user_id, '^[0-9](\\.[0-9]+)?[eE]\\+?[0-9]+$')
+        or match(user_id, '^[0-9]([.,][0-9]+)?[eE]\\+?[0-9]+$')
             and known_domain = {plain_domain:String}
             and match({user_id:String}, '^[0-9]{6,}$')
-            and abs(toFloat64OrZero(user_id) / toFloat64OrZero({user_id:String}) - 1) < 0.00001
+            and abs(toFloat64OrZero(replaceOne(user_id, ',', '.')) / toFloat64OrZero({user_id:String}) - 1) < 0.00001
     )
 order by known_domain = {plain_domain:String} desc, user_domain, user_id
 limit 5

@@ -62,7 +62,7 @@ func Serve(ctx context.Context, dataDir string) error {
 	}
 	eng, err := newEngine(bound, filepath.Join(dataDir, engineDir), config)
 	if err != nil {
-		return fmt.Errorf("open the engine's data in %s: %w (code 76 above: another program uses that folder)", filepath.Join(dataDir, engineDir), err)
+		return fmt.Errorf("open the engine's data in %s: %w (code 76 above: another program uses that folder, or it needs more files at once than ulimit -n allows)", filepath.Join(dataDir, engineDir), err)
 	}
 	defer func() {
 		if !eng.close() {
