@@ -114,9 +114,11 @@ func nameTakenError(n, by EventName) error {
 
 // nameIndex finds names without reading all of an account's.
 type nameIndex struct {
-	exact map[string]map[string][]EventName // by account and name
-	near  map[string]map[string]string      // by account and plain name: a name that is borne now
+	exact map[nameKey][]EventName
+	near  map[nameKey]string // by plain name: a name that is borne now
 }
+
+type nameKey struct{ customerID, name string }
 
 // NameLookUp is what is known of a name at a moment.
 type NameLookUp struct {
@@ -128,7 +130,7 @@ type NameLookUp struct {
 // LookUpName looks for the event that bore a name at a moment.
 func (s *Snapshot) LookUpName(customerID, apiName string, at time.Time) (found NameLookUp) {
 	s.indexOnce.Do(s.indexNames)
-	names := s.index.exact[customerID][apiName]
+	names := s.index.exact[nameKey{customerID, apiName}]
 	for _, n := range names {
 		if !at.Before(n.From) && at.Before(n.end()) {
 			found.EventID = n.EventID
@@ -136,22 +138,21 @@ func (s *Snapshot) LookUpName(customerID, apiName string, at time.Time) (found N
 		found.Borne = found.Borne || n.end().After(n.From)
 	}
 	if !found.Borne {
-		found.Near = s.index.near[customerID][plainName(apiName)]
+		found.Near = s.index.near[nameKey{customerID, plainName(apiName)}]
 	}
 	return found
 }
 
 func (s *Snapshot) indexNames() {
-	s.index = nameIndex{map[string]map[string][]EventName{}, map[string]map[string]string{}}
+	s.index = nameIndex{map[nameKey][]EventName{}, map[nameKey]string{}}
 	for customerID, names := range s.Names {
-		exact, near := map[string][]EventName{}, map[string]string{}
 		for _, n := range names {
-			exact[n.APIName] = append(exact[n.APIName], n)
-			if n.To == nil && !preferred(near[plainName(n.APIName)]) {
-				near[plainName(n.APIName)] = n.APIName
+			exact, near := nameKey{customerID, n.APIName}, nameKey{customerID, plainName(n.APIName)}
+			s.index.exact[exact] = append(s.index.exact[exact], n)
+			if n.To == nil && !preferred(s.index.near[near]) {
+				s.index.near[near] = n.APIName
 			}
 		}
-		s.index.exact[customerID], s.index.near[customerID] = exact, near
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -37,7 +38,8 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 // acceptEvents answers for a body whose token is good.
 func (s *Server) acceptEvents(c *fiber.Ctx, raw []byte, tokenAccount string, receivedAt time.Time) error {
 	dry, unknown := dryRun(c)
-	batch := s.newBatch(len(raw), tokenAccount, receivedAt)
+	batch := s.newBatch(tokenAccount, receivedAt)
+	defer batch.release()
 	batch.dryRun = dry
 	if apiErr := unknown.with(batch.check(raw)); apiErr != nil {
 		return apiErr
@@ -76,12 +78,25 @@ type item struct {
 	refused *apiError // nil where it was accepted
 }
 
-func (s *Server) newBatch(bytes int, tokenAccount string, receivedAt time.Time) *batch {
-	likely := min(maxBatchEvents, bytes/100)
-	return &batch{
-		server: s, tokenAccount: tokenAccount, receivedAt: receivedAt, random: bufio.NewReader(rand.Reader),
-		buf: make([]byte, 0, bytes), records: make([][]byte, 0, likely), items: make([]item, 0, likely),
+// batches keeps the memory of batches for the next ones: they are large, and many.
+var batches = sync.Pool{New: func() any { return &batch{random: bufio.NewReader(rand.Reader)} }}
+
+// newBatch returns an empty batch, which release gives back.
+func (s *Server) newBatch(tokenAccount string, receivedAt time.Time) *batch {
+	b, _ := batches.Get().(*batch)
+	b.server, b.tokenAccount, b.receivedAt = s, tokenAccount, receivedAt
+	return b
+}
+
+// release ends the use of a batch; its items lie in a body whose memory gets another one.
+func (b *batch) release() {
+	if cap(b.buf) > keptBytes {
+		return
 	}
+	clear(b.items)
+	clear(b.records)
+	*b = batch{random: b.random, items: b.items[:0], records: b.records[:0], buf: b.buf[:0]}
+	batches.Put(b)
 }
 
 // check reads a body, the elements of an array or else objects one after the other, and

@@ -16,7 +16,7 @@ func TestIngestIDsOfABatch(t *testing.T) {
 	body := []byte("[" + strings.TrimSuffix(strings.Repeat(one, maxBatchEvents), ",") + "]")
 	now := time.UnixMilli(1790000000123)
 	s := NewServer(Config{Catalog: fixedCatalog{snap: &catalog.Snapshot{}}})
-	first, second := s.newBatch(len(body), "c1", now), s.newBatch(len(body), "c1", now)
+	first, second := s.newBatch("c1", now), s.newBatch("c1", now)
 	firstErr, secondErr := first.check(body), second.check(body)
 	if firstErr != nil || secondErr != nil || len(first.records) != maxBatchEvents {
 		t.Fatal(firstErr, secondErr, len(first.records))

@@ -22,11 +22,12 @@ func BenchmarkBatch(b *testing.B) {
 	now := time.UnixMilli(1578316150000)
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		batch := s.newBatch(len(body), "123456789", now)
+		batch := s.newBatch("123456789", now)
 		err := batch.check(body)
 		if err != nil || len(batch.records) != 500 || len(batch.answer()) == 0 {
 			b.Fatal(err, batch)
 		}
+		batch.release()
 	}
 }
 

@@ -103,13 +103,14 @@ func (body *eventBody) wrapped() bool {
 }
 
 // decodeEvent reads a body that is one conversion.
-func decodeEvent(raw []byte) (body eventBody, apiErr *apiError) {
+func decodeEvent(raw []byte) (*eventBody, *apiError) {
+	body := new(eventBody)
 	r := newJSONReader(raw)
 	r.space()
 	if r.peek() == '[' {
 		r.fail("the body is an array, and must be an object: send several events to /events")
 	}
-	r.object(&body)
+	r.object(body)
 	r.end()
 	return body, r.err
 }

@@ -41,7 +41,7 @@ func appendWarnings(buf []byte, warnings []warning) []byte {
 
 // warnings looks at a conversion that was accepted, and is stored by now unless it is tried only.
 func (s *Server) warnings(body *sent, c *warehouse.Conversion, stored bool) (list []warning) {
-	if message := s.names.undefined(s.cfg.Catalog, c, s.cfg.Now()); message != "" {
+	if message := s.names.undefined(s.cfg.Catalog, c, s.cfg.Now); message != "" {
 		list = append(list, warning{body.nameField(), "event_not_defined", message})
 	}
 	for _, id := range [...]struct{ field, text string }{
@@ -100,10 +100,10 @@ const (
 
 // undefined says in words that no event bore the conversion's name when it happened, empty
 // where one did (R3).
-func (u *unknownNames) undefined(cat Catalog, c *warehouse.Conversion, now time.Time) string {
+func (u *unknownNames) undefined(cat Catalog, c *warehouse.Conversion, now func() time.Time) string {
 	at := time.UnixMilli(c.ActionAtMS)
 	message := nameMiss(cat.Snapshot(), c.CustomerID, c.APIName, at)
-	if message == "" || !u.due(c.CustomerID, now) {
+	if message == "" || !u.due(c.CustomerID, now()) {
 		return message
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), namePatience)
