@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha512"
 	"encoding/base64"
@@ -42,6 +43,7 @@ type browser struct {
 	errors   []string // of the consoles
 	warnings []string
 	asked    []string      // requests of the pages to their own site
+	stored   []string      // bodies that the service has answered
 	show     chan struct{} // closed when the page that speculates shall go on
 }
 
@@ -70,7 +72,12 @@ func browse(t *testing.T, service *running) *browser {
 		if b.shut.Load() {
 			panic(http.ErrAbortHandler)
 		}
+		body, _ := io.ReadAll(r.Body) // one that broke off is short for the service, too
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		proxy.ServeHTTP(w, r)
+		b.mu.Lock()
+		b.stored = append(b.stored, string(body))
+		b.mu.Unlock()
 	}))
 	t.Cleanup(b.gate.Close)
 	b.site = httptest.NewServer(http.HandlerFunc(b.servePage))
@@ -157,7 +164,12 @@ func (b *browser) servePage(w http.ResponseWriter, r *http.Request) {
 	case "/favicon.ico", "/said":
 		return
 	case "/submit":
-		// A backend that approves at once.
+		// A backend that approves as soon as the service knows who the visitor is. The page is there
+		// until it answers, and says no goodbye before.
+		if !becomes(time.Minute, func() bool { return b.identified(r.FormValue("application")) }) {
+			http.Error(w, "the service was never told", http.StatusGatewayTimeout)
+			return
+		}
 		if status, answer := b.service.post("/event", seedBodyOf(r.FormValue("application"))); status != 200 {
 			http.Error(w, answer, http.StatusBadGateway)
 		}
@@ -402,7 +414,7 @@ func TestBrowserIdentifiesAtOnce(t *testing.T) {
 	b := newBrowser(t)
 	must(t, b.service.dataDir, "optimization", "add", "123456789", "hero", "--name", "Hero", "--variation", "a", "--variation", "b")
 	b.open(b.ctx, "/form")
-	b.run(b.ctx, `f.requestSubmit()`)
+	b.run(b.ctx, `(window.setTimeout = function() {}, f.requestSubmit())`) // nothing that waits goes out
 	b.arrives("select count() from conversions where user_id = 'form'", "1")
 
 	b.open(b.ctx, "/page")
@@ -441,6 +453,15 @@ func TestBrowserPrerenders(t *testing.T) {
 	close(b.show)
 	b.arrives("select count() from client_events where optimization_id = 'prerendered'", "1")
 	b.siteHears("GET /said?shown,activated=true")
+}
+
+// identified reports whether the service has a setUserId with an id.
+func (b *browser) identified(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.stored, func(body string) bool {
+		return strings.Contains(body, `"identify"`) && strings.Contains(body, `"`+id+`"`)
+	})
 }
 
 // siteHears waits until a page has made a request to its own site.
