@@ -175,7 +175,8 @@ func (b *browser) servePage(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	case "/form":
-		tags += `<form id="f" method="post" action="/submit"><input name="application" value="form"></form><script>
+		// Without timers nothing that waits for one goes out.
+		tags = `<script>window.setTimeout = function() {}</script>` + tags + `<form id="f" method="post" action="/submit"><input name="application" value="form"></form><script>
 			tieback.ready(function() { tieback.recordView("hero", "b"); });
 			f.addEventListener("submit", function() { intellimize.ready(function() { intellimize.setUserId("applicationId", "form"); }); });
 		</script>`
@@ -414,7 +415,7 @@ func TestBrowserIdentifiesAtOnce(t *testing.T) {
 	b := newBrowser(t)
 	must(t, b.service.dataDir, "optimization", "add", "123456789", "hero", "--name", "Hero", "--variation", "a", "--variation", "b")
 	b.open(b.ctx, "/form")
-	b.run(b.ctx, `(window.setTimeout = function() {}, f.requestSubmit())`) // nothing that waits goes out
+	b.run(b.ctx, `f.requestSubmit()`)
 	b.arrives("select count() from conversions where user_id = 'form'", "1")
 
 	b.open(b.ctx, "/page")
