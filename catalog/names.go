@@ -13,7 +13,7 @@ import (
 // endOfTime stands for an open end when intervals are compared.
 var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (n EventName) end() time.Time {
+func (n *EventName) end() time.Time {
 	if n.To == nil {
 		return endOfTime
 	}
@@ -131,11 +131,13 @@ type NameLookUp struct {
 func (s *Snapshot) LookUpName(customerID, apiName string, at time.Time) (found NameLookUp) {
 	s.indexOnce.Do(s.indexNames)
 	names := s.index.exact[nameKey{customerID, apiName}]
-	for _, n := range names {
-		if !at.Before(n.From) && at.Before(n.end()) {
-			found.EventID = n.EventID
+	for i := range names {
+		switch n := &names[i]; {
+		case !at.Before(n.From) && at.Before(n.end()):
+			return NameLookUp{EventID: n.EventID, Borne: true}
+		case n.end().After(n.From):
+			found.Borne = true
 		}
-		found.Borne = found.Borne || n.end().After(n.From)
 	}
 	if !found.Borne {
 		found.Near = s.index.near[nameKey{customerID, plainName(apiName)}]

@@ -167,16 +167,17 @@ func (b *batch) full() bool { return len(b.items) == maxBatchEvents }
 
 // add checks one conversion.
 func (b *batch) add(body *eventBody) {
-	row, apiErr := body.conversion("", b.tokenAccount, b.receivedAt, b.server.cfg.Limits)
-	if apiErr != nil {
-		b.reject(apiErr)
+	id := b.ingestID()
+	b.items = append(b.items, item{})
+	it := &b.items[len(b.items)-1]
+	if it.refused = body.conversion(&it.row, "", b.tokenAccount, b.receivedAt, b.server.cfg.Limits); it.refused != nil {
+		b.rejected = append(b.rejected, it.refused.Code)
 		return
 	}
-	row.IngestID = b.ingestID()
+	it.row.IngestID, it.body = id, body.sent
 	start := len(b.buf)
-	b.buf = EncodeConversion(b.buf, &row)
+	b.buf = EncodeConversion(b.buf, &it.row)
 	b.records = append(b.records, b.buf[start:])
-	b.items = append(b.items, item{row: row, body: body.sent})
 }
 
 // ingestID is a UUID of version 7 for the next item: when the batch was received, the place

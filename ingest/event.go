@@ -151,13 +151,13 @@ func appendQuoted(buf []byte, text string) []byte {
 // conversion checks a body and returns the row, or every fault at once. pathAccount
 // is the account of the URL, or empty. tokenAccount is whose token came along. The
 // row has no ingest_id yet.
-func (body *eventBody) conversion(pathAccount, tokenAccount string, receivedAt time.Time, limits Limits) (c warehouse.Conversion, apiErr *apiError) {
+func (body *eventBody) conversion(c *warehouse.Conversion, pathAccount, tokenAccount string, receivedAt time.Time, limits Limits) *apiError {
 	var f faults
 	account := body.account(&f, pathAccount)
 	if account != "" && account != tokenAccount {
-		return c, errWrongAccount
+		return errWrongAccount
 	}
-	c = warehouse.Conversion{
+	*c = warehouse.Conversion{
 		CustomerID:   account,
 		APIName:      body.name(&f),
 		UserDomain:   f.realID("userDomain", body.userDomain),
@@ -168,13 +168,13 @@ func (body *eventBody) conversion(pathAccount, tokenAccount string, receivedAt t
 		ReceivedAtMS: receivedAt.UnixMilli(),
 	}
 	if len(f.list) > 0 {
-		apiErr = errInvalidEvent(f.list)
+		apiErr := errInvalidEvent(f.list)
 		if body.wrapped() {
 			apiErr.Message = fmt.Sprintf("the object holds no conversion; if the field %q does, send what is inside it, without an object around it", body.wrapper)
 		}
-		return c, apiErr
+		return apiErr
 	}
-	return c, nil
+	return nil
 }
 
 func (body *eventBody) account(f *faults, pathAccount string) string {

@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tieback/tieback/human"
+	"github.com/tieback/tieback/warehouse"
 )
 
 // Spool is where accepted events are made durable.
@@ -184,7 +185,8 @@ func (s *Server) acceptEvent(c *fiber.Ctx, raw []byte, pathAccount, tokenAccount
 	if apiErr != nil {
 		return apiErr
 	}
-	row, apiErr := body.conversion(pathAccount, tokenAccount, receivedAt, s.cfg.Limits)
+	var row warehouse.Conversion
+	apiErr = body.conversion(&row, pathAccount, tokenAccount, receivedAt, s.cfg.Limits)
 	dry, unknown := dryRun(c)
 	if apiErr = unknown.with(apiErr); apiErr != nil {
 		return apiErr
