@@ -50,7 +50,7 @@ func (b *browser) fill(ctx context.Context, button, name, text string) {
 // waits waits for a condition in the page, or in the one that it goes to.
 func (b *browser) waits(ctx context.Context, condition string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		// A page that goes away takes its scripts with it: ask the next one.
 		if holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState == "complete" && (`+condition+`)`)); err == nil && holds {
 			return

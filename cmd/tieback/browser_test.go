@@ -242,7 +242,7 @@ func (b *browser) sql(query string) string {
 func (b *browser) arrives(query, want string) {
 	b.t.Helper()
 	got := ""
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if got = b.sql(query); got == want {
 			return
 		}

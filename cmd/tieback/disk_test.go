@@ -36,18 +36,18 @@ func TestFullDisk(t *testing.T) {
 		_ = os.WriteFile(ballast+"2", bytes.Repeat([]byte("x"), 1<<20), 0o600) // to the last byte
 	}
 	status, answer := 0, ""
-	for deadline := time.Now().Add(5 * time.Second); status != 503 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); status != 503 && time.Now().Before(deadline); {
 		status, answer = s.post("/event", seedBody("full", time.Minute))
 	}
 	if status != 503 || !strings.Contains(answer, "not_durable") {
 		t.Errorf("on a full disk: %d %s", status, answer)
 	}
-	if said := ""; !becomes(2*time.Second, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events are refused: the disk") }) {
+	if said := ""; !becomes(time.Minute, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events are refused: the disk") }) {
 		t.Errorf("on a full disk /readyz says %q", said)
 	}
 	_ = os.Remove(ballast)
 	_ = os.Remove(ballast + "2")
-	for deadline := time.Now().Add(5 * time.Second); status != 200 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); status != 200 && time.Now().Before(deadline); {
 		status, answer = s.post("/event", seedBody("after", time.Minute))
 	}
 	if status != 200 {
@@ -81,7 +81,7 @@ func TestFsyncComesBeforeTheAnswer(t *testing.T) {
 	}
 	defer func() { _ = watch.Process.Kill() }()
 	var text []byte
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && bytes.Count(text, []byte("HTTP/1.1 200")) < 5; {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && bytes.Count(text, []byte("HTTP/1.1 200")) < 5; {
 		if status, _ := s.post("/event", seedBody("1", time.Minute)); status != 200 {
 			t.Fatal("no event is accepted")
 		}

@@ -124,7 +124,7 @@ func TestClickHouseThatFails(t *testing.T) {
 		proxy.set(mode)
 		post(20)
 		if mode == "refuse" {
-			if said := ""; !becomes(10*time.Second, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events wait in the spool") }) {
+			if said := ""; !becomes(time.Minute, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events wait in the spool") }) {
 				t.Errorf("/readyz says %q", said)
 			}
 		}
@@ -133,7 +133,7 @@ func TestClickHouseThatFails(t *testing.T) {
 	proxy.set("pass")
 	want := fmt.Sprintf("%d\t%d", sent, sent)
 	got := ""
-	if !becomes(40*time.Second, func() bool {
+	if !becomes(2*time.Minute, func() bool {
 		got = must(t, dir, append([]string{"sql", "select count(), uniqExact(action_id) from conversions", "--format", "TSV"}, at...)...)
 		return got == want
 	}) {
@@ -180,14 +180,14 @@ func TestFullDiskUnderTheEngine(t *testing.T) {
 			t.Errorf("with a full disk under the engine: %d %s", status, answer)
 		}
 	}
-	if said := ""; !becomes(15*time.Second, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events wait in the spool") }) {
+	if said := ""; !becomes(time.Minute, func() bool { said = s.get("/readyz"); return strings.Contains(said, "events wait in the spool") }) {
 		t.Errorf("/readyz says %q", said)
 	}
 	if err := os.Remove(ballast.Name()); err != nil {
 		t.Fatal(err)
 	}
 	got := ""
-	if !becomes(40*time.Second, func() bool {
+	if !becomes(2*time.Minute, func() bool {
 		got, _, _ = tieback(t, dir, "", "sql", "select count(), uniqExact(action_id) from conversions", "--format", "TSV")
 		got = strings.TrimSpace(got)
 		return got == "21\t21"
@@ -281,7 +281,7 @@ func TestClientThatGaveUpAndSendsAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(conn, "POST /event HTTP/1.1\r\nHost: x\r\nAuthorization: ApiKey %s\r\nContent-Length: %d\r\n\r\n%s", s.token, len(body), body)
-	if !becomes(10*time.Second, func() bool {
+	if !becomes(time.Minute, func() bool {
 		return strings.Contains(s.get("/metrics"), `tieback_events_accepted_total{kind="conversion"} 1`)
 	}) {
 		t.Error("the event is not accepted")
@@ -298,7 +298,7 @@ func TestClientThatGaveUpAndSendsAgain(t *testing.T) {
 }
 
 // TestTokenRevokedInMidFlight revokes a token while clients post with it: every 200 is
-// kept, and a second later there are none.
+// kept, and soon there are none.
 func TestTokenRevokedInMidFlight(t *testing.T) {
 	dir := t.TempDir()
 	address := freeAddress(t)
@@ -321,10 +321,13 @@ func TestTokenRevokedInMidFlight(t *testing.T) {
 	var posting sync.WaitGroup
 	posting.Go(func() { acknowledged = postUntil(ctx, address, s.token, 0) })
 	must(t, dir, "token", "revoke", "123456789", "main")
-	time.Sleep(time.Second) // by then at the latest
-	if status, answer := s.post("/event", seedBody("late", time.Minute)); status != 401 {
-		t.Errorf("1 s after its revocation: %d %s", status, answer)
+	if !becomes(time.Minute, func() bool {
+		status, _ := s.post("/event?validateOnly=true", seedBody("late", time.Minute))
+		return status == 401
+	}) {
+		t.Error("a revoked token is still good")
 	}
+	time.Sleep(300 * time.Millisecond) // a body that is slow to come, whatever the machine
 	fmt.Fprint(half, body[20:])
 	var line [12]byte
 	if _, err := io.ReadFull(half, line[:]); err != nil || string(line[:]) != "HTTP/1.1 401" {
@@ -415,7 +418,7 @@ func TestStopUnderLoad(t *testing.T) {
 	}
 	lazy.Body.Close()
 	hundreds := regexp.MustCompile(`tieback_events_accepted_total\{kind="conversion"\} \d{3}`)
-	if !becomes(20*time.Second, func() bool { return hundreds.MatchString(s.get("/metrics")) }) {
+	if !becomes(time.Minute, func() bool { return hundreds.MatchString(s.get("/metrics")) }) {
 		t.Error("there is no load")
 	}
 	started := time.Now()

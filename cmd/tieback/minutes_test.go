@@ -18,7 +18,7 @@ func TestServiceMinutes(t *testing.T) {
 	}
 	const query = `select sum(conversions), sum(rejected), sum(inserted_rows), sum(insert_batches), max(durable_seconds) > 0, max(active_parts) > 0, max(bytes_on_disk) > 0,
 		argMax(spool_bytes, at) from service_minutes`
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for got := ""; got != "1\t1\t1\t1\t1\t1\t1\t0"; {
 		if time.Now().After(deadline) {
 			t.Fatalf("service_minutes tells %q", got)

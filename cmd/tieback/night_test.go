@@ -94,7 +94,7 @@ func TestRunInterrupted(t *testing.T) {
 	underWay := func() bool {
 		return must(t, dir, "sql", "select count() from runs where state = 'running'", "--format", "TSV") == "1"
 	}
-	if !becomes(30*time.Second, underWay) {
+	if !becomes(time.Minute, underWay) {
 		t.Error("the run does not begin")
 	}
 	_ = cmd.Process.Signal(os.Interrupt)
