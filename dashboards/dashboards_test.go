@@ -168,7 +168,7 @@ func TestQueriesOfTheDocs(t *testing.T) {
 
 // The embedded engine's read-only port takes every statement of dashboards and alerts.
 func TestReadOnlyPortTakesThem(t *testing.T) {
-	port := httptest.NewServer(warehousetest.Open(t).ReadOnly())
+	port := httptest.NewServer(warehousetest.Open(t).Analysts(""))
 	defer port.Close()
 	var statements []string
 	chosen := map[string][]string{"account": {"c1"}, "optimization": {"hero"}, "event": {"e1"}}

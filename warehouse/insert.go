@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
@@ -151,9 +152,23 @@ func (db *DB) DeletionEpoch(ctx context.Context) (string, error) {
 var ErrBadRow = errors.New("a row is refused")
 
 // badRowCodes are ClickHouse's errors about values. All others may pass by themselves.
-var badRowCodes = map[int]bool{
-	6: true, 26: true, 27: true, 38: true, 41: true, 53: true, 69: true, 70: true, 72: true, 117: true,
-	131: true, 349: true, 376: true, 395: true, 407: true, 469: true,
+var badRowCodes = map[proto.Error]bool{
+	proto.ErrCannotParseText:                  true,
+	proto.ErrCannotParseQuotedString:          true,
+	proto.ErrCannotParseInputAssertionFailed:  true,
+	proto.ErrCannotParseDate:                  true,
+	proto.ErrCannotParseDatetime:              true,
+	proto.ErrTypeMismatch:                     true,
+	proto.ErrArgumentOutOfBound:               true,
+	proto.ErrCannotConvertType:                true,
+	proto.ErrCannotParseNumber:                true,
+	proto.ErrIncorrectData:                    true,
+	proto.ErrTooLargeStringSize:               true,
+	proto.ErrCannotInsertNullInOrdinaryColumn: true,
+	proto.ErrCannotParseUUID:                  true,
+	proto.ErrFunctionThrowIfValueIsNonZero:    true,
+	proto.ErrDecimalOverflow:                  true,
+	proto.ErrViolatedConstraint:               true,
 }
 
 // InsertStructs inserts rows, structs whose `ch` tags name the table's columns, as

@@ -19,9 +19,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/warehouse/chdb"
 )
 
@@ -80,9 +82,13 @@ func usableFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create the data folder: %w; choose another one with --data", err)
 	}
+	// What root makes there, the folder's own user could not open.
+	if owner, known := human.Owner(dir); known && owner != "root" && os.Geteuid() == 0 {
+		return fmt.Errorf("the data folder %s belongs to the user %s: run this as that user, as with sudo -u %s", dir, owner, owner)
+	}
 	probe, err := os.CreateTemp(dir, ".writable-*")
 	if err != nil {
-		return fmt.Errorf("the data folder %s is not writable: %w; mend its rights or choose another one with --data", dir, err)
+		return fmt.Errorf("the data folder %s is not writable: %w; mend its rights or choose another one with --data", dir, human.Permission(err))
 	}
 	probe.Close()
 	return os.Remove(probe.Name())
@@ -94,9 +100,14 @@ func (db *DB) openEmbedded(ctx context.Context, cfg Config) error {
 		return err
 	}
 	db.engine = engine
+	e, err := chdb.ReadEndpoint(cfg.DataDir)
+	if err != nil {
+		return err
+	}
 	db.options = &clickhouse.Options{
 		Protocol:    clickhouse.HTTP,
-		Addr:        []string{"engine:80"}, // a name only: DialContext goes to the socket
+		Addr:        []string{e.Address}, // one that is started again may have another: Dial knows
+		Auth:        clickhouse.Auth{Username: e.User, Password: e.Password},
 		DialContext: func(ctx context.Context, _ string) (net.Conn, error) { return engine.Dial(ctx) },
 	}
 	return nil
@@ -147,6 +158,7 @@ func (db *DB) connect(ctx context.Context) error {
 	options.Settings["async_insert"] = 0
 	options.Settings["max_partitions_per_insert_block"] = 0 // an import may span years
 	options.Settings["session_timezone"] = "UTC"            // today() and toDate() must not follow the host's time zone
+	options.TransportFunc = func(next *http.Transport) (http.RoundTripper, error) { return killing{next}, nil }
 	options.Auth.Database = "default"
 	if err := db.createDatabase(ctx); err != nil {
 		return err
@@ -177,13 +189,14 @@ func (db *DB) createDatabase(ctx context.Context) error {
 	return nil
 }
 
-// ReadOnly returns a handler that speaks ClickHouse's HTTP interface over the published
-// tables of the embedded engine. It is nil with a server, which has its own.
-func (db *DB) ReadOnly() http.Handler {
+// Analysts returns a handler that is ClickHouse's HTTP interface for analysts, over the published
+// tables of the embedded engine; who asks needs the password, none if it is empty. It is nil with
+// a server, which has its own.
+func (db *DB) Analysts(password string) http.Handler {
 	if db.engine == nil {
 		return nil
 	}
-	return db.engine.ReadOnly()
+	return db.engine.Analysts(password)
 }
 
 // Close closes the connections, and ends the embedded engine if nobody else uses it.
@@ -278,18 +291,23 @@ var ErrNoRows = sql.ErrNoRows
 func explain(err error) error {
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) {
-		return &Error{Code: int(exception.Code), Message: exception.Message}
+		return &Error{Code: proto.Error(exception.Code), Message: expected.ReplaceAllString(exception.Message, "$1")}
 	}
 	return err
 }
 
+// expected finds the list of all that could stand in the place of a fault of syntax.
+var expected = regexp.MustCompile(` Expected one of: .*?\.( \(SYNTAX_ERROR\)|$)`)
+
 // Error is an exception of ClickHouse.
 type Error struct {
-	Code    int // ClickHouse's number, as 60 for an unknown table
-	Message string
+	Code    proto.Error // ClickHouse's, as proto.ErrUnknownTable
+	Message string      // which ends with the code's name
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("ClickHouse: %s (code %d)", e.Message, e.Code) }
+func (e *Error) Error() string {
+	return fmt.Sprintf("ClickHouse: %s (code %d)", e.Message, int(e.Code))
+}
 
 // Lock takes the lock called name in the data folder, for work that only one
 // process may do at a time. It waits for the holder; waiting is called once if
@@ -297,7 +315,7 @@ func (e *Error) Error() string { return fmt.Sprintf("ClickHouse: %s (code %d)", 
 func (db *DB) Lock(ctx context.Context, name string, waiting func()) (unlock func(), err error) {
 	file, err := os.OpenFile(filepath.Join(db.dataDir, name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the %s lock: %w", name, err)
+		return nil, fmt.Errorf("open the %s lock: %w", name, human.Permission(err))
 	}
 	for first := true; ; first = false {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
@@ -76,7 +77,10 @@ func TestTheSameTokenInsertsOnce(t *testing.T) {
 
 func TestErrorsAreTyped(t *testing.T) {
 	db := warehousetest.Open(t)
-	for statement, code := range map[string]int{"select * from nowhere": 60, "selec 1": 62, "select 1 settings nonsense = 1": 115, "select throwIf(1)": 395} {
+	for statement, code := range map[string]proto.Error{
+		"select * from nowhere": proto.ErrUnknownTable, "selec 1": proto.ErrSyntaxError, "select 1 settings nonsense = 1": proto.ErrUnknownSetting,
+		"select throwIf(1)": proto.ErrFunctionThrowIfValueIsNonZero,
+	} {
 		var told *warehouse.Error
 		if err := db.Exec(t.Context(), statement, nil); !errors.As(err, &told) || told.Code != code {
 			t.Errorf("%s: %v, expected code %d", statement, err, code)
@@ -161,10 +165,10 @@ func TestMigrationKilledHalfWay(t *testing.T) {
 		return hash
 	}
 	before := rows()
-	// The last one makes a table.
-	const undoLast = "drop table import_ids sync"
-	const lastRan = "select count() = 1 from system.tables where database = currentDatabase() and name = 'import_ids'"
-	if !strings.Contains(files[newest-1], "import_ids") {
+	// The last one makes a view.
+	const undoLast = "drop view results_daily sync"
+	const lastRan = "select count() = 1 from system.tables where database = currentDatabase() and name = 'results_daily'"
+	if !strings.Contains(files[newest-1], "results_daily") {
 		t.Fatalf("%s is the last migration: tell this test how to undo it", files[newest-1])
 	}
 	for _, killedAt := range []int{1, 2, newest / 2, newest} {

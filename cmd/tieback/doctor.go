@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
+
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/jobs"
@@ -92,12 +96,39 @@ func (p *program) lookAtFolder() finding {
 		f.found = "not there yet"
 	case p.restoredWhole() != nil:
 		f.found, f.mend = p.restoredWhole().Error(), "delete it and restore again"
+	case p.strangersFile() != "":
+		stranger, owner := p.strangersFile(), ownerOf(p.dataDir)
+		f.found = fmt.Sprintf("%s belongs to the user %s, the data folder to %s", stranger, ownerOf(stranger), owner)
+		f.mend = fmt.Sprintf("run `chown -R %s: %s`, and commands as %s", owner, p.dataDir, owner)
 	case info.Mode().Perm()&0o077 != 0:
 		f.warning = true
 		f.found = fmt.Sprintf("%s can be read by other users (%s)", p.dataDir, info.Mode().Perm())
 		f.mend = fmt.Sprintf("run `chmod -R go= %s`: it holds what people did, and under which ids", p.dataDir)
 	}
 	return f
+}
+
+// strangersFile is a file of the data folder that is not its owner's, empty for none. ClickHouse's
+// own are not looked at one by one.
+func (p *program) strangersFile() (path string) {
+	owner := ownerOf(p.dataDir)
+	_ = filepath.WalkDir(p.dataDir, func(file string, entry fs.DirEntry, err error) error {
+		switch whose, known := human.Owner(file); {
+		case err != nil || !known: // gone meanwhile, or not ours to see
+		case whose != owner:
+			path = file
+			return filepath.SkipAll
+		case entry.IsDir() && filepath.Dir(file) == filepath.Join(p.dataDir, "clickhouse"):
+			return filepath.SkipDir
+		}
+		return nil
+	})
+	return path
+}
+
+func ownerOf(path string) string {
+	owner, _ := human.Owner(path)
+	return owner
 }
 
 // leastFiles is how many files a service should be able to open: one for each connection.
@@ -182,7 +213,7 @@ func (p *program) lookAtRuns(ctx context.Context, db *warehouse.DB) finding {
 	cutoff, err := jobs.PublishedCutoff(ctx, db)
 	var told *warehouse.Error
 	switch {
-	case errors.As(err, &told) && told.Code == 60: // no such table: nothing has migrated yet
+	case errors.As(err, &told) && told.Code == proto.ErrUnknownTable: // nothing has migrated yet
 		f.found = "none yet"
 	case err != nil:
 		f.found, f.mend = err.Error(), "see ClickHouse above"
@@ -203,7 +234,7 @@ func (p *program) lookAtFlags(ctx context.Context, db *warehouse.DB) []finding {
 	flags, err := reports.AccountFlags(ctx, db, "", p.now())
 	var told *warehouse.Error
 	switch {
-	case errors.As(err, &told) && told.Code == 60: // no such table: nothing has migrated yet
+	case errors.As(err, &told) && told.Code == proto.ErrUnknownTable: // nothing has migrated yet
 		return nil
 	case err != nil:
 		return []finding{{subject: "events", found: err.Error(), mend: "see ClickHouse above"}}

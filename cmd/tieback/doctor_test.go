@@ -89,3 +89,28 @@ func TestEventAddWarnsOfNearNames(t *testing.T) {
 		}
 	}
 }
+
+// TestFolderOfAnotherUser: what root makes in it, its user could not open.
+func TestFolderOfAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"status"}, {"event", "add", "c1", "bought"}, {"serve"}, {"run"}, {"migrate"}} {
+		if _, said, code := tieback(t, dir, "", args...); code != 1 || !strings.Contains(said, "belongs to the user nobody: run this as that user") {
+			t.Errorf("%v: exit %d\n%s", args, code, said)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("files were left: %v %v", left, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "catalog.lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, _, code := tieback(t, dir, "", "doctor"); code != 1 || !strings.Contains(said, "catalog.lock belongs to the user root, the data folder to nobody") {
+		t.Errorf("doctor: exit %d\n%s", code, said)
+	}
+}

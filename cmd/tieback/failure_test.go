@@ -17,12 +17,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tieback/tieback/warehouse/chdb"
 )
 
 // flakyProxy stands between a service and its ClickHouse, and misbehaves on demand.
 type flakyProxy struct {
 	listener net.Listener
-	target   string // a Unix socket
+	target   string // HOST:PORT
 
 	mu    sync.Mutex
 	mode  string // pass, refuse, silent or reset
@@ -86,7 +88,7 @@ func (p *flakyProxy) accept() {
 
 // pass copies both ways, and resets the connection after that many bytes sent.
 func (p *flakyProxy) pass(conn net.Conn, atMost int64) {
-	server, err := net.Dial("unix", p.target)
+	server, err := net.Dial("tcp", p.target)
 	if err != nil {
 		reset(conn)
 		return
@@ -106,8 +108,12 @@ func (p *flakyProxy) pass(conn net.Conn, atMost int64) {
 func TestClickHouseThatFails(t *testing.T) {
 	engineDir, dir := t.TempDir(), t.TempDir()
 	serve(t, engineDir)
-	proxy := newFlakyProxy(t, filepath.Join(engineDir, "engine.sock"))
-	at := []string{"--clickhouse", "http://" + proxy.listener.Addr().String()}
+	server, err := chdb.ReadEndpoint(engineDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := newFlakyProxy(t, server.Address)
+	at := []string{"--clickhouse", "http://" + server.User + ":" + server.Password + "@" + proxy.listener.Addr().String()}
 	token := must(t, dir, append([]string{"token", "add", "123456789", "main"}, at...)...)
 	s := serve(t, dir, append([]string{"--listen", "127.0.0.1:0"}, at...)...)
 	s.token = token

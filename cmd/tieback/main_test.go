@@ -500,6 +500,7 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"serve --listen nonsense --max-age=-1s", 2, "--max-age is -1s, it must be positive\n--listen nonsense: address nonsense: missing port"},
 		{"serve --listen :99999 --clickhouse foo://x", 2, "the scheme must be clickhouse, http or https\n--listen :99999"},
 		{"serve --sql-listen nonsense --listen :99999", 2, "--sql-listen nonsense: address nonsense: missing port"},
+		{"serve --sql-listen 0.0.0.0:8123", 2, "--sql-listen 0.0.0.0:8123 is open to other machines: set a password in TIEBACK_ANALYST_PASSWORD"},
 		{"serve --sql-listen :8123 --clickhouse http://localhost:8123", 2, "--sql-listen is a port of the embedded engine"},
 		{"results c1 o9", 1, "has no optimization o9"},
 		{"results c1 o9 --from 2026-09-21", 2, "from and to go together"},

@@ -34,7 +34,9 @@ type serveCmd struct {
 	MaxFuture time.Duration `default:"5s" env:"TIEBACK_MAX_FUTURE" help:"How far after its receipt a conversion may claim to have happened."`
 	MaxAge    time.Duration `default:"168h" env:"TIEBACK_MAX_AGE" help:"How far before its receipt a conversion may have happened."`
 
-	SQLListen string `name:"sql-listen" env:"TIEBACK_SQL_LISTEN" placeholder:"ADDRESS" help:"Let Grafana, curl and drivers read the embedded engine's published tables over ClickHouse's HTTP interface here, as :8123 (this machine only) or HOST:8123."`
+	SQLListen string `name:"sql-listen" env:"TIEBACK_SQL_LISTEN" placeholder:"ADDRESS" help:"Let Grafana, curl and drivers read the embedded engine's published tables over ClickHouse's HTTP interface here, as :8123 (this machine only) or HOST:8123, which needs --analyst-password."`
+
+	AnalystPassword string `name:"analyst-password" env:"TIEBACK_ANALYST_PASSWORD" placeholder:"PASSWORD" help:"Of the user analyst, for --sql-listen. Better in the environment, where ps does not show it."`
 
 	AdminToken string `name:"admin-token" env:"TIEBACK_ADMIN_TOKEN" placeholder:"TOKEN" help:"Opens the admin page and API under /admin/; 16 bytes at least. Off if not given. Better in the environment, where ps does not show it."`
 
@@ -78,6 +80,9 @@ func (s *serveCmd) check(clickhouseURL string) (faults []error) {
 	}
 	if err := checkAddress(s.SQLListen); err != nil {
 		wrong("--sql-listen %s: %v; give HOST:PORT or :PORT", s.SQLListen, err)
+	}
+	if s.AnalystPassword == "" && !isLoopback(s.SQLListen) {
+		wrong("--sql-listen %s is open to other machines: set a password in TIEBACK_ANALYST_PASSWORD, or listen on this machine only, as --sql-listen :8123", s.SQLListen)
 	}
 	if clickhouseURL != "" {
 		wrong("--sql-listen is a port of the embedded engine; the server that --clickhouse names has its own")
@@ -265,7 +270,7 @@ func (s *service) start(ctx context.Context) error {
 	}
 	s.scheduler.Start()
 	if s.settings.SQLListen != "" {
-		if s.sql, err = s.openSQLPort(s.settings.SQLListen); err != nil {
+		if s.sql, err = s.openSQLPort(s.settings.SQLListen, s.settings.AnalystPassword); err != nil {
 			return err
 		}
 	}

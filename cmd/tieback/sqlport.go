@@ -7,7 +7,19 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/tieback/tieback/ingest"
 )
+
+// isLoopback reports whether an address to listen on is reached from this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "" || host == "localhost" || ip != nil && ip.IsLoopback()
+}
 
 // sqlPort lets others read the published tables of the embedded engine.
 type sqlPort struct {
@@ -15,8 +27,12 @@ type sqlPort struct {
 	done   chan struct{}
 }
 
+// mostReaders are the connections that the port holds: idle ones must not take the files that
+// accepting events needs.
+const mostReaders = 256
+
 // openSQLPort listens on address; on this machine only, unless it names a host.
-func (s *service) openSQLPort(address string) (*sqlPort, error) {
+func (s *service) openSQLPort(address, password string) (*sqlPort, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -28,8 +44,10 @@ func (s *service) openSQLPort(address string) (*sqlPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for SQL: %w; choose another address with --sql-listen", err)
 	}
+	limits := connectionLimits(fileLimit())
+	listener = ingest.Limit(listener, ingest.ConnectionLimits{Total: min(mostReaders, limits.Total/2)}, s.metrics, s.log)
 	p := &sqlPort{
-		server: &http.Server{Handler: s.db.ReadOnly(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
+		server: &http.Server{Handler: s.db.Analysts(password), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
 		done:   make(chan struct{}),
 	}
 	s.log.Info("SQL can be read", "address", listener.Addr().String())

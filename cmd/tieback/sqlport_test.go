@@ -18,8 +18,8 @@ func TestSQLPort(t *testing.T) {
 	}
 	for statement, want := range map[string]string{
 		"select count() from exposures":      "0",
-		"select * from catalog_tokens":       "catalog_tokens is not one of the published tables",
-		"insert into conversions values (1)": "read-only",
+		"select * from catalog_tokens":       "ACCESS_DENIED",
+		"insert into conversions values (1)": "ACCESS_DENIED",
 		"select count() from results_visitors(customer_id = 'c', optimization_id = 'o', from_day = '2026-09-01', to_day = '2026-09-02')": "0",
 	} {
 		res, err := http.Post("http://"+found[1]+"/", "", strings.NewReader(statement))

@@ -20,3 +20,4 @@ engine = MergeTree
 partition by toYYYYMM(occurred_at)
 order by (toDate(occurred_at), customer_id, visitor_id, occurred_at)
 settings fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
+comment 'Client events received, as they came'

@@ -18,3 +18,4 @@ engine = MergeTree
 partition by toYYYYMM(action_at)
 order by (customer_id, api_name, action_id, received_at)
 settings fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000
+comment 'Conversions received, as they came'

@@ -8,3 +8,4 @@ create table if not exists run_steps
 )
 engine = MergeTree
 order by (run_id, started_at, step)
+comment 'Steps of the runs'

@@ -10,3 +10,4 @@ create table if not exists run_days
 )
 engine = MergeTree
 order by (run_id, day, customer_id, cause)
+comment 'Days that runs computed anew, and why'

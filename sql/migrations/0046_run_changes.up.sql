@@ -17,3 +17,4 @@ create table if not exists run_changes
 )
 engine = MergeTree
 order by (run_id, customer_id, day, optimization_id, variation_id, event_id)
+comment 'What runs changed of figures that had been published before'

@@ -20,3 +20,4 @@ create table if not exists service_minutes
 engine = MergeTree
 order by at
 ttl toDateTime(at) + toIntervalDay(90)
+comment 'The ingest service, minute by minute'

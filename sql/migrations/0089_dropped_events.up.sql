@@ -10,3 +10,4 @@ create table if not exists dropped_events
 engine = MergeTree
 order by (customer_id, at)
 ttl toDateTime(at) + toIntervalDay(90)
+comment 'Client events of browsers that were not stored, by reason'

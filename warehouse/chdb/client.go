@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tieback/tieback/human"
 )
 
 // startPatience is how long a starting engine may take before Open gives up. It
@@ -31,6 +33,8 @@ type Client struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the keeper has ended
 
+	readers *http.Transport // of those whom Analysts lets in
+
 	mu      sync.Mutex
 	lease   *lease // the one held now
 	closing bool
@@ -45,6 +49,11 @@ func Open(ctx context.Context, dataDir string, command []string, log *slog.Logge
 	}
 	c := &Client{dataDir: dataDir, command: command, log: log, done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.readers = &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dial(ctx) },
+		DisableCompression:  true, // what a client asked for is handed on
+		MaxIdleConnsPerHost: 8,
+	}
 	lease, err := c.ensure(ctx)
 	if err != nil {
 		c.cancel()
@@ -54,11 +63,11 @@ func Open(ctx context.Context, dataDir string, command []string, log *slog.Logge
 	return c, nil
 }
 
-// Dial connects to the engine's socket. It waits for an engine that is being
-// started anew, as long as ctx allows.
+// Dial connects to the engine's HTTP interface. It waits for an engine that is being
+// started again, as long as ctx allows.
 func (c *Client) Dial(ctx context.Context) (net.Conn, error) {
 	for {
-		conn, err := dialUnix(ctx, c.dataDir)
+		conn, err := c.dialOnce(ctx)
 		if err == nil {
 			return conn, nil
 		}
@@ -72,9 +81,27 @@ func (c *Client) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+func (c *Client) dialOnce(ctx context.Context) (net.Conn, error) {
+	e, err := ReadEndpoint(c.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: 10 * time.Second}
+	conn, err := dialer.DialContext(context.WithoutCancel(ctx), "tcp", e.Address) // on this machine: at once
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPeer(conn, c.dataDir); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
 // Close gives up the lease and, when it was the last one, waits for the engine to
 // end.
 func (c *Client) Close() error {
+	c.readers.CloseIdleConnections() // the engine waits for what they may still ask
 	ending := c.giveUp()
 	c.cancel()
 	<-c.done
@@ -252,7 +279,7 @@ func (c *Client) start() (*child, error) {
 	logPath := filepath.Join(c.dataDir, logName)
 	log, err := os.OpenFile(logPath, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the engine's log: %w", err)
+		return nil, fmt.Errorf("open the engine's log: %w", human.Permission(err))
 	}
 	defer log.Close()
 	info, err := log.Stat()

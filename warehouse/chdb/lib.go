@@ -1,7 +1,6 @@
 package chdb
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,78 +92,42 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// library is the bound C interface of libchdb (programs/local/chdb.h). Pointers
-// that the library owns are uintptr, so that Go's collector leaves them alone.
+// library is what is used of libchdb (programs/local/chdb.h): the entry of its command line,
+// which has ClickHouse's own servers linked in.
 type library struct {
 	setSignalHandlers func(enabled int32)
-	connect           func(argc int32, argv unsafe.Pointer) uintptr
-	closeConn         func(conn uintptr)
-
-	query         func(conn uintptr, sql unsafe.Pointer, n uint64, format unsafe.Pointer, fn uint64, names, nameLens, values, valueLens unsafe.Pointer, count uint64) uintptr
-	streamQuery   func(conn uintptr, sql unsafe.Pointer, n uint64, format unsafe.Pointer, fn uint64, names, nameLens, values, valueLens unsafe.Pointer, count uint64) uintptr
-	streamInsert  func(conn uintptr, sql unsafe.Pointer, n uint64, format unsafe.Pointer, fn uint64, names, nameLens, values, valueLens unsafe.Pointer, count uint64) uintptr
-	streamFetch   func(conn, result uintptr) uintptr
-	streamCancel  func(conn, result uintptr)
-	insertAppend  func(stream uintptr, data unsafe.Pointer, n uint64) int32
-	insertDone    func(stream uintptr) uintptr
-	insertCancel  func(stream uintptr)
-	insertError   func(stream uintptr) string
-	insertDestroy func(stream uintptr)
-
-	resultError   func(result uintptr) string
-	resultBuffer  func(result uintptr) unsafe.Pointer
-	resultLength  func(result uintptr) uint64
-	resultDestroy func(result uintptr)
+	commandLine       func(argc int32, argv unsafe.Pointer) uintptr
 }
 
-// load binds the library. Go's signal handlers are back in place when it returns.
+// load binds the library.
 func load(path string) (*library, error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("the embedded engine needs linux on amd64, this is %s on %s: use --clickhouse URL", runtime.GOOS, runtime.GOARCH)
 	}
-	restore := saveSignalHandlers()
-	defer restore()
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
 	lib := &library{}
-	bindings := map[string]any{
+	for name, fn := range map[string]any{
 		"chdb_set_signal_handlers_enabled": &lib.setSignalHandlers,
-		"chdb_connect":                     &lib.connect,
-		"chdb_close_conn":                  &lib.closeConn,
-		"chdb_query_with_params_n":         &lib.query,
-		"chdb_stream_query_with_params_n":  &lib.streamQuery,
-		"chdb_stream_insert_with_params_n": &lib.streamInsert,
-		"chdb_stream_fetch_result":         &lib.streamFetch,
-		"chdb_stream_cancel_query":         &lib.streamCancel,
-		"chdb_stream_append":               &lib.insertAppend,
-		"chdb_stream_done":                 &lib.insertDone,
-		"chdb_stream_cancel_insert":        &lib.insertCancel,
-		"chdb_stream_insert_error":         &lib.insertError,
-		"chdb_destroy_insert_stream":       &lib.insertDestroy,
-		"chdb_result_error":                &lib.resultError,
-		"chdb_result_buffer":               &lib.resultBuffer,
-		"chdb_result_length":               &lib.resultLength,
-		"chdb_destroy_query_result":        &lib.resultDestroy,
-	}
-	for name, fn := range bindings {
+		"chdb_query_cmdline":               &lib.commandLine,
+	} {
 		symbol, err := purego.Dlsym(handle, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s lacks %s, it is another version than the one pinned in package.json: %w", path, name, err)
 		}
 		purego.RegisterFunc(fn, symbol)
 	}
+	// Its handlers would keep signals, and a nil dereference, from Go.
 	lib.setSignalHandlers(0)
 	return lib, nil
 }
 
-// open makes a connection to the engine on path; the first one starts the engine.
-func (l *library) open(path string, settings ...string) (uintptr, error) {
-	restore := saveSignalHandlers()
-	defer restore()
-	args := append([]string{"tieback", "--path=" + path}, settings...)
-	argv := make([]unsafe.Pointer, len(args))
+// run is `clickhouse ARGS...` in this process; it returns when that ends.
+func (l *library) run(args ...string) {
+	args = append([]string{"clickhouse"}, args...)
+	argv := make([]unsafe.Pointer, len(args)+1) // ends with a null
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	for i, arg := range args {
@@ -173,9 +136,5 @@ func (l *library) open(path string, settings ...string) (uintptr, error) {
 		argv[i] = unsafe.Pointer(&text[0])
 	}
 	pin.Pin(&argv[0])
-	conn := l.connect(int32(len(args)), unsafe.Pointer(&argv[0]))
-	if conn == 0 {
-		return 0, errors.New("the engine refused the connection")
-	}
-	return conn, nil
+	l.commandLine(int32(len(args)), unsafe.Pointer(&argv[0]))
 }

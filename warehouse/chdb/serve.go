@@ -2,6 +2,7 @@ package chdb
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -13,14 +14,14 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tieback/tieback/human"
 )
 
 const (
-	socketName = "engine.sock" // in the data folder
+	socketName = "engine.sock" // in the data folder; leases are taken there
 	lockName   = "engine.lock"
 	logName    = "engine.log"
-	configName = "engine.xml"
-	engineDir  = "clickhouse" // ClickHouse's own data path, in the data folder
 
 	leasePath   = "/tieback/lease"
 	leaseHeader = "X-Tieback-Lease"
@@ -32,6 +33,9 @@ const (
 	firstLease = 30 * time.Second
 	// lockPatience is how long a new engine waits for an ending one.
 	lockPatience = 20 * time.Second
+	// endPatience is how long the end waits for statements that were told to end. What is on
+	// disk is whole at any moment.
+	endPatience = 8 * time.Second
 )
 
 // Serve hosts the engine on the data folder until its last lease is gone or ctx
@@ -56,37 +60,27 @@ func Serve(ctx context.Context, dataDir string) error {
 	if err != nil {
 		return err
 	}
-	config, err := writeConfig(dataDir)
+	host, err := startHost(ctx, bound, dataDir)
 	if err != nil {
 		return err
 	}
-	eng, err := newEngine(bound, filepath.Join(dataDir, engineDir), config)
-	if err != nil {
-		return fmt.Errorf("open the engine's data in %s: %w (code 76 above: another program uses that folder, or it needs more files at once than ulimit -n allows)", filepath.Join(dataDir, engineDir), err)
-	}
-	defer func() {
-		if !eng.close() {
-			// Statements that do not end can't be waited for, and the library would
-			// abort; what is on disk is whole at any moment.
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-	}()
-
+	defer host.stop()
 	listener, err := listenUnix(dataDir)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	leases := newLeases(cancel)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Ok.\n") })
-	mux.Handle(leasePath, leases)
-	mux.Handle(readOnlyPath, &handler{engine: eng, guard: newGuard(eng)})
-	mux.Handle("/", &handler{engine: eng})
+	mux.Handle(leasePath, newLeases(cancel))
 	server := &http.Server{Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() {
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-host.ended:
+			cancel()
+		}
 		_ = os.Remove(filepath.Join(dataDir, socketName)) // newcomers start an engine of their own
 		stop, done := context.WithTimeout(context.Background(), 5*time.Second)
 		defer done()
@@ -99,27 +93,13 @@ func Serve(ctx context.Context, dataDir string) error {
 	return nil
 }
 
-// writeConfig writes what the engine takes from a file only, and returns its path:
-// backups may be written to and read from anywhere that this user can.
-func writeConfig(dataDir string) (string, error) {
-	path, err := filepath.Abs(filepath.Join(dataDir, configName))
-	if err != nil {
-		return "", fmt.Errorf("find the data folder: %w", err)
-	}
-	const text = "<clickhouse><backups><allowed_path>/</allowed_path></backups></clickhouse>\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return "", fmt.Errorf("write the engine's settings: %w", err)
-	}
-	return path, nil
-}
-
 // takeLock takes the lock of the folder's engine. It returns nil without an error
 // when another engine holds it and answers.
 func takeLock(ctx context.Context, dataDir string) (*os.File, error) {
 	path := filepath.Join(dataDir, lockName)
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the engine's lock: %w", err)
+		return nil, fmt.Errorf("open the engine's lock: %w", human.Permission(err))
 	}
 	for deadline := time.Now().Add(lockPatience); ; {
 		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
@@ -197,7 +177,7 @@ func (l *leases) take() (id string, ok bool) {
 	if l.ending {
 		return "", false
 	}
-	id = newQueryID()
+	id = rand.Text()
 	l.open[id] = true
 	return id, true
 }

@@ -1,0 +1,18 @@
+-- Read with the rights of who made it, so that analysts need none on what is below it.
+create or replace view optimizations
+(
+    customer_id String comment 'Account',
+    optimization_id String comment 'Optimization',
+    name String comment 'What people call it'
+)
+definer = current_user sql security definer
+comment 'A/B tests and personalizations'
+as select customer_id, optimization_id, name
+from
+(
+    select customer_id, optimization_id, name
+    from catalog_optimizations
+    where version in (select catalog_changes.version from catalog_changes)
+    order by version desc
+    limit 1 by customer_id, optimization_id
+)
