@@ -133,13 +133,14 @@ func put[V any](m map[string]map[string]V, outer, inner string, value V) {
 
 // Change lets edit change the catalog; source tells who asks. If edit returns an
 // error nothing is written. Changes wait for each other, across processes on one
-// data folder.
+// data folder or one ClickHouse server.
 func (s *Store) Change(ctx context.Context, source string, edit func(*Edit) error) error {
-	unlock, err := s.db.Lock(ctx, "catalog", nil)
+	held, err := s.db.Lock(ctx, "catalog", 0, nil)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer held.Release()
+	ctx = held.Context
 	snap, err := s.Load(ctx)
 	if err != nil {
 		return err

@@ -89,14 +89,25 @@ func (l ledger) write(ctx context.Context, records ...Record) error {
 	return nil
 }
 
-// begin notes that a run has started, under a version that no run has had, and returns
-// where it goes on.
-func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, since, error) {
-	var last uint64
-	var readAt time.Time
-	err := l.db.Row(ctx, `select greatest((select max(version) from run_log), (select max(version) from published_days)), now64(3, 'UTC')`,
-		nil, &last, &readAt)
+// lastVersion is the newest version of all runs.
+func (l ledger) lastVersion(ctx context.Context) (last uint64, err error) {
+	err = l.db.Row(ctx, "select greatest((select max(version) from run_log), (select max(version) from published_days))", nil, &last)
 	if err != nil {
+		return 0, fmt.Errorf("read the ledger: %w", err)
+	}
+	return last, nil
+}
+
+// begin notes that a run has started, under a version that no run has had, and returns
+// where it goes on. The generation of the run's lock is such a version, also where another run
+// takes the lock over without an end of this one; 0 where that can't be.
+func (l ledger) begin(ctx context.Context, req Request, generation uint64, now time.Time) (Record, since, error) {
+	last, err := l.lastVersion(ctx)
+	if err != nil {
+		return Record{}, since{}, err
+	}
+	var readAt time.Time
+	if err := l.db.Row(ctx, "select now64(3, 'UTC')", nil, &readAt); err != nil {
 		return Record{}, since{}, fmt.Errorf("read the ledger: %w", err)
 	}
 	deletions, err := l.db.DeletionEpoch(ctx)
@@ -113,7 +124,7 @@ func (l ledger) begin(ctx context.Context, req Request, now time.Time) (Record, 
 	}
 	record := Record{
 		RunID: newRunID(), Revision: 1, Cutoff: req.Cutoff, StartedAt: now, State: StateRunning,
-		FromDay: req.From, ToDay: req.To, Version: last + 1, Mode: ModeIncremental, ReadAt: &readAt, Epoch: epoch,
+		FromDay: req.From, ToDay: req.To, Version: max(last+1, generation), Mode: ModeIncremental, ReadAt: &readAt, Epoch: epoch,
 	}
 	switch {
 	case req.From != nil:

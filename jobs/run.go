@@ -74,12 +74,22 @@ var (
 // Run computes the days of the request and publishes them. It returns what the
 // ledger says of it. Runs wait for each other.
 func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
-	unlock, err := r.db.Lock(ctx, "run", func() { r.log.Info("another run is under way, waiting for its end") })
+	l := ledger{r.db}
+	last, err := l.lastVersion(ctx)
 	if err != nil {
 		return Record{}, err
 	}
-	defer unlock()
-	l := ledger{r.db}
+	held, err := r.db.Lock(ctx, "run", last+1, func() { r.log.Info("another run is under way, waiting for its end") })
+	if err != nil {
+		return Record{}, err
+	}
+	defer held.Release()
+	return r.runUnder(held, req)
+}
+
+// runUnder is Run while the lock is held.
+func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
+	ctx, l := held.Context, ledger{r.db}
 	if err := l.closeKilled(ctx, r.clock()); err != nil {
 		return Record{}, err
 	}
@@ -98,11 +108,14 @@ func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 	if req, err = r.complete(req, before, any); err != nil {
 		return Record{}, err
 	}
-	record, since, err := l.begin(ctx, req, r.clock())
+	record, since, err := l.begin(ctx, req, held.Generation, r.clock())
 	if err != nil {
 		return Record{}, err
 	}
-	runErr := r.compute(ctx, req, since, &record)
+	runErr := r.compute(ctx, req, since, &record, held)
+	if lost := held.Lost(); runErr != nil && errors.Is(lost, warehouse.ErrLockLost) {
+		runErr = lost // and not what came of it
+	}
 	var made []Record
 	if runErr == nil && req.From == nil && !req.DryRun && any {
 		made, runErr = l.covered(ctx, before, req.Cutoff, r.clock())
@@ -144,12 +157,12 @@ func (r *Runner) complete(req Request, published time.Time, any bool) (Request, 
 func inFuture(cutoff, now time.Time) bool { return cutoff.After(now.Add(clocksApart)) }
 
 // compute stages, checks and publishes what has changed since the runs before.
-func (r *Runner) compute(ctx context.Context, req Request, since since, record *Record) error {
-	err := r.computeOnce(ctx, req, since, record)
+func (r *Runner) compute(ctx context.Context, req Request, since since, record *Record, held *warehouse.Held) error {
+	err := r.computeOnce(ctx, req, since, record, held)
 	if errors.Is(err, errForgetLinks) {
 		r.log.Info("copies of an event tell different links: computing all days")
 		record.Mode = ModeFull
-		err = r.computeOnce(ctx, req, since, record)
+		err = r.computeOnce(ctx, req, since, record, held)
 	}
 	return err
 }
@@ -157,7 +170,7 @@ func (r *Runner) compute(ctx context.Context, req Request, since since, record *
 // errForgetLinks says that a link was remembered which turned out to be none.
 var errForgetLinks = errors.New("a remembered link must be forgotten")
 
-func (r *Runner) computeOnce(ctx context.Context, req Request, since since, record *Record) error {
+func (r *Runner) computeOnce(ctx context.Context, req Request, since since, record *Record, held *warehouse.Held) error {
 	pace, err := newPace(ctx, r.db, record)
 	if err != nil {
 		return err
@@ -172,7 +185,7 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	var dropping errgroup.Group
 	dropping.Go(drop)
 	defer func() { _ = dropping.Wait() }() // no run ends before
-	n := &night{Runner: r, req: req, record: record, pace: pace, tables: sweptTables(), full: record.Mode == ModeFull, params: r.params(req, since, record)}
+	n := &night{Runner: r, req: req, record: record, pace: pace, tables: sweptTables(), full: record.Mode == ModeFull, params: r.params(req, since, record).With("fence", held.Fence)}
 	anything, err := n.prepare(ctx)
 	if err != nil || !anything {
 		return err
@@ -190,6 +203,9 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	}
 	if err := n.steps(ctx, "95_published_days"); err != nil {
 		return err
+	}
+	if err := held.Check(ctx); err != nil {
+		return err // whether that was before or after the publication, the next run sees
 	}
 	return n.remember(ctx)
 }

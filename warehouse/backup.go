@@ -22,11 +22,11 @@ func (db *DB) Backup(ctx context.Context, dir string) (rows map[string]uint64, e
 		return nil, ErrNotEmbedded
 	}
 	for _, name := range []string{"run", "catalog"} {
-		unlock, err := db.Lock(ctx, name, nil)
+		held, err := db.Lock(ctx, name, 0, nil)
 		if err != nil {
 			return nil, err
 		}
-		defer unlock()
+		defer held.Release()
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err

@@ -107,13 +107,15 @@ func (db *DB) insert(ctx context.Context, table, token string, rows int, columns
 		}
 		names += c.name
 	}
-	settings := clickhouse.Settings{"async_insert": 0}
+	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(types))
 	if token != "" {
-		settings["insert_deduplicate"] = 1
-		settings["insert_deduplication_token"] = token
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"insert_deduplication_token": token}))
 	}
-	ctx = clickhouse.Context(inUTC(ctx), clickhouse.WithColumnNamesAndTypes(types), clickhouse.WithSettings(settings))
-	batch, err := db.conn.PrepareBatch(ctx, "insert into "+table+" ("+names+")")
+	conn, err := db.connection(ctx)
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", table, err)
+	}
+	batch, err := conn.PrepareBatch(statement(ctx), "insert into "+table+" ("+names+")")
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", table, explain(err))
 	}
@@ -178,8 +180,11 @@ func InsertStructs[R any](ctx context.Context, db *DB, table string, rows []R) e
 		return nil
 	}
 	names := columnTags[R]()
-	ctx = clickhouse.Context(inUTC(ctx), clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
-	batch, err := db.conn.PrepareBatch(ctx, "insert into "+table+" ("+strings.Join(names, ", ")+")")
+	conn, err := db.connection(ctx)
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", table, err)
+	}
+	batch, err := conn.PrepareBatch(statement(ctx), "insert into "+table+" ("+strings.Join(names, ", ")+")")
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", table, explain(err))
 	}

@@ -22,8 +22,11 @@ type killing struct{ next *http.Transport }
 
 func (k killing) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, query := req.Context(), req.URL.Query()
-	id := uuid.NewString()
+	id := workOf(ctx) + uuid.NewString()
 	query.Set("query_id", id)
+	if _, drivers := ctx.Deadline(); drivers {
+		query.Del("max_execution_time") // as the driver connects it makes one of that, which a server may forbid
+	}
 	req = req.Clone(ctx)
 	req.URL.RawQuery = query.Encode()
 	res, err := k.next.RoundTrip(req)
@@ -91,4 +94,16 @@ func (k killing) killOnce(ctx context.Context, statement *http.Request, id strin
 	defer res.Body.Close()
 	said, err := io.ReadAll(res.Body)
 	return len(said) > 0, err
+}
+
+type workKey struct{}
+
+// withWork lets the ids of all statements under ctx begin with one text.
+func withWork(ctx context.Context, prefix string) context.Context {
+	return context.WithValue(ctx, workKey{}, prefix)
+}
+
+func workOf(ctx context.Context) string {
+	prefix, _ := ctx.Value(workKey{}).(string)
+	return prefix
 }

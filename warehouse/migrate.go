@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/golang-migrate/migrate/v4"
 	chmigrate "github.com/golang-migrate/migrate/v4/database/clickhouse"
@@ -24,6 +25,9 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	if err := db.createDatabase(ctx); err != nil {
+		return 0, 0, err
+	}
 	before, dirty, err := db.schemaVersion(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -35,16 +39,17 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 		return before, before, fmt.Errorf("the data has schema version %d, this tieback knows %d: use the newer tieback", before, newest)
 	}
 	// What a run inserts into a table that is being made anew would be lost.
-	endOfRun, err := db.Lock(ctx, "run", func() { db.log.Info("a run is under way, waiting for its end to migrate the schema") })
+	run, err := db.Lock(ctx, "run", 0, func() { db.log.Info("a run is under way, waiting for its end to migrate the schema") })
 	if err != nil {
 		return 0, 0, err
 	}
-	defer endOfRun()
-	unlock, err := db.Lock(ctx, "migrate", nil)
+	defer run.Release()
+	migration, err := db.Lock(run.Context, "migrate", 0, nil)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer unlock()
+	defer migration.Release()
+	ctx = migration.Context
 	if err := db.forgetCutOff(ctx); err != nil {
 		return before, 0, fmt.Errorf("drop what a migration left that was cut off: %w", err)
 	}
@@ -71,7 +76,11 @@ func (db *DB) migrateUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn := clickhouse.OpenDB(db.options)
+	open, err := db.connection(ctx)
+	if err != nil {
+		return err
+	}
+	conn := clickhouse.OpenDB(&open.options)
 	defer conn.Close()
 	target, err := chmigrate.WithInstance(conn, &chmigrate.Config{
 		DatabaseName: db.database, MigrationsTableEngine: "MergeTree",
@@ -120,7 +129,12 @@ func (db *DB) forgetCutOff(ctx context.Context) error {
 // schemaVersion is 0 for an empty database.
 func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err error) {
 	var exists uint8
-	if err := db.Row(ctx, "exists table schema_migrations", nil, &exists); err != nil {
+	err = db.Row(ctx, "exists table schema_migrations", nil, &exists)
+	var told *Error
+	if errors.As(err, &told) && told.Code == proto.ErrUnknownDatabase {
+		return 0, false, nil
+	}
+	if err != nil {
 		return 0, false, err
 	}
 	if exists == 0 {

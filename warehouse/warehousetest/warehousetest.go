@@ -5,10 +5,14 @@ package warehousetest
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,6 +104,118 @@ func create(ctx context.Context, db *warehouse.DB) error {
 		}
 	}
 	return nil
+}
+
+// ServerWith starts a ClickHouse on a data folder that is used as a server, with users beside its
+// own. It ends with the test. command starts it; Command's unless given.
+func ServerWith(t testing.TB, dir string, command []string, users ...string) chdb.Endpoint {
+	t.Helper()
+	files := map[string]string{"engine.d/test.xml": "<clickhouse><tcp_port>" + freePort(t) + "</tcp_port></clickhouse>"}
+	for i, user := range users {
+		files[fmt.Sprintf("users.d/test%d.xml", i)] = user
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, "engine", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	engine, err := chdb.Open(context.Background(), dir, command, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	server, err := chdb.ReadEndpoint(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
+// Server is ServerWith on a folder of its own.
+func Server(t testing.TB, users ...string) chdb.Endpoint {
+	t.Helper()
+	return ServerWith(t, t.TempDir(), Command(), users...)
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// Native opens a Server's native protocol and returns its HOST:PORT. A connection that is reset ends
+// such an engine, so a proxy stands before it, which ends them in order.
+func Native(t testing.TB, server chdb.Endpoint) string {
+	t.Helper()
+	url := "http://" + server.User + ":" + server.Password + "@" + server.Address + "/"
+	ask := func(statement string) string {
+		res, err := http.Post(url, "", strings.NewReader(statement))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s %v", statement, text, err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	ask("system start listen tcp")
+	target := "127.0.0.1:" + ask("select toString(tcpPort())")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go pass(client, target)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// pass copies both ways; what a client leaves unread is read for it.
+func pass(client net.Conn, target string) {
+	defer client.Close()
+	conn, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	go func() {
+		_, _ = io.Copy(conn, client)
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}()
+	_, _ = io.Copy(client, conn)
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// User is a user of a Server: with the password pw, a profile of these settings, in XML, and
+// grants; all rights if none is given.
+func User(name, settings string, grants ...string) string {
+	rights := ""
+	for _, grant := range grants {
+		rights += "<query>" + grant + "</query>"
+	}
+	if rights != "" {
+		rights = "<grants>" + rights + "</grants>"
+	}
+	return "<clickhouse><profiles><" + name + ">" + settings + "</" + name + "></profiles><users><" + name + "><password>pw</password><networks><ip>127.0.0.1</ip></networks>" +
+		"<profile>" + name + "</profile><quota>default</quota>" + rights + "</" + name + "></users></clickhouse>"
 }
 
 func databaseName(test string) string {

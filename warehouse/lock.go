@@ -1,0 +1,86 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/tieback/tieback/human"
+)
+
+// Held is a lock that this process holds.
+type Held struct {
+	// Context ends when the lock is lost; then nothing more may be done under it.
+	Context context.Context
+	// Generation is larger than that of every holder before, and no other has it. It is 0 with
+	// the embedded engine, whose locks are files.
+	Generation uint64
+	// Fence names the lock in ClickHouse, for statements that must do nothing once it is lost:
+	// those tables of locks that sort after it, and begin like it, are of later holders. Empty
+	// with the embedded engine.
+	Fence string
+
+	release func()
+	freeze  func()                      // for tests
+	check   func(context.Context) error // nil where the lock can't be lost
+}
+
+// Check asks ClickHouse whether the lock is still held.
+func (h *Held) Check(ctx context.Context) error {
+	if h.check == nil {
+		return nil
+	}
+	return h.check(ctx)
+}
+
+// Release gives the lock back.
+func (h *Held) Release() { h.release() }
+
+// Lost returns why the lock is no longer held, nil while it is.
+func (h *Held) Lost() error {
+	if h.Context.Err() == nil {
+		return nil
+	}
+	return context.Cause(h.Context)
+}
+
+// Lock takes the lock called name, for work that only one process may do at a time: on one data
+// folder with the embedded engine, on one ClickHouse with a server. It waits for the holder;
+// waiting is called once if there is one. The generation will be least or more.
+func (db *DB) Lock(ctx context.Context, name string, least uint64, waiting func()) (*Held, error) {
+	if db.engine == nil {
+		return db.lockServer(ctx, name, least, waiting)
+	}
+	return db.lockFile(ctx, name, waiting)
+}
+
+// lockFile takes a lock of the data folder. The kernel gives it back when the holder dies.
+func (db *DB) lockFile(ctx context.Context, name string, waiting func()) (*Held, error) {
+	file, err := os.OpenFile(filepath.Join(db.dataDir, name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the %s lock: %w", name, human.Permission(err))
+	}
+	for first := true; ; first = false {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return &Held{Context: ctx, release: func() { file.Close() }}, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			file.Close()
+			return nil, fmt.Errorf("take the %s lock: %w", name, err)
+		}
+		if first && waiting != nil {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			file.Close()
+			return nil, fmt.Errorf("wait for the %s lock: %w", name, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,229 @@
+package warehouse_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tieback/tieback/warehouse"
+	"github.com/tieback/tieback/warehouse/chdb"
+	"github.com/tieback/tieback/warehouse/warehousetest"
+)
+
+// openServer opens a server from a data folder of its own.
+func openServer(t *testing.T, server chdb.Endpoint, user, password string) (*warehouse.DB, error) {
+	t.Helper()
+	db, err := warehouse.Open(t.Context(), warehouse.Config{
+		DataDir: t.TempDir(), URL: "http://" + user + ":" + password + "@" + server.Address, Log: slog.New(slog.DiscardHandler),
+	})
+	if err == nil {
+		t.Cleanup(func() { db.Close() })
+	}
+	return db, err
+}
+
+func TestServerIsLeftAlone(t *testing.T) {
+	server := warehousetest.Server(t, warehousetest.User("few", "", "GRANT SELECT ON tieback.*"))
+	db, err := openServer(t, server, server.User, server.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has, newest, err := db.Schema(t.Context()); err != nil || has != 0 || newest == 0 {
+		t.Errorf("of an empty server: schema %d of %d, %v", has, newest, err)
+	}
+	var exists uint8
+	if err := db.Exec(t.Context(), "select 1", nil); err == nil {
+		t.Error("there is a database after it was opened only")
+	}
+	if _, after, err := db.Migrate(t.Context()); err != nil || after == 0 {
+		t.Fatal(err)
+	}
+	if err := db.Row(t.Context(), "exists table sessions", nil, &exists); err != nil || exists != 1 {
+		t.Errorf("after the migration: %v", err)
+	}
+}
+
+func TestServerSaysWhatIsWrong(t *testing.T) {
+	server := warehousetest.Server(t, warehousetest.User("fixed", "<limit>20</limit><async_insert>1</async_insert><constraints><limit><const/></limit><async_insert><const/></async_insert></constraints>"),
+		warehousetest.User("reader", "<readonly>1</readonly>"))
+	for _, c := range []struct{ user, password, says string }{
+		{server.User, "wrong", "ClickHouse at " + server.Address + " refuses the user tieback: the name or the password in --clickhouse is wrong"},
+		{"nobody", "x", "refuses the user nobody"},
+		{"fixed", "pw", "constraints of the user's profile fix settings"},
+		{"reader", "pw", "constraints of the user's profile fix settings"},
+	} {
+		_, err := openServer(t, server, c.user, c.password)
+		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "http://") {
+			t.Errorf("%s: %v", c.user, err)
+		}
+	}
+	away := server
+	away.Address = "127.0.0.1:9"
+	if _, err := openServer(t, away, "a", "b"); !errors.Is(err, warehouse.ErrAway) || !strings.Contains(err.Error(), "127.0.0.1:9: dial tcp 127.0.0.1:9: connect: connection refused; check the address") {
+		t.Errorf("a server that is away: %v", err)
+	}
+	for address, says := range map[string]string{
+		"https://h:8443": "", "clickhouse://u:p@h:9440?secure=true": "", "http://h:8123/": "", "ftp://h": "the scheme must be", "http://h:8123/other": "the database is always tieback", "x": "is not an address",
+	} {
+		if err := warehouse.CheckURL(address); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestServerLock(t *testing.T) {
+	defer warehouse.HurryLocks(1500 * time.Millisecond)()
+	server := warehousetest.Server(t)
+	one, err := openServer(t, server, server.User, server.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := one.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	two, err := openServer(t, server, server.User, server.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Eight at once, from two folders: never two inside, and no generation twice.
+	var inside atomic.Int32
+	var mu sync.Mutex
+	generations := map[uint64]bool{}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			held, err := []*warehouse.DB{one, two}[i%2].Lock(t.Context(), "test", 5, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if inside.Add(1) > 1 {
+				t.Error("two hold the lock")
+			}
+			mu.Lock()
+			if generations[held.Generation] || held.Generation < 5 {
+				t.Errorf("generation %d", held.Generation)
+			}
+			generations[held.Generation] = true
+			mu.Unlock()
+			time.Sleep(50 * time.Millisecond)
+			inside.Add(-1)
+			held.Release()
+		})
+	}
+	all.Wait()
+	// A holder that stands still is taken for dead; what it had under way is ended, and what it
+	// sends later is told by the fence.
+	frozen, err := one.Lock(t.Context(), "test", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen.Freeze()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- one.Exec(frozen.Context, "select sleepEachRow(1) from numbers(100) format Null settings max_block_size = 1", nil)
+	}()
+	waited := false
+	next, err := two.Lock(t.Context(), "test", 0, func() { waited = true })
+	if err != nil || !waited {
+		t.Fatalf("waited %t: %v", waited, err)
+	}
+	defer next.Release()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "QUERY_WAS_CANCELLED") {
+		t.Errorf("the statement of the one taken for dead: %v", err)
+	}
+	if next.Generation <= frozen.Generation || next.Fence <= frozen.Fence {
+		t.Errorf("generation %d after %d, fence %s after %s", next.Generation, frozen.Generation, next.Fence, frozen.Fence)
+	}
+	if err := frozen.Check(t.Context()); !errors.Is(err, warehouse.ErrLockLost) {
+		t.Errorf("the frozen one believes that it holds the lock: %v", err)
+	}
+	if err := next.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// A holder that lives loses it as soon as it learns of it.
+	living, err := one.Lock(t.Context(), "other", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Exec(t.Context(), "create table lock_other_99999999999999999999 (at DateTime64(3), holder String, given_back UInt8) engine = Memory", nil); err != nil {
+		t.Fatal(err)
+	}
+	<-living.Context.Done()
+	if err := living.Lost(); !errors.Is(err, warehouse.ErrLockLost) {
+		t.Errorf("lost: %v", err)
+	}
+}
+
+// TestNativeProtocol goes to a server by clickhouse:// what else goes by HTTP.
+func TestNativeProtocol(t *testing.T) {
+	server := warehousetest.Server(t)
+	db, err := warehouse.Open(t.Context(), warehouse.Config{
+		DataDir: t.TempDir(), URL: "clickhouse://" + server.User + ":" + server.Password + "@" + warehousetest.Native(t, server), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rows := []warehouse.ClientEvent{{CustomerID: "c1", VisitorID: "v\t1", Type: "activity", OccurredAtMS: 1790000000001, ReceivedAtMS: 1790000000000}}
+	if err := db.InsertClientEvents(t.Context(), "one", rows); err != nil {
+		t.Fatal(err)
+	}
+	query := "select visitor_id, occurred_at, toDate(occurred_at) as day, 1.5::Decimal(18, 4) as value, null as nothing, 18446744073709551615 as most from client_events"
+	for format, want := range map[string]string{
+		"TSV":           "v\\t1\t2026-09-21 14:13:20.001\t2026-09-21\t1.5\t\\N\t18446744073709551615\n",
+		"CSVWithNames":  "visitor_id,occurred_at,day,value,nothing,most\nv\t1,2026-09-21 14:13:20.001,2026-09-21,1.5,\\N,18446744073709551615\n",
+		"JSONEachRow":   `{"visitor_id":"v\t1","occurred_at":"2026-09-21 14:13:20.001","day":"2026-09-21","value":1.5,"nothing":null,"most":18446744073709551615}` + "\n",
+		"PrettyCompact": "visitor_id  occurred_at              day         value  nothing  most\nv\\t1        2026-09-21 14:13:20.001  2026-09-21  1.5    \\N       18446744073709551615\n",
+		"Vertical":      "Row 1:\n──────\nvisitor_id:  v\t1\noccurred_at: 2026-09-21 14:13:20.001\nday:         2026-09-21\nvalue:       1.5\nnothing:     ᴺᵁᴸᴸ\nmost:        18446744073709551615\n\n",
+	} {
+		result, err := db.Format(t.Context(), format, query)
+		if err != nil {
+			t.Errorf("%s: %v", format, err)
+			continue
+		}
+		text, err := io.ReadAll(result)
+		if err = errors.Join(err, result.Close()); err != nil || string(text) != want {
+			t.Errorf("%s: %q %v", format, text, err)
+		}
+	}
+	for statement, says := range map[string]string{"select 1 format Parquet": "needs ClickHouse's HTTP interface", "selec": "SYNTAX_ERROR", "select throwIf(number = 5) from numbers(9) format TSV": "THROW"} {
+		result, err := db.Format(t.Context(), "TSV", statement)
+		if err == nil {
+			_, err = io.Copy(io.Discard, result)
+		}
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if result, err := db.Format(t.Context(), "TSV", "alter table client_events comment column type 'x'"); err != nil {
+		t.Error(err)
+	} else if text, err := io.ReadAll(result); err != nil || len(text) > 0 {
+		t.Errorf("a statement without a result: %q %v", text, err)
+	}
+	held, err := db.Lock(t.Context(), "test", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Release()
+	// A statement whose caller gives up is ended.
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := db.Exec(ctx, "select count() from numbers(1000000000009) where not ignore(sipHash64(number)) settings max_threads = 1", nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("given up: %v", err)
+	}
+	for running := uint64(1); running > 0; {
+		if err := db.Row(t.Context(), "select count() from system.processes where query like '%1000000000009%' and query not like '%processes%'", nil, &running); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
