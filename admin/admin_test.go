@@ -40,7 +40,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{t: t, db: warehousetest.Open(t), now: time.Date(2026, 9, 24, 12, 0, 0, 0, time.UTC), contract: contracttest.Load(t)}
 	now := func() time.Time { return h.now }
 	store := catalog.NewStore(h.db, now)
-	live, err := catalog.NewLive(t.Context(), store)
+	live, err := catalog.NewLive(t.Context(), store, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,11 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -215,6 +219,7 @@ func (s *Store) write(ctx context.Context, e *Edit, source string) error {
 // show within the interval that Follow polls at.
 type Live struct {
 	store *Store
+	kept  string // the file that the newest catalog is kept in, for a start without ClickHouse; empty for none
 	snap  atomic.Pointer[Snapshot]
 
 	reading chan struct{} // held by whoever reads
@@ -222,15 +227,51 @@ type Live struct {
 	failed  error         // and what came of it
 }
 
-// NewLive loads the catalog once.
-func NewLive(ctx context.Context, store *Store) (*Live, error) {
-	l := &Live{store: store, reading: make(chan struct{}, 1)}
+// NewLive loads the catalog once. It and all newer ones are kept in the file kept, unless that is
+// empty.
+func NewLive(ctx context.Context, store *Store, kept string) (*Live, error) {
+	l := &Live{store: store, kept: kept, reading: make(chan struct{}, 1)}
 	snap, err := store.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return l, l.take(snap)
+}
+
+// KeptLive begins with the catalog that was kept in a file. The error is fs.ErrNotExist where
+// there is none.
+func KeptLive(store *Store, kept string) (*Live, error) {
+	if kept == "" {
+		return nil, fs.ErrNotExist
+	}
+	text, err := os.ReadFile(kept)
+	if err != nil {
+		return nil, fmt.Errorf("read the catalog of the last time: %w", err)
+	}
+	snap := &Snapshot{}
+	if err := json.Unmarshal(text, snap); err != nil {
+		return nil, fmt.Errorf("read the catalog of the last time, %s: %w", kept, err)
+	}
+	l := &Live{store: store, kept: kept, reading: make(chan struct{}, 1)}
 	l.snap.Store(snap)
 	return l, nil
+}
+
+// take makes a catalog the one that holds.
+func (l *Live) take(snap *Snapshot) error {
+	l.snap.Store(snap)
+	if l.kept == "" {
+		return nil
+	}
+	text, err := json.Marshal(snap)
+	if err != nil {
+		return fmt.Errorf("keep the catalog: %w", err)
+	}
+	fresh := l.kept + ".new"
+	if err := errors.Join(os.WriteFile(fresh, text, 0o600), os.Rename(fresh, l.kept)); err != nil {
+		return fmt.Errorf("keep the catalog: %w", err)
+	}
+	return nil
 }
 
 // Snapshot returns the newest catalog that was read.
@@ -304,10 +345,15 @@ func (l *Live) refresh(ctx context.Context) error {
 	if err != nil || version == l.Snapshot().Version {
 		return err
 	}
+	if version < l.Snapshot().Version {
+		return fmt.Errorf("%w: its newest change has number %d, the one known %d", ErrCatalogGone, version, l.Snapshot().Version)
+	}
 	snap, err := l.store.Load(ctx)
 	if err != nil {
 		return err
 	}
-	l.snap.Store(snap)
-	return nil
+	return l.take(snap)
 }
+
+// ErrCatalogGone says that ClickHouse has an older catalog than before: what was known still holds.
+var ErrCatalogGone = errors.New("the catalog in ClickHouse was emptied, or an older one restored; restart the service if that is meant")

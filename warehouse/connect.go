@@ -115,10 +115,14 @@ func (db *DB) connection(ctx context.Context) (*connected, error) {
 	if open := db.connected.Load(); open != nil {
 		return open, nil
 	}
-	options, err := db.agree(ctx)
+	options, exists, err := db.agree(ctx)
 	if err != nil {
 		return nil, db.unreachable(err)
 	}
+	if !exists {
+		return nil, fmt.Errorf("%w at ClickHouse at %s: %s", ErrNoDatabase, db.Where(), db.database)
+	}
+	options.Auth.Database = db.database
 	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return nil, db.unreachable(err)
@@ -128,8 +132,12 @@ func (db *DB) connection(ctx context.Context) (*connected, error) {
 	return open, nil
 }
 
-// agree asks the server what its profile says, and returns how to speak with it.
-func (db *DB) agree(ctx context.Context) (*clickhouse.Options, error) {
+// ErrNoDatabase says that a server has no database of Tieback's yet.
+var ErrNoDatabase = errors.New("there is no such database")
+
+// agree asks the server what its profile says, and returns how to speak with it, and whether the
+// database is there.
+func (db *DB) agree(ctx context.Context) (settled *clickhouse.Options, exists bool, err error) {
 	options := db.server
 	options.MaxOpenConns, options.MaxIdleConns = mostConnections, mostConnections/2
 	options.DialTimeout = dialPatience
@@ -142,7 +150,7 @@ func (db *DB) agree(ctx context.Context) (*clickhouse.Options, error) {
 	defer cancel()
 	probe, err := clickhouse.Open(&options)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer probe.Close()
 	server, queriesAtOnce, err := readProfile(noDeadline{ctx}, probe)
@@ -150,11 +158,15 @@ func (db *DB) agree(ctx context.Context) (*clickhouse.Options, error) {
 		if isConstraint(err) {
 			err = fmt.Errorf("%w: %w", errFixedSettings, explain(err))
 		}
-		return nil, err
+		return nil, false, err
 	}
 	settings, err := overrides(server)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	var found uint8
+	if err := probe.QueryRow(noDeadline{ctx}, "exists database `"+db.database+"`").Scan(&found); err != nil {
+		return nil, false, err
 	}
 	for name, value := range db.server.Settings { // of the URL
 		if _, pinned := settings[name]; !pinned {
@@ -162,12 +174,19 @@ func (db *DB) agree(ctx context.Context) (*clickhouse.Options, error) {
 		}
 	}
 	options.Settings = settings
-	options.Auth.Database = db.database
 	if queriesAtOnce > 0 && queriesAtOnce <= mostConnections {
 		options.MaxOpenConns = max(1, queriesAtOnce-1) // one for what ends the others
 		options.DialTimeout = time.Hour                // how long one may wait for its turn
 	}
-	return &options, nil
+	return &options, found == 1, nil
+}
+
+// Where names the server for people; empty for the embedded engine.
+func (db *DB) Where() string {
+	if db.engine != nil {
+		return ""
+	}
+	return strings.Join(db.server.Addr, ", ")
 }
 
 // unreachable says in words why there is no connection.
@@ -175,7 +194,7 @@ func (db *DB) unreachable(err error) error {
 	if db.engine != nil {
 		return fmt.Errorf("connect to the embedded engine: %w", explain(err))
 	}
-	where := "ClickHouse at " + strings.Join(db.server.Addr, ", ")
+	where := "ClickHouse at " + db.Where()
 	var exception *clickhouse.Exception
 	switch {
 	case errors.Is(err, errFixedSettings):
@@ -190,7 +209,7 @@ func (db *DB) unreachable(err error) error {
 		}
 		return fmt.Errorf("%s: %w", where, explain(err))
 	}
-	return fmt.Errorf("%w at %s: %w; check the address in --clickhouse, and that the server runs", ErrAway, strings.Join(db.server.Addr, ", "), innermost(err))
+	return fmt.Errorf("%w at %s: %w; check the address in --clickhouse, and that the server runs", ErrAway, db.Where(), innermost(err))
 }
 
 // innermost takes off what the transport wraps around an error: URLs full of settings.
@@ -205,21 +224,21 @@ func innermost(err error) error {
 // createDatabase makes the database where there is none: the right to do so is not asked for where
 // it is there.
 func (db *DB) createDatabase(ctx context.Context) error {
-	open, err := db.connection(ctx)
-	if err != nil {
-		return err
+	if db.connected.Load() != nil {
+		return nil
 	}
-	options := open.options
-	options.Auth.Database = ""
-	conn, err := clickhouse.Open(&options)
+	options, exists, err := db.agree(ctx)
+	if err != nil {
+		return db.unreachable(err)
+	}
+	if exists {
+		return nil
+	}
+	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return db.unreachable(err)
 	}
 	defer conn.Close()
-	var exists uint8
-	if err := conn.QueryRow(statement(ctx), "exists database `"+db.database+"`").Scan(&exists); err == nil && exists == 1 {
-		return nil
-	}
 	if err := conn.Exec(statement(ctx), "create database if not exists `"+db.database+"`"); err != nil {
 		return fmt.Errorf("create the database %s: %w", db.database, explain(err))
 	}

@@ -1,7 +1,6 @@
 package warehouse
 
 import (
-	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -41,7 +40,7 @@ func (db *DB) Format(ctx context.Context, format, sql string) (io.ReadCloser, er
 }
 
 // NativeFormats are those that Format writes over the native protocol.
-const NativeFormats = "TabSeparated, TabSeparatedWithNames, CSV, CSVWithNames, JSONEachRow, PrettyCompact, Vertical, Null"
+const NativeFormats = "TabSeparated, TabSeparatedWithNames, CSV, CSVWithNames, JSONEachRow, JSONCompactEachRow, PrettyCompact, Vertical, Null"
 
 // rowWriter writes a result. cells are pointers to values.
 type rowWriter interface {
@@ -62,6 +61,8 @@ func newRowWriter(format string, w io.Writer) (rowWriter, error) {
 		return &commas{w: csv.NewWriter(w), names: true}, nil
 	case "jsoneachrow":
 		return &jsonRows{w: w}, nil
+	case "jsoncompacteachrow":
+		return &jsonRows{w: w, compact: true}, nil
 	case "prettycompact", "pretty":
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		return &separated{w: table, names: true, flush: table.Flush}, nil
@@ -216,34 +217,48 @@ func (c *commas) end() error {
 	return c.w.Error()
 }
 
-// jsonRows writes JSONEachRow.
-type jsonRows struct{ w io.Writer }
+// jsonRows writes JSONEachRow, or JSONCompactEachRow.
+type jsonRows struct {
+	w       io.Writer
+	compact bool
+}
 
 func (*jsonRows) head([]driver.ColumnType) error { return nil }
 
 func (j *jsonRows) row(columns []driver.ColumnType, cells []any) error {
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
+	parts := make([]string, len(cells))
 	for i, cell := range cells {
-		line.WriteByte(",{"[min(i, 1)^1])
-		if err := encoder.Encode(columns[i].Name()); err != nil {
-			return err
-		}
-		line.Truncate(line.Len() - 1) // the encoder's newline
-		line.WriteByte(':')
 		v := value(columns[i], cell)
 		if number, ok := v.(fmt.Stringer); ok && strings.Contains(columns[i].DatabaseTypeName(), "Decimal") {
 			v = json.Number(number.String())
 		}
-		if err := encoder.Encode(v); err != nil {
+		part, err := jsonText(v)
+		if err != nil {
 			return err
 		}
-		line.Truncate(line.Len() - 1)
+		if parts[i] = part; j.compact {
+			continue
+		}
+		name, err := jsonText(columns[i].Name())
+		if err != nil {
+			return err
+		}
+		parts[i] = name + ":" + part
 	}
-	line.WriteString("}\n")
-	_, err := j.w.Write(line.Bytes())
+	line := "{" + strings.Join(parts, ",") + "}\n"
+	if j.compact {
+		line = "[" + strings.Join(parts, ", ") + "]\n"
+	}
+	_, err := io.WriteString(j.w, line)
 	return err
+}
+
+func jsonText(v any) (string, error) {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return strings.TrimSuffix(text.String(), "\n"), err
 }
 
 func (*jsonRows) end() error { return nil }

@@ -131,7 +131,7 @@ func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err e
 	var exists uint8
 	err = db.Row(ctx, "exists table schema_migrations", nil, &exists)
 	var told *Error
-	if errors.As(err, &told) && told.Code == proto.ErrUnknownDatabase {
+	if errors.Is(err, ErrNoDatabase) || errors.As(err, &told) && told.Code == proto.ErrUnknownDatabase {
 		return 0, false, nil
 	}
 	if err != nil {

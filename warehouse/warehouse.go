@@ -72,13 +72,13 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log}
 	err := db.reach(ctx, cfg)
-	if err == nil {
-		_, err = db.connection(ctx)
-	}
 	if err == nil && db.engine != nil {
 		err = db.createDatabase(ctx) // the folder is ours
 	}
-	if err != nil && !(cfg.Patient && errors.Is(err, ErrAway)) {
+	if err == nil {
+		_, err = db.connection(ctx)
+	}
+	if err != nil && !errors.Is(err, ErrNoDatabase) && !(cfg.Patient && errors.Is(err, ErrAway)) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

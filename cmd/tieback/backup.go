@@ -88,7 +88,7 @@ func (r *restoreCmd) Run(ctx context.Context, p *program) error {
 	if err := p.beginRestore(); err != nil {
 		return err
 	}
-	db, err := p.openUnmigrated(ctx)
+	db, err := p.openUnmigrated(ctx, false)
 	if err != nil { // nothing was written
 		return errors.Join(err, os.Remove(filepath.Join(p.dataDir, restoreMark)))
 	}

@@ -38,7 +38,7 @@ type finding struct {
 // a check has failed; warnings don't count.
 func (*doctorCmd) Run(ctx context.Context, p *program) error {
 	findings := []finding{p.lookAtDisk(), p.lookAtFolder(), p.lookAtFiles(), p.lookAtEngine()}
-	db, err := p.openUnmigrated(ctx)
+	db, err := p.openUnmigrated(ctx, false)
 	if err != nil {
 		findings = append(findings, finding{subject: "ClickHouse", found: err.Error(), mend: "see above; nothing else can be checked without it"})
 	} else {

@@ -40,7 +40,7 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 			return usagef("nothing was imported: --rejects %s would overwrite %s; name another file", i.Rejects, file)
 		}
 	}
-	return p.withDB(ctx, func(db *warehouse.DB) (err error) {
+	return p.adding(ctx, func(db *warehouse.DB) (err error) {
 		rejects, err := openRejects(i.Rejects)
 		if err != nil {
 			return err

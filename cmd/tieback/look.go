@@ -193,7 +193,7 @@ func (*migrateCmd) Run(ctx context.Context, p *program) error {
 	if err := p.restoredWhole(); err != nil {
 		return err
 	}
-	db, err := p.openUnmigrated(ctx)
+	db, err := p.openUnmigrated(ctx, false)
 	if err != nil {
 		return err
 	}

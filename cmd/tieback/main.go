@@ -157,28 +157,51 @@ func (p *program) exitCode(err error) int {
 	}
 }
 
-// open opens ClickHouse with its schema up to date.
-func (p *program) open(ctx context.Context) (*warehouse.DB, error) {
+// open opens ClickHouse with its schema up to date. On a server only commands that add something
+// make and migrate it: the others would make one wherever --clickhouse leads to by mistake.
+func (p *program) open(ctx context.Context, adds bool) (*warehouse.DB, error) {
 	if err := p.restoredWhole(); err != nil {
 		return nil, err
 	}
-	db, err := p.openUnmigrated(ctx)
+	db, err := p.openUnmigrated(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := db.Migrate(ctx); err != nil {
+	if adds || p.clickhouseURL == "" {
+		_, _, err = db.Migrate(ctx)
+	} else {
+		err = hasSchema(ctx, db)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
-func (p *program) openUnmigrated(ctx context.Context) (*warehouse.DB, error) {
+// hasSchema fails where the schema is not the newest.
+func hasSchema(ctx context.Context, db *warehouse.DB) error {
+	has, newest, err := db.Schema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case has == 0:
+		return errors.New("there are no tables of Tieback on this ClickHouse server: is --clickhouse right? `tieback serve` and `tieback migrate` make them")
+	case has < newest:
+		return fmt.Errorf("the schema has version %d, this tieback needs %d: `tieback migrate` brings it up to date", has, newest)
+	case has > newest:
+		return fmt.Errorf("the schema has version %d, this tieback knows %d: use the newer tieback", has, newest)
+	}
+	return nil
+}
+
+// openUnmigrated opens ClickHouse as it is. A patient one does not fail where a server is away.
+func (p *program) openUnmigrated(ctx context.Context, patient bool) (*warehouse.DB, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program's own file: %w", err)
 	}
 	return warehouse.Open(ctx, warehouse.Config{
-		DataDir: p.dataDir, URL: p.clickhouseURL, EngineCommand: []string{self, "engine"}, Log: p.log,
+		DataDir: p.dataDir, URL: p.clickhouseURL, EngineCommand: []string{self, "engine"}, Log: p.log, Patient: patient,
 	})
 }
 
@@ -208,9 +231,18 @@ func machineMemory() (bytes uint64) {
 	return bytes
 }
 
-// withDB opens ClickHouse around fn.
+// withDB opens ClickHouse around fn, which adds nothing to an empty one.
 func (p *program) withDB(ctx context.Context, fn func(db *warehouse.DB) error) error {
-	db, err := p.open(ctx)
+	return p.around(ctx, false, fn)
+}
+
+// adding opens ClickHouse around fn, and makes the tables where there are none.
+func (p *program) adding(ctx context.Context, fn func(db *warehouse.DB) error) error {
+	return p.around(ctx, true, fn)
+}
+
+func (p *program) around(ctx context.Context, adds bool, fn func(db *warehouse.DB) error) error {
+	db, err := p.open(ctx, adds)
 	if err != nil {
 		return err
 	}
@@ -219,7 +251,7 @@ func (p *program) withDB(ctx context.Context, fn func(db *warehouse.DB) error) e
 
 // change opens ClickHouse around a change of the catalog.
 func (p *program) change(ctx context.Context, edit func(*catalog.Edit) error) error {
-	return p.withDB(ctx, func(db *warehouse.DB) error {
+	return p.adding(ctx, func(db *warehouse.DB) error {
 		return catalog.NewStore(db, p.now).Change(ctx, "command", edit)
 	})
 }

@@ -34,8 +34,14 @@ func TestMain(m *testing.M) {
 func command(dataDir string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(withoutSettings(os.Environ()), beTieback+"=1", "TIEBACK_DATA="+dataDir)
+	if atServer != "" {
+		cmd.Env = append(cmd.Env, "TIEBACK_CLICKHOUSE="+atServer)
+	}
 	return cmd
 }
+
+// atServer is the --clickhouse of all commands, empty for the embedded engine.
+var atServer string
 
 // tieback runs a command to its end.
 func tieback(t *testing.T, dataDir, stdin string, args ...string) (stdout, stderr string, code int) {
@@ -203,6 +209,11 @@ func configure(t *testing.T, dataDir string) (token string) {
 // TestWholeProgram goes from a token to the attributed result, over HTTP.
 func TestWholeProgram(t *testing.T) {
 	dir := t.TempDir()
+	wholeProgram(t, dir)
+	engineIsGone(t, dir)
+}
+
+func wholeProgram(t *testing.T, dir string) {
 	s := serve(t, dir)
 	s.token = configure(t, dir) // beside the running service
 	must(t, dir, "optimization", "add", "123456789", "hero", "--name", "Hero", "--variation", "a=Base", "--variation", "b")
@@ -274,7 +285,6 @@ func TestWholeProgram(t *testing.T) {
 	if strings.Contains(s.log.String(), old) {
 		t.Error("the log holds a token")
 	}
-	engineIsGone(t, dir)
 }
 
 // engineIsGone fails if a process still holds the engine's lock.

@@ -205,6 +205,7 @@ type service struct {
 	db        *warehouse.DB
 	live      *catalog.Live
 	stale     atomic.Bool // the last read of the catalog failed
+	gone      atomic.Bool // it has found an older catalog than before
 	spool     *spool.Spool
 	metrics   *ingest.Metrics
 	writer    *ingest.Writer
@@ -228,10 +229,8 @@ func (s *service) start(ctx context.Context) error {
 	if err = s.listen(); err != nil {
 		return err
 	}
-	if s.db, err = s.open(ctx); err != nil {
-		return err
-	}
-	if s.live, err = catalog.NewLive(ctx, catalog.NewStore(s.db, s.now)); err != nil {
+	away, err := s.openClickHouse(ctx)
+	if err != nil {
 		return err
 	}
 	if s.spool, err = openSpool(ctx, spoolDir(s.dataDir), s.log); err != nil {
@@ -259,16 +258,19 @@ func (s *service) start(ctx context.Context) error {
 
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	s.background.Go(func() {
-		s.live.Follow(background, catalogInterval, s.catalogFailed)
-	})
-	s.background.Go(func() { s.writer.Run(background) })
-	s.background.Go(func() { s.noteMinutes(background, s.settings.NoteEvery) })
 	runner := s.runner(s.db)
 	if s.scheduler, err = jobs.NewScheduler(runner, s.spool.WaitDrained, clockwork.NewRealClock(), s.log); err != nil {
 		return err
 	}
-	s.scheduler.Start()
+	s.background.Go(func() {
+		if away && !s.awaitClickHouse(background) {
+			return
+		}
+		s.background.Go(func() { s.live.Follow(background, catalogInterval, s.catalogFailed) })
+		s.background.Go(func() { s.writer.Run(background) })
+		s.background.Go(func() { s.noteMinutes(background, s.settings.NoteEvery) })
+		s.scheduler.Start()
+	})
 	if s.settings.SQLListen != "" {
 		if s.sql, err = s.openSQLPort(s.settings.SQLListen, s.settings.AnalystPassword); err != nil {
 			return err
@@ -280,6 +282,64 @@ func (s *service) start(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// openClickHouse opens ClickHouse and reads the catalog. A server that is away does not keep the
+// service from accepting what the catalog of the last time allows; without one it is waited for.
+func (s *service) openClickHouse(ctx context.Context) (away bool, err error) {
+	if err := s.restoredWhole(); err != nil {
+		return false, err
+	}
+	if s.db, err = s.openUnmigrated(ctx, true); err != nil {
+		return false, err
+	}
+	store, kept := catalog.NewStore(s.db, s.now), ""
+	if s.clickhouseURL != "" {
+		kept = filepath.Join(s.dataDir, "catalog.json")
+	}
+	for wait := time.Second; ; wait = min(2*wait, longestWait) {
+		if _, _, err = s.db.Migrate(ctx); err == nil {
+			s.live, err = catalog.NewLive(ctx, store, kept)
+		}
+		if !errors.Is(err, warehouse.ErrAway) {
+			return false, err
+		}
+		if s.live, err = catalog.KeptLive(store, kept); err == nil {
+			s.log.Warn("ClickHouse does not answer: events are accepted as the catalog of the last time allows, and wait in the spool", "clickhouse", s.db.Where())
+			s.stale.Store(true)
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		s.log.Warn("ClickHouse does not answer, and has not before: nothing can be accepted until it does", "clickhouse", s.db.Where(), "again_in", wait.String())
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// longestWait is the longest pause between two tries to reach ClickHouse.
+const longestWait = 10 * time.Second
+
+// awaitClickHouse waits until ClickHouse is there, and brings its schema up to date; false when ctx
+// has ended before.
+func (s *service) awaitClickHouse(ctx context.Context) bool {
+	for wait := time.Second; ; wait = min(2*wait, longestWait) {
+		_, _, err := s.db.Migrate(ctx)
+		if err == nil {
+			s.log.Info("ClickHouse answers")
+			return true
+		}
+		s.log.Warn("ClickHouse is waited for", "err", err, "again_in", wait.String())
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
 }
 
 // openSpool waits while a command drains the spool, but not for another service.
@@ -323,13 +383,17 @@ func (s *service) results(ctx context.Context, customerID, optimizationID, from,
 
 // catalogFailed says once that the catalog can't be read.
 func (s *service) catalogFailed(err error) {
+	gone := errors.Is(err, catalog.ErrCatalogGone)
 	switch {
+	case gone && !s.gone.Load():
+		s.log.Error("what is known still holds", "err", err)
 	case err != nil && !s.stale.Load():
 		s.log.Warn("the catalog cannot be read, what was read before still holds", "err", err)
 	case err == nil && s.stale.Load():
 		s.log.Info("the catalog can be read again")
 	}
 	s.stale.Store(err != nil)
+	s.gone.Store(gone)
 }
 
 // ready is nil while events are accepted and get where they should. Anybody may ask: the
@@ -343,6 +407,9 @@ func (s *service) ready() error {
 	}
 	if err := s.writer.Failing(); err != nil {
 		return fmt.Errorf("events wait in the spool: %s", publicReason(err))
+	}
+	if s.gone.Load() {
+		return errors.New("the catalog in ClickHouse was emptied, or an older one restored; events are accepted for what it held before, until the service is started again")
 	}
 	if s.stale.Load() {
 		return errors.New("the catalog can't be read: ClickHouse does not answer; events are accepted for what it held before")

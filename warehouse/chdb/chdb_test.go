@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,26 +55,6 @@ func open(t *testing.T, dir string) chdb.Endpoint {
 	return e
 }
 
-// ask returns ClickHouse's error code, empty for none, and its answer.
-func ask(t *testing.T, e chdb.Endpoint, user, password, statement string) (code, answer string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+e.Address+"/", strings.NewReader(statement))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.SetBasicAuth(user, password)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.Header.Get("X-ClickHouse-Exception-Code"), strings.TrimSpace(string(text))
-}
-
 // TestOthersOnTheMachine is about who has no password, and about other users of the machine.
 func TestOthersOnTheMachine(t *testing.T) {
 	dir := filepath.Join(anybodysFolder(t), "data")
@@ -84,7 +62,7 @@ func TestOthersOnTheMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := open(t, dir)
-	if code, answer := ask(t, e, e.User, e.Password, "select currentUser()"); code != "" || answer != "tieback" {
+	if code, answer := warehousetest.Ask(t, e, e.User, e.Password, "select currentUser()"); code != "" || answer != "tieback" {
 		t.Fatalf("the operator: %s", answer)
 	}
 	for _, statement := range []string{
@@ -92,11 +70,11 @@ func TestOthersOnTheMachine(t *testing.T) {
 		"create table t (a UInt8) engine = Memory", "select * from file('/etc/passwd', CSV, 'a String')", "select * from url('http://127.0.0.1:9', CSV, 'a String')",
 		"kill query where 1", "show databases", "select * from system.tables", "set max_threads = 1", "select file('/etc/passwd')",
 	} {
-		if code, answer := ask(t, e, "default", "", statement); code == "" {
+		if code, answer := warehousetest.Ask(t, e, "default", "", statement); code == "" {
 			t.Errorf("default: %s: %s", statement, answer)
 		}
 		for _, user := range []string{"tieback", "analyst", "nobody"} {
-			if code, _ := ask(t, e, user, "", statement); code != "516" {
+			if code, _ := warehousetest.Ask(t, e, user, "", statement); code != "516" {
 				t.Errorf("%s without a password: %s: code %s", user, statement, code)
 			}
 		}
@@ -119,7 +97,7 @@ func TestOthersOnTheMachine(t *testing.T) {
 			t.Errorf("another user: %s: %s", line, said)
 		}
 	}
-	if code, answer := ask(t, e, e.User, e.Password, "select 1"); code != "" {
+	if code, answer := warehousetest.Ask(t, e, e.User, e.Password, "select 1"); code != "" {
 		t.Errorf("afterwards: %s", answer)
 	}
 }

@@ -156,21 +156,11 @@ func freePort(t testing.TB) string {
 // such an engine, so a proxy stands before it, which ends them in order.
 func Native(t testing.TB, server chdb.Endpoint) string {
 	t.Helper()
-	url := "http://" + server.User + ":" + server.Password + "@" + server.Address + "/"
-	ask := func(statement string) string {
-		res, err := http.Post(url, "", strings.NewReader(statement))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		text, err := io.ReadAll(res.Body)
-		if err != nil || res.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %s %v", statement, text, err)
-		}
-		return strings.TrimSpace(string(text))
+	if _, said := Ask(t, server, server.User, server.Password, "system start listen tcp"); said != "" {
+		t.Fatal(said)
 	}
-	ask("system start listen tcp")
-	target := "127.0.0.1:" + ask("select toString(tcpPort())")
+	_, port := Ask(t, server, server.User, server.Password, "select toString(tcpPort())")
+	target := "127.0.0.1:" + port
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +176,28 @@ func Native(t testing.TB, server chdb.Endpoint) string {
 		}
 	}()
 	return listener.Addr().String()
+}
+
+// Ask runs a statement on a server over HTTP, as curl does. It returns ClickHouse's error code, empty
+// for none, and what it says.
+func Ask(t testing.TB, server chdb.Endpoint, user, password, statement string) (code, answer string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+server.Address+"/", strings.NewReader(statement))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(user, password)
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Header.Get("X-ClickHouse-Exception-Code"), strings.TrimSpace(string(text))
 }
 
 // pass copies both ways; what a client leaves unread is read for it.
