@@ -60,6 +60,8 @@ func (e *edge) Append(_ context.Context, records ...[]byte) error {
 // stored returns what the spool was given and forgets it.
 func (e *edge) stored() (conversions []warehouse.Conversion, clientEvents []warehouse.ClientEvent) {
 	e.t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var found rows
 	for _, record := range e.records {
 		if err := found.add(string(record)); err != nil {

@@ -14,6 +14,9 @@ import (
 // beside the steps after those.
 const sessionsCheck = "sessions_keep_their_limits"
 
+// eventsCheck counts what the sessions were made of, before others are carried over.
+const eventsCheck = "sessions_hold_every_event"
+
 // check runs those of sql/checks, two at once. A row that they return is wrong, and nothing is published.
 func (n *night) check(ctx context.Context, which func(name string) bool) error {
 	var parts []func(context.Context) error

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/chdb"
 	"github.com/tieback/tieback/warehouse/warehousetest"
@@ -152,4 +153,24 @@ func TestRunsFromTwoFolders(t *testing.T) {
 			t.Errorf("%d of 300 sessions are published; %d runs have %d versions", sessions, runs, versions)
 		}
 	}
+}
+
+// TestEventsWithoutASession: a run whose working set was emptied under it would stage no sessions.
+func TestEventsWithoutASession(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 1, 2)
+	mustRun(t, runnerAt(db, date(3, 0)), jobs.Request{Cutoff: date(3, 0)})
+	for _, check := range sql.Checks() {
+		if check.Name != "sessions_hold_every_event" {
+			continue
+		}
+		params := warehouse.Params{"full": 1, "whole_from": "2000-01-01", "whole_to": "2100-01-01", "cutoff": warehouse.Time(date(3, 0)), "doubled": 0}
+		for version, want := range map[int]string{1: "[]", 2: "[[4 0]]"} {
+			if _, wrong, err := db.Table(t.Context(), check.SQL, params.With("version", version)); err != nil || fmt.Sprint(wrong) != want {
+				t.Errorf("of version %d: %v %v, expected %s", version, wrong, err, want)
+			}
+		}
+		return
+	}
+	t.Error("there is no such check")
 }

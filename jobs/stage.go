@@ -26,7 +26,7 @@ func (n *night) stage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.check(ctx, func(name string) bool { return name != sessionsCheck }); err != nil {
+	if err := n.check(ctx, func(name string) bool { return name != sessionsCheck && name != eventsCheck }); err != nil {
 		return err
 	}
 	return n.total(ctx)
@@ -85,7 +85,16 @@ func (n *night) stageViews(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := n.stepIn(ctx, "40_exposures", days...); err != nil {
+	err = n.beside(ctx,
+		func(ctx context.Context) error {
+			_, err := n.stepIn(ctx, "40_exposures", days...)
+			return err
+		},
+		func(ctx context.Context) error {
+			return n.check(ctx, func(name string) bool { return name == eventsCheck })
+		},
+	)
+	if err != nil {
 		return err
 	}
 	return n.steps(ctx, "45_night_versions_events")

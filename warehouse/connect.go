@@ -30,7 +30,7 @@ func CheckURL(address string) error {
 	case err != nil || u.Host == "":
 		return fmt.Errorf("--clickhouse %s is not an address; %s", redacted(address), urlForms)
 	case u.Scheme != "clickhouse" && u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("--clickhouse %s: the scheme must be clickhouse, http or https; %s", redacted(address), urlForms)
+		return fmt.Errorf("--clickhouse %s: the scheme must be clickhouse, http or https", redacted(address))
 	case u.Path != "" && u.Path != "/" && u.Path != "/default" && u.Path != "/"+DefaultDatabase:
 		return fmt.Errorf("--clickhouse %s: the database is always %s; leave %s away", redacted(address), DefaultDatabase, u.Path)
 	}
@@ -209,8 +209,19 @@ func (db *DB) unreachable(err error) error {
 		}
 		return fmt.Errorf("%s: %w", where, explain(err))
 	}
-	return fmt.Errorf("%w at %s: %w; check the address in --clickhouse, and that the server runs", ErrAway, db.Where(), innermost(err))
+	return &awayError{where: where, err: innermost(err)}
 }
+
+// awayError is ErrAway, of a server.
+type awayError struct {
+	where string
+	err   error
+}
+
+func (e *awayError) Error() string {
+	return fmt.Sprintf("%s does not answer: %v; check the address in --clickhouse, and that the server runs", e.where, e.err)
+}
+func (e *awayError) Unwrap() []error { return []error{ErrAway, e.err} }
 
 // innermost takes off what the transport wraps around an error: URLs full of settings.
 func innermost(err error) error {

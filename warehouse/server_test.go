@@ -65,7 +65,7 @@ func TestServerSaysWhatIsWrong(t *testing.T) {
 	}
 	away := server
 	away.Address = "127.0.0.1:9"
-	if _, err := openServer(t, away, "a", "b"); !errors.Is(err, warehouse.ErrAway) || !strings.Contains(err.Error(), "127.0.0.1:9: dial tcp 127.0.0.1:9: connect: connection refused; check the address") {
+	if _, err := openServer(t, away, "a", "b"); !errors.Is(err, warehouse.ErrAway) || !strings.Contains(err.Error(), "ClickHouse at 127.0.0.1:9 does not answer: dial tcp 127.0.0.1:9: connect: connection refused; check the address") {
 		t.Errorf("a server that is away: %v", err)
 	}
 	for address, says := range map[string]string{

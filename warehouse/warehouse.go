@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -209,6 +210,9 @@ func explain(err error) error {
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) {
 		return &Error{Code: proto.Error(exception.Code), Message: expected.ReplaceAllString(exception.Message, "$1")}
+	}
+	if web := (*url.Error)(nil); errors.As(err, &web) {
+		return fmt.Errorf("ask ClickHouse: %w", web.Err) // its URL is full of settings
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -66,6 +67,24 @@ func must(t *testing.T, dataDir string, args ...string) string {
 	return strings.TrimSpace(stdout)
 }
 
+// lockedBuffer is read while it is written.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
 // running is a `tieback serve`.
 type running struct {
 	t       *testing.T
@@ -74,7 +93,7 @@ type running struct {
 	address string
 	token   string
 	head    string // of the log, up to the line that says that it listens
-	log     *bytes.Buffer
+	log     *lockedBuffer
 	logged  chan struct{}
 }
 
@@ -93,7 +112,7 @@ func serve(t *testing.T, dataDir string, args ...string) *running {
 // serveWith lets change set up the process.
 func serveWith(t *testing.T, dataDir string, change func(*exec.Cmd), args ...string) *running {
 	t.Helper()
-	s := &running{t: t, dataDir: dataDir, cmd: command(dataDir, serveArgs(args)...), log: &bytes.Buffer{}, logged: make(chan struct{})}
+	s := &running{t: t, dataDir: dataDir, cmd: command(dataDir, serveArgs(args)...), log: &lockedBuffer{}, logged: make(chan struct{})}
 	change(s.cmd)
 	pipe, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -105,7 +124,7 @@ func serveWith(t *testing.T, dataDir string, change func(*exec.Cmd), args ...str
 	t.Cleanup(func() { s.kill() })
 	lines := bufio.NewScanner(pipe)
 	for lines.Scan() {
-		s.log.WriteString(lines.Text() + "\n")
+		fmt.Fprintln(s.log, lines.Text())
 		if m := listens.FindStringSubmatch(lines.Text()); m != nil {
 			s.address = "http://" + m[1]
 			s.head = s.log.String()

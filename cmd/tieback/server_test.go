@@ -27,8 +27,8 @@ func leastGrants(t *testing.T) (grants []string) {
 	return grants
 }
 
-// clickhouse is a server with a user of few rights, and its database.
-func clickhouse(t *testing.T) chdb.Endpoint {
+// fewRightsServer is a server with a user of few rights, and its database.
+func fewRightsServer(t *testing.T) chdb.Endpoint {
 	t.Helper()
 	t.Setenv(beTieback, "1") // for the process that is started
 	return warehousetest.ServerWith(t, t.TempDir(), []string{os.Args[0], "engine"}, warehousetest.User("few", "", leastGrants(t)...))
@@ -49,7 +49,7 @@ func useServer(t *testing.T, url string) {
 // TestWholeProgramOnAServer is TestWholeProgram with --clickhouse, by a user of few rights, over
 // both protocols; then analysts read.
 func TestWholeProgramOnAServer(t *testing.T) {
-	server := clickhouse(t)
+	server := fewRightsServer(t)
 	operator := func(statement string) string { return askServer(t, server, server.User, server.Password, statement) }
 	for scheme, address := range map[string]string{"http": server.Address, "clickhouse": warehousetest.Native(t, server)} {
 		t.Run(scheme, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestWholeProgramOnAServer(t *testing.T) {
 
 // TestServerAwayAtStart: what the catalog of the last time allows is accepted, and waits.
 func TestServerAwayAtStart(t *testing.T) {
-	server := clickhouse(t)
+	server := fewRightsServer(t)
 	askServer(t, server, server.User, server.Password, "create database tieback")
 	proxy := newFlakyProxy(t, server.Address)
 	useServer(t, "http://few:pw@"+proxy.listener.Addr().String())

@@ -294,7 +294,13 @@ func (c *Client) start() (*child, error) {
 		return nil, fmt.Errorf("start the embedded engine: %w", err)
 	}
 	ch := &child{ended: make(chan error, 1), logPath: logPath, logFrom: info.Size()}
-	go func() { ch.ended <- cmd.Wait() }()
+	go func() {
+		err := cmd.Wait()
+		if err != nil {
+			c.log.Warn("the embedded engine's process failed", "state", err, "its_words", logPath)
+		}
+		ch.ended <- err
+	}()
 	return ch, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -50,6 +51,8 @@ func Serve(ctx context.Context, dataDir string) error {
 		return err
 	}
 	defer lock.Close()
+
+	signal.Ignore(syscall.SIGPIPE) // ClickHouse writes to readers who have gone: that must end no more than their statements
 
 	syscall.Umask(0o077) // what ClickHouse writes, backups too, is for this user only
 
