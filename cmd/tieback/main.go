@@ -51,7 +51,7 @@ type program struct {
 // cli is every command and flag of spec 5.
 type cli struct {
 	Data        string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
-	ClickHouse  string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://HOST:8123 or clickhouse://HOST:9000; the embedded engine if not given." placeholder:"URL"`
+	ClickHouse  string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://USER:PASSWORD@HOST:8123, https://…:8443 or clickhouse://…:9000; the embedded engine if not given." placeholder:"URL"`
 	NightMemory uint64 `name:"night-memory" env:"TIEBACK_NIGHT_MEMORY" placeholder:"MB" help:"Memory that a nightly run may take in ClickHouse, in MB. Half of this machine's with the embedded engine, and what the server allows with --clickhouse, if not given."`
 	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Tell more on standard error."`
 

@@ -23,6 +23,9 @@ import (
 // includes loading the tables, which grows with the number of parts.
 const startPatience = 2 * time.Minute
 
+// largestLog is the size of engine.log, a few lines for each start, from which on another is begun.
+const largestLog = 1 << 20
+
 // Client keeps an engine running on a data folder for as long as it is open.
 type Client struct {
 	dataDir string
@@ -277,6 +280,9 @@ type child struct {
 // not reach it while its clients still finish.
 func (c *Client) start() (*child, error) {
 	logPath := filepath.Join(c.dataDir, logName)
+	if info, err := os.Stat(logPath); err == nil && info.Size() > largestLog {
+		_ = os.Rename(logPath, logPath+".1") // it is written to as it is otherwise
+	}
 	log, err := os.OpenFile(logPath, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the engine's log: %w", human.Permission(err))
