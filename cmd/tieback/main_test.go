@@ -565,7 +565,7 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"sql select+nope", 1, "ClickHouse:"},
 		{"status --data " + file, 1, "data folder"},
 		{"status --clickhouse nonsense", 2, "--clickhouse nonsense"},
-		{"status --clickhouse http://127.0.0.1:1", 1, "check --clickhouse and that the server runs"},
+		{"status --clickhouse http://127.0.0.1:1", 1, "check the address in --clickhouse, and that the server runs"},
 		{"demo --folder " + dir, 2, "is not empty"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

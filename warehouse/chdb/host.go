@@ -120,6 +120,7 @@ func (h *host) ask(ctx context.Context, user, password, statement string) (strin
 
 // stop ends ClickHouse: the statement that keeps it is killed.
 func (h *host) stop() {
+	_ = os.Chdir("/") // as it ends ClickHouse asks for its working folder, and aborts without; nobody is there to read files now
 	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
 	defer cancel()
 	// Without an answer the time runs out.

@@ -46,6 +46,9 @@ func Serve(ctx context.Context, dataDir string) error {
 	if err != nil {
 		return err
 	}
+	if dataDir, err = filepath.Abs(dataDir); err != nil {
+		return fmt.Errorf("find the data folder: %w", err)
+	}
 	lock, err := takeLock(ctx, dataDir)
 	if err != nil || lock == nil {
 		return err
