@@ -228,12 +228,15 @@ type Live struct {
 }
 
 // NewLive loads the catalog once. It and all newer ones are kept in the file kept, unless that is
-// empty.
+// empty. The error is ErrCatalogGone where a newer one was kept before.
 func NewLive(ctx context.Context, store *Store, kept string) (*Live, error) {
 	l := &Live{store: store, kept: kept, reading: make(chan struct{}, 1)}
 	snap, err := store.Load(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if before, err := KeptLive(store, kept); err == nil && before.Snapshot().Version > snap.Version {
+		return nil, fmt.Errorf("%w: its newest change has number %d, the one known %d", ErrCatalogGone, snap.Version, before.Snapshot().Version)
 	}
 	return l, l.take(snap)
 }
@@ -356,4 +359,4 @@ func (l *Live) refresh(ctx context.Context) error {
 }
 
 // ErrCatalogGone says that ClickHouse has an older catalog than before: what was known still holds.
-var ErrCatalogGone = errors.New("the catalog in ClickHouse was emptied, or an older one restored; restart the service if that is meant")
+var ErrCatalogGone = errors.New("the catalog in ClickHouse was emptied, or an older one restored")

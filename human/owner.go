@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -17,8 +18,11 @@ func Permission(err error) error {
 		return err
 	}
 	owner, known := Owner(file.Path)
+	if !known { // it could not be made
+		owner, known = Owner(filepath.Dir(file.Path))
+	}
 	if me := userName(uint32(os.Geteuid())); known && owner != me {
-		return fmt.Errorf("%w: it belongs to the user %s, and this runs as %s; run it as %s, or give the file to %s with chown", err, owner, me, owner, me)
+		return fmt.Errorf("%w: it, or its folder, belongs to the user %s, and this runs as %s; run it as %s, or give it to %s with chown", err, owner, me, owner, me)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,6 +91,9 @@ func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 // runUnder is Run while the lock is held.
 func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	ctx, l := held.Context, ledger{r.db}
+	if err := r.db.CheckProfile(ctx); err != nil {
+		return Record{}, err
+	}
 	if err := l.closeKilled(ctx, r.clock()); err != nil {
 		return Record{}, err
 	}
@@ -113,8 +117,8 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 		return Record{}, err
 	}
 	runErr := r.compute(ctx, req, since, &record, held)
-	if lost := held.Lost(); runErr != nil && errors.Is(lost, warehouse.ErrLockLost) {
-		runErr = lost // and not what came of it
+	if runErr != nil && ctx.Err() == nil && errors.Is(held.Check(ctx), warehouse.ErrLockLost) || errors.Is(held.Lost(), warehouse.ErrLockLost) {
+		runErr = cmp.Or(held.Lost(), warehouse.ErrLockLost) // and not what came of it
 	}
 	var made []Record
 	if runErr == nil && req.From == nil && !req.DryRun && any {

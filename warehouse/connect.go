@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -53,10 +54,18 @@ func parseURL(address string) (*clickhouse.Options, error) {
 }
 
 func redacted(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		return u.Redacted()
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" { // who forgets the scheme may have given a password all the same
+		if _, rest, ok := strings.Cut(address, "@"); ok {
+			return "…@" + rest
+		}
+		return address
 	}
-	return "(not a URL)"
+	if query := u.Query(); query.Has("password") {
+		query.Set("password", "xxxxx")
+		u.RawQuery = query.Encode()
+	}
+	return u.Redacted()
 }
 
 // reach finds out how to get to ClickHouse, and starts the embedded engine.
@@ -130,6 +139,34 @@ func (db *DB) connection(ctx context.Context) (*connected, error) {
 	open := &connected{conn, *options}
 	db.connected.Store(open)
 	return open, nil
+}
+
+// CheckProfile asks a server again what its user's profile says, which may have changed since the
+// connection was made, and goes by it from now on.
+func (db *DB) CheckProfile(ctx context.Context) error {
+	if db.engine != nil {
+		return nil // its profile is ours
+	}
+	before, err := db.connection(ctx)
+	if err != nil {
+		return err
+	}
+	options, _, err := db.agree(ctx)
+	if err != nil {
+		return db.unreachable(err)
+	}
+	if maps.Equal(options.Settings, before.options.Settings) {
+		return nil
+	}
+	options.Auth.Database = db.database
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return db.unreachable(err)
+	}
+	db.log.Info("the profile of ClickHouse's user has changed: what Tieback relies on is set back for each statement")
+	db.connected.Store(&connected{conn, *options})
+	time.AfterFunc(time.Minute, func() { _ = before.Close() }) // statements are under way on it
+	return nil
 }
 
 // ErrNoDatabase says that a server has no database of Tieback's yet.

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/tieback/tieback/human"
 )
@@ -67,7 +70,7 @@ func (db *DB) lockFile(ctx context.Context, name string, waiting func()) (*Held,
 	for first := true; ; first = false {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return &Held{Context: ctx, release: func() { file.Close() }}, nil
+			return db.holdFile(ctx, file)
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			file.Close()
@@ -83,4 +86,34 @@ func (db *DB) lockFile(ctx context.Context, name string, waiting func()) (*Held,
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// holdFile ends what a holder that was killed has left under way: the file has the name that its
+// statements bear in their ids, and is empty once it was given back.
+func (db *DB) holdFile(ctx context.Context, file *os.File) (*Held, error) {
+	before, err := io.ReadAll(file)
+	if err == nil && len(before) > 0 {
+		err = db.endStatements(ctx, string(before))
+	}
+	holder := uuid.NewString() + "."
+	if err == nil {
+		err = file.Truncate(0)
+	}
+	if err == nil {
+		_, err = file.WriteAt([]byte(holder), 0)
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("take the lock %s: %w", file.Name(), err)
+	}
+	return &Held{Context: withWork(ctx, holder), release: func() {
+		_ = file.Truncate(0)
+		file.Close()
+	}}, nil
+}
+
+// endStatements ends the statements of a holder that is dead, or taken for it, and waits for
+// their ends.
+func (db *DB) endStatements(ctx context.Context, holder string) error {
+	return db.Exec(ctx, "kill query where startsWith(query_id, {holder:String}) sync", Params{"holder": holder})
 }

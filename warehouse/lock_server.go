@@ -20,10 +20,11 @@ import (
 // ClickHouse's clock, is taken for dead, and the next generation may be made.
 //
 // Why two never work at once: a holder's statements bear its name in their ids, so the next one
-// ends those of a holder taken for dead and waits until none is left. What a holder sends later,
-// thawed or from beyond a network that was cut, comes after the next table was made: statements
-// with the Fence do nothing then, and the holder learns of it with its next sign of life and ends
-// its Context. It ends it by itself when it could give none for lockSilence.
+// ends those of a holder taken for dead and waits until none is left. A holder that lives learns of
+// it with its next sign of life and ends its Context; it does so by itself when it could give none
+// for lockSilence, which is before others may take over. What is left is a statement that was under
+// way through a network that was cut for longer: one with the Fence does nothing then, and only
+// those publish. One that writes to the working set of the next run is what that run's checks are for.
 var (
 	lockExpiry  = 30 * time.Second
 	lockSilence = 20 * time.Second
@@ -53,7 +54,7 @@ func (db *DB) lockServer(ctx context.Context, name string, least uint64, waiting
 	l := &serverLock{db: db, name: name, holder: uuid.NewString()}
 	for first := true; ; first = false {
 		generation, err := l.try(ctx, least)
-		if err != nil {
+		if err != nil && (first || !errors.Is(err, ErrAway)) { // one that is waited for may be away for a while
 			return nil, fmt.Errorf("take the %s lock: %w", name, err)
 		}
 		if generation > 0 {
@@ -91,13 +92,16 @@ func (l *serverLock) try(ctx context.Context, least uint64) (generation uint64, 
 		return 0, err
 	}
 	l.table = table
-	// A table that was dropped since newest looked could be made again, but not be the highest.
+	// Others may have made one since newest looked: a higher one, or, asking for less, a lower one.
 	newer, err := l.isOutdone(ctx)
+	if err == nil && !newer {
+		newer, err = l.hasBetween(ctx, before.table)
+	}
 	if err == nil && !newer {
 		err = l.sign(ctx, false)
 	}
 	if err == nil && !newer && before.holder != "" {
-		err = l.end(ctx, before.holder)
+		err = l.db.endStatements(ctx, before.holder)
 	}
 	if err != nil || newer {
 		return 0, errors.Join(err, l.db.Exec(context.WithoutCancel(ctx), "drop table if exists "+table+" sync", nil))
@@ -108,6 +112,7 @@ func (l *serverLock) try(ctx context.Context, least uint64) (generation uint64, 
 
 // lockState is the newest holder of a lock.
 type lockState struct {
+	table      string // empty for none
 	generation uint64
 	free       bool
 	holder     string // of a lock that was not given back: it may still be at work
@@ -125,6 +130,7 @@ func (l *serverLock) newest(ctx context.Context) (state lockState, err error) {
 	if err != nil {
 		return state, err
 	}
+	state.table = table
 	if state.generation, err = strconv.ParseUint(strings.TrimPrefix(table, lockPrefix(l.name)), 10, 64); err != nil {
 		return state, fmt.Errorf("the table %s is no lock of Tieback's", table)
 	}
@@ -162,11 +168,6 @@ func (l *serverLock) isOutdone(ctx context.Context) (bool, error) {
 	return later > 0, err
 }
 
-// end ends the statements of a holder that is taken for dead, and waits for their ends.
-func (l *serverLock) end(ctx context.Context, holder string) error {
-	return l.db.Exec(ctx, "kill query where startsWith(query_id, {holder:String}) sync", Params{"holder": holder})
-}
-
 // forget drops the tables of former holders. Those that stay do no harm.
 func (l *serverLock) forget(ctx context.Context) {
 	var former []struct {
@@ -177,6 +178,15 @@ func (l *serverLock) forget(ctx context.Context) {
 	for _, table := range former {
 		_ = l.db.Exec(ctx, "drop table if exists "+table.Name+" sync", nil)
 	}
+}
+
+// hasBetween reports whether there is a holder after that table and before this one.
+func (l *serverLock) hasBetween(ctx context.Context, table string) (bool, error) {
+	var between uint64
+	query := `select count() from system.tables where database = currentDatabase() and startsWith(name, {prefix:String})
+		and name > {former:String} and name < {table:String}`
+	err := l.db.Row(ctx, query, Params{"prefix": lockPrefix(l.name), "former": table, "table": l.table}, &between)
+	return between > 0, err
 }
 
 func (l *serverLock) check(ctx context.Context) error {

@@ -118,6 +118,29 @@ func TestServerLock(t *testing.T) {
 		})
 	}
 	all.Wait()
+	// One that asks for a much higher generation does not pass by one who asks for any.
+	first, err := one.Lock(t.Context(), "test", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := make(chan *warehouse.Held)
+	go func() {
+		held, err := two.Lock(t.Context(), "test", 1000, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		second <- held
+	}()
+	time.Sleep(500 * time.Millisecond) // it must wait, however long
+	if err := first.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	first.Release()
+	if held := <-second; held.Generation < 1000 {
+		t.Errorf("generation %d, at least 1000 was asked for", held.Generation)
+	} else {
+		held.Release()
+	}
 	// A holder that stands still is taken for dead; what it had under way is ended, and what it
 	// sends later is told by the fence.
 	frozen, err := one.Lock(t.Context(), "test", 0, nil)

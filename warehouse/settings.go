@@ -30,8 +30,8 @@ var convenient = map[string]string{
 var operators = regexp.MustCompile(`^(max|min|log|http|send|receive|connect|network|tcp|s3|azure|hdfs|backup|replication|distributed|insert_quorum|` +
 	`filesystem|remote_filesystem|local_filesystem|load_balancing|prefer_localhost|memory|trace|opentelemetry|query_profiler|query_metric|metrics|` +
 	`lock_acquire|idle|poll|keeper|database_|alter_sync|mutations_sync|wait_|stream_flush|cloud|shared_merge_tree|queue_max|os_thread|` +
-	`use_uncompressed_cache|use_page_cache|page_cache|background|cancel_http|format_schema|output_format|allow_introspection|` +
-	`allow_experimental_parallel_reading|enable_parallel_replicas|parallel_replicas|cluster_for_parallel|fsync|storage_file|` +
+	`use_uncompressed_cache|use_page_cache|page_cache|background|cancel_http|format_schema|allow_introspection|` +
+	`join_algorithm|enable_filesystem_cache|timeout_before|fsync|storage_file|` +
 	`default_table_engine|default_temporary_table_engine|select_sequential_consistency|stop_refreshable|reject_expensive|compile_|` +
 	`readonly$|allow_ddl$|priority$|workload$|profile$|password|additional_log|interactive_delay)|_throw_threshold$|_log$`)
 

@@ -7,7 +7,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -211,8 +213,14 @@ func explain(err error) error {
 	if errors.As(err, &exception) {
 		return &Error{Code: proto.Error(exception.Code), Message: expected.ReplaceAllString(exception.Message, "$1")}
 	}
-	if web := (*url.Error)(nil); errors.As(err, &web) {
-		return fmt.Errorf("ask ClickHouse: %w", web.Err) // its URL is full of settings
+	web, network := (*url.Error)(nil), (*net.OpError)(nil)
+	switch {
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &web): // its URL is full of settings
+		return fmt.Errorf("%w: %w", ErrAway, web.Err)
+	case errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return err
 }

@@ -262,3 +262,38 @@ func TestLongFolderAndSharedEngine(t *testing.T) {
 		t.Errorf("the socket is left behind: %v", err)
 	}
 }
+
+// TestKilledHolderLeavesNothing: the kernel gives a lock of the data folder back when its holder is
+// killed, and ClickHouse goes on with what the holder asked for.
+func TestKilledHolderLeavesNothing(t *testing.T) {
+	db := warehousetest.Open(t)
+	held, err := db.Lock(t.Context(), "test", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder, err := os.ReadFile(filepath.Join(warehousetest.DataDir(), "test.lock"))
+	if err != nil || len(holder) == 0 {
+		t.Fatalf("the lock says %q: %v", holder, err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- db.Exec(held.Context, "select sleepEachRow(1) from numbers(100) format Null settings max_block_size = 1", nil)
+	}()
+	for running := uint64(0); running == 0; {
+		if err := db.Row(t.Context(), "select count() from system.processes where startsWith(query_id, {holder:String})", warehouse.Params{"holder": string(holder)}, &running); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held.Release()
+	if err := os.WriteFile(filepath.Join(warehousetest.DataDir(), "test.lock"), holder, 0o600); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	next, err := db.Lock(t.Context(), "test", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Release()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "QUERY_WAS_CANCELLED") {
+		t.Errorf("the statement of the one that was killed: %v", err)
+	}
+}

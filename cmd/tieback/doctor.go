@@ -181,7 +181,7 @@ func (p *program) lookAtClickHouse(ctx context.Context, db *warehouse.DB) findin
 	var clock time.Time
 	asked := p.now()
 	if err := db.Row(ctx, "select version(), now64(3, 'UTC')", nil, &version, &clock); err != nil {
-		f.found, f.mend = err.Error(), "look at its log; for the embedded engine that is engine.log in the data folder"
+		f.found, f.mend = err.Error(), "look at its log; for the embedded engine those are clickhouse.log and engine.log in the data folder"
 		return f
 	}
 	apart := max(clock.Sub(asked).Abs()-p.now().Sub(asked), 0)
@@ -203,7 +203,7 @@ func (p *program) lookAtSchema(ctx context.Context, db *warehouse.DB) finding {
 	case has > newest:
 		f.found, f.mend = fmt.Sprintf("version %d, this tieback knows %d", has, newest), "use the newer tieback"
 	default:
-		f.found, f.mend = fmt.Sprintf("version %d of %d", has, newest), "run `tieback migrate`; every other command does it, too"
+		f.found, f.mend = fmt.Sprintf("version %d of %d", has, newest), "run `tieback migrate`"
 	}
 	return f
 }

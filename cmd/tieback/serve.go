@@ -301,6 +301,12 @@ func (s *service) openClickHouse(ctx context.Context) (away bool, err error) {
 		if _, _, err = s.db.Migrate(ctx); err == nil {
 			s.live, err = catalog.NewLive(ctx, store, kept)
 		}
+		if errors.Is(err, catalog.ErrCatalogGone) {
+			s.log.Error("what is known still holds; delete the file and start again if that is meant", "err", err, "file", kept)
+			s.gone.Store(true)
+			s.live, err = catalog.KeptLive(store, kept)
+			return false, err
+		}
 		if !errors.Is(err, warehouse.ErrAway) {
 			return false, err
 		}
@@ -386,7 +392,7 @@ func (s *service) catalogFailed(err error) {
 	gone := errors.Is(err, catalog.ErrCatalogGone)
 	switch {
 	case gone && !s.gone.Load():
-		s.log.Error("what is known still holds", "err", err)
+		s.log.Error("what is known still holds; if that is meant, delete catalog.json in the data folder, if there is one, and start the service again", "err", err)
 	case err != nil && !s.stale.Load():
 		s.log.Warn("the catalog cannot be read, what was read before still holds", "err", err)
 	case err == nil && s.stale.Load():
@@ -409,10 +415,10 @@ func (s *service) ready() error {
 		return fmt.Errorf("events wait in the spool: %s", publicReason(err))
 	}
 	if s.gone.Load() {
-		return errors.New("the catalog in ClickHouse was emptied, or an older one restored; events are accepted for what it held before, until the service is started again")
+		return errors.New("the catalog in ClickHouse was emptied, or an older one restored; events are accepted for what it held before; the log says what to do")
 	}
 	if s.stale.Load() {
-		return errors.New("the catalog can't be read: ClickHouse does not answer; events are accepted for what it held before")
+		return errors.New("the catalog can't be read from ClickHouse now; events are accepted for what it held before")
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestServerAwayAtStart(t *testing.T) {
 	if status, answer := s.post("/event", seedBody("1", time.Minute)); status != 200 {
 		t.Errorf("while the server is away: %d %s", status, answer)
 	}
-	if got := s.get("/readyz"); !strings.Contains(got, "ClickHouse does not answer; events are accepted for what it held before") {
+	if got := s.get("/readyz"); !strings.Contains(got, "the catalog can't be read from ClickHouse now; events are accepted for what it held before") {
 		t.Errorf("/readyz: %s", got)
 	}
 	s.token = "tb_0000000000_none" // may be a new one
@@ -138,5 +138,15 @@ func TestServerAwayAtStart(t *testing.T) {
 	}
 	if got := s.get("/readyz"); strings.Contains(got, "ready\n") {
 		t.Errorf("/readyz: %s", got)
+	}
+	// Started again, it still knows better.
+	s.stop()
+	s = serve(t, dir)
+	s.token = token
+	if status, answer := s.post("/event", seedBody("4", time.Minute)); status != 200 {
+		t.Errorf("started again: %d %s", status, answer)
+	}
+	if got := s.get("/readyz"); !strings.Contains(got, "was emptied") {
+		t.Errorf("started again /readyz says %s", got)
 	}
 }

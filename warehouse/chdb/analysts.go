@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httputil"
 
@@ -15,14 +16,21 @@ import (
 // and no other: what they may do is said in that user's file. Who asks needs the password, none
 // if it is empty.
 func (c *Client) Analysts(password string) http.Handler {
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { c.asAnalyst(r, password) },
 		Transport:     c.readers,
-		FlushInterval: -1, // results are handed on as they come
+		FlushInterval: -1,                                                  // results are handed on as they come
+		ErrorLog:      slog.NewLogLogger(c.log.Handler(), slog.LevelDebug), // readers go away all the time
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, fmt.Sprintf("the embedded ClickHouse does not answer: %v", err), http.StatusBadGateway)
 		},
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Without this a statement's end that is still being read is cut off once the answer has
+		// begun, and the answer with it.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		proxy.ServeHTTP(w, r)
+	})
 }
 
 // asAnalyst makes a request one of the analysts' user, and one that ClickHouse refuses if it has

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -310,6 +311,9 @@ func (c *Client) start() (*child, error) {
 	return ch, nil
 }
 
+// banner is what ClickHouse says each time.
+var banner = regexp.MustCompile(`(?m)^Logging \w+ to .*$`)
+
 // explain adds what the engine wrote before it ended.
 func (ch *child) explain(err error) error {
 	file, openErr := os.Open(ch.logPath)
@@ -318,7 +322,7 @@ func (ch *child) explain(err error) error {
 	}
 	defer file.Close()
 	text, _ := io.ReadAll(io.NewSectionReader(file, ch.logFrom, 16<<10))
-	if said := strings.TrimSpace(string(text)); said != "" {
+	if said := strings.TrimSpace(banner.ReplaceAllString(string(text), "")); said != "" {
 		return errors.New(said)
 	}
 	return err

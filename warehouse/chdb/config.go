@@ -89,6 +89,7 @@ func writeConfig(dataDir string, e Endpoint) (string, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "users.d"), 0o700); err != nil {
 		return "", fmt.Errorf("write the engine's settings: %w", err)
 	}
+	_ = os.Remove(filepath.Join(dataDir, configName)) // where it was once
 	config := filepath.Join(dir, configName)
 	err := errors.Join(
 		writeFile(config, fmt.Sprintf(configXML, xmlText(filepath.Join(dir, usersName)), xmlText(filepath.Join(dataDir, engineLog)))),

@@ -81,7 +81,7 @@ func (h *host) await(ctx context.Context, dataDir string) error {
 		select {
 		case <-h.ended:
 			path := filepath.Join(dataDir, engineDir)
-			return fmt.Errorf("open the engine's data in %s: ClickHouse has ended; the reason stands above (CANNOT_OPEN_FILE: another program uses that folder, or it needs more files at once than ulimit -n allows)", path)
+			return fmt.Errorf("open the engine's data in %s: ClickHouse has ended; its words stand above, or in clickhouse.log (CANNOT_OPEN_FILE: another program uses that folder, or it needs more files at once than ulimit -n allows)", path)
 		case <-ctx.Done():
 			return fmt.Errorf("the engine did not answer within %s", startPatience)
 		case <-time.After(5 * time.Millisecond):

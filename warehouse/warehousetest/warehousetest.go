@@ -59,6 +59,9 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// DataDir is the data folder of the engine that Open's databases are in.
+func DataDir() string { return dataDir }
+
 // Command starts an engine from the test binary.
 func Command() []string { return []string{os.Args[0], engineArg} }
 
