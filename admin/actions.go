@@ -24,7 +24,7 @@ type (
 	eventInput struct {
 		APIName string `json:"apiName"`
 		EventID string `json:"eventId"` // made up when empty
-		From    string `json:"from"`    // TIME of spec 5; now when empty
+		From    string `json:"from"`    // TIME of docs/settings.md; now when empty
 	}
 	renameInput struct {
 		APIName string `json:"apiName"`

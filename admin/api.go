@@ -96,7 +96,7 @@ type (
 	accepted struct{ value any }
 )
 
-// refuse sends an error in the form of spec 3.1.
+// refuse sends an error in the form of docs/openapi.yaml.
 func (a *Admin) refuse(c *fiber.Ctx, err error) error {
 	p := a.problemOf(c, err)
 	p.headers(c)

@@ -1,5 +1,5 @@
 // Package admin is where people come in: the admin API under /admin/api/ and the web page
-// under /admin/, both behind the admin token (spec 3.3).
+// under /admin/, both behind the admin token (docs/admin.md).
 //
 // The API takes the token as `Authorization: Bearer TOKEN`; the page signs in with it once
 // and holds a cookie, signed by a key that is derived from the token, so that a restart ends

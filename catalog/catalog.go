@@ -85,7 +85,7 @@ type Snapshot struct {
 // ErrInvalidToken says that a token is malformed, unknown or revoked.
 var ErrInvalidToken = errors.New("no such token")
 
-// MaxIDBytes bounds every id and name, as spec 3.1 has it for events.
+// MaxIDBytes bounds every id and name, as docs/openapi.yaml has it for events.
 const MaxIDBytes = 256
 
 func checkID(what, id string) error {

@@ -17,7 +17,7 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Limits of POST /events (spec 3.1).
+// Limits of POST /events (docs/openapi.yaml).
 const (
 	maxBatchEvents   = 1000
 	maxInflatedBytes = 10 << 20

@@ -11,7 +11,7 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Limits of spec 3.2.
+// Limits of docs/snippet.md.
 const (
 	maxCollectBytes   = 64 << 10
 	maxCollectEvents  = 500
@@ -35,7 +35,7 @@ func allowOrigin(c *fiber.Ctx) {
 	}
 }
 
-// postCollect accepts what a browser reports (spec 3.2).
+// postCollect accepts what a browser reports (docs/snippet.md).
 func (s *Server) postCollect(c *fiber.Ctx) error {
 	allowOrigin(c) // also where it is refused, or the page can't read why
 	return withBody(c, maxCollectBytes, maxCollectBytes, func(raw []byte) error {

@@ -20,7 +20,7 @@ func lookup() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), lookupTimeout)
 }
 
-// getConversion answers why a conversion was or was not attributed (spec 3.1).
+// getConversion answers why a conversion was or was not attributed (docs/openapi.yaml).
 func (s *Server) getConversion(c *fiber.Ctx) error {
 	customerID, apiErr := s.authorize(c)
 	if apiErr != nil {

@@ -12,7 +12,7 @@
 //
 // Each event gets its ingest_id as it is accepted. The Writer may insert a batch
 // twice, when it dies between the insert and the move of the cursor; the rows then
-// bear the same ingest_id and count once (spec R5).
+// bear the same ingest_id and count once (R5).
 //
 // Strings that Fiber hands out are views into a buffer that the next request
 // overwrites. They are copied where they are kept: decoding a body copies, and so

@@ -8,7 +8,7 @@ import (
 )
 
 // apiError is an answer that refuses a request; its JSON form is part of the
-// contract (spec 3.1).
+// contract (docs/openapi.yaml).
 type apiError struct {
 	Status     int     `json:"-"`
 	RetryAfter int     `json:"-"` // seconds, 0 for none

@@ -12,7 +12,7 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Limits are the bounds on actionTimestamp that can be configured (spec 3.1).
+// Limits are the bounds on actionTimestamp that can be configured (docs/openapi.yaml).
 type Limits struct {
 	MaxFuture time.Duration // after receipt, 5 s when 0
 	MaxAge    time.Duration // before receipt, 7 days when 0

@@ -13,7 +13,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Limits of spec 3.1 that are the same for backends and browsers.
+// Limits of docs/openapi.yaml that are the same for backends and browsers.
 const (
 	maxIDBytes = 256
 
@@ -257,7 +257,7 @@ func plainAmount(text string) (scaled int64, ok bool) {
 }
 
 // ParseValue reads the text of a JSON number as an amount of money, rounded to 4
-// places, half away from zero (spec 3.1). code is empty, value_negative or
+// places, half away from zero (docs/openapi.yaml). code is empty, value_negative or
 // value_out_of_range.
 func ParseValue(text string) (amount decimal.Decimal, code string) {
 	if scaled, ok := plainAmount(text); ok {

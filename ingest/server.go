@@ -48,7 +48,7 @@ type Config struct {
 	Metrics  *Metrics           // new ones when nil
 }
 
-// Server answers the requests of spec 3.
+// Server answers the requests of docs/openapi.yaml.
 type Server struct {
 	cfg     Config
 	app     *fiber.App
@@ -161,7 +161,7 @@ func (s *Server) foreignError(c *fiber.Ctx, err error) *apiError {
 	}
 }
 
-// postEvent accepts one conversion (spec 3.1).
+// postEvent accepts one conversion (docs/openapi.yaml).
 func (s *Server) postEvent(c *fiber.Ctx) error {
 	tokenAccount, apiErr := s.authorize(c)
 	if apiErr != nil {

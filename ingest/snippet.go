@@ -10,7 +10,7 @@ import (
 	"github.com/tieback/tieback/ingest/snippet"
 )
 
-// getSnippet gives the script that an account's pages load (spec 3.2). With its version
+// getSnippet gives the script that an account's pages load (docs/snippet.md). With its version
 // in the URL it may be kept for good; without, for some minutes.
 func (s *Server) getSnippet(c *fiber.Ctx) error {
 	customerID := strings.Clone(c.Query("customerId"))

@@ -11,7 +11,7 @@ import (
 
 // storedIDs remembers which client events were stored lately, so that one that a browser sends
 // again is not stored again: a moment that was corrected or held back would make the two copies
-// differ (spec 3.2). Two generations bound the memory.
+// differ (docs/snippet.md). Two generations bound the memory.
 type storedIDs struct {
 	mu         sync.Mutex
 	young, old map[uuid.UUID]*storing

@@ -2,7 +2,7 @@
 // attributions and outcomes, and when.
 //
 // [Runner.Run] is the whole of it. It takes a cutoff and nothing from the clock: only
-// rows received before the cutoff take part (spec R8). The scheduler calls it at
+// rows received before the cutoff take part (R8). The scheduler calls it at
 // 00:00 UTC, `tieback run` by hand, the tests a thousand times; all the same way.
 //
 // # What is computed
@@ -24,7 +24,7 @@
 //   - A conversion is new like a client event. All copies of its key are decided
 //     together, whichever days they name (R5).
 //   - A link (R2) matters to all conversions of its user. What counts is when its first
-//     identify was received; later ones change nothing.
+//     identify happened; later ones change nothing, whenever they are received.
 //   - A name (R3) matters to the conversions under it since the moment from which its
 //     intervals differ from those that the last run used.
 //   - A copy under one ingest_id (R5) draws in wherever the others are. Copies of a

@@ -114,7 +114,7 @@ func (l ledger) begin(ctx context.Context, req Request, generation uint64, now t
 	if err != nil {
 		return Record{}, since{}, err
 	}
-	epoch := fmt.Sprintf("%s.%d", deletions, memory)
+	epoch := fmt.Sprintf("%s.%d.%s", deletions, memory, rules())
 	from, err := l.since(ctx, epoch)
 	if err != nil {
 		return Record{}, since{}, err

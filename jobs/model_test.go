@@ -10,7 +10,7 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// This file is the reference: the rules of the spec as plain loops over everything,
+// This file is the reference: the rules of docs/rules.md as plain loops over everything,
 // slow and meant to be obviously right. It shares nothing with the SQL.
 
 // story is everything that was ever received, and the names of the events.
@@ -44,7 +44,7 @@ func model(h story, cutoff int64) map[string][]string {
 	}
 	rows["exposures"] = exposuresOf(clientEvents)
 	for _, c := range conversions {
-		outcome, attributions := decide(c, conversions, clientEvents, sessions, h.names)
+		outcome, attributions := decide(c, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names)
 		rows["conversion_outcomes"] = append(rows["conversion_outcomes"],
 			line(c.CustomerID, dayOf(c.ActionAtMS), c.APIName, c.ActionID, at(c.ActionAtMS), at(c.ReceivedAtMS), c.IngestID, outcome))
 		rows["attributions"] = append(rows["attributions"], attributions...)
@@ -74,6 +74,16 @@ func countedClientEvents(all []warehouse.ClientEvent, cutoff int64) []warehouse.
 		}
 	}
 	return counted
+}
+
+// identifiesOf are those that link (R2): each one received, copies too.
+func identifiesOf(all []warehouse.ClientEvent, cutoff int64) (identifies []warehouse.ClientEvent) {
+	for _, e := range all {
+		if e.Type == "identify" && e.ReceivedAtMS < cutoff {
+			identifies = append(identifies, e)
+		}
+	}
+	return identifies
 }
 
 func countedConversions(all []warehouse.Conversion, cutoff int64) []warehouse.Conversion {
@@ -146,7 +156,7 @@ func exposuresOf(clientEvents []warehouse.ClientEvent) []string {
 }
 
 // decide returns the outcome of a conversion (R6) and its attribution rows (R4).
-func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents []warehouse.ClientEvent, sessions []session, names []catalog.EventName) (string, []string) {
+func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, identifies []warehouse.ClientEvent, sessions []session, names []catalog.EventName) (string, []string) {
 	for _, o := range all {
 		sameKey := o.CustomerID == c.CustomerID && o.APIName == c.APIName && o.ActionID == c.ActionID
 		earlier := o.ReceivedAtMS < c.ReceivedAtMS || o.ReceivedAtMS == c.ReceivedAtMS && o.IngestID.String() < c.IngestID.String()
@@ -165,10 +175,10 @@ func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents []w
 	}
 	identified := false
 	usable := map[string]bool{}
-	for _, e := range clientEvents {
-		if e.Type == "identify" && e.CustomerID == c.CustomerID && e.UserDomain == c.UserDomain && e.UserID == c.UserID {
+	for _, e := range identifies {
+		if e.CustomerID == c.CustomerID && e.UserDomain == c.UserDomain && e.UserID == c.UserID {
 			identified = true
-			if e.ReceivedAtMS <= c.ReceivedAtMS {
+			if e.OccurredAtMS <= c.ReceivedAtMS+60_000 {
 				usable[e.VisitorID] = true
 			}
 		}

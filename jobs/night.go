@@ -58,7 +58,7 @@ func (n *night) prepare(ctx context.Context) (anything bool, err error) {
 			return err
 		},
 		func(ctx context.Context) error {
-			err := n.steps(ctx, "10_night_days", "12_night_identities", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
+			err := n.steps(ctx, "10_night_days", "12_night_identifies", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
 			if err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func (n *night) prepareAll(ctx context.Context) (err error) {
 	if err := n.keepFirst(ctx); err != nil {
 		return err
 	}
-	return n.steps(ctx, "12_night_identities", "22_night_links")
+	return n.steps(ctx, "12_night_identifies", "22_night_links")
 }
 
 // newDays lets the days since the last one published be computed whole: that costs
@@ -220,18 +220,6 @@ func (n *night) anyDoubled(ctx context.Context) (bool, error) {
 	return rows > 0, err
 }
 
-// doubledLinks gives errForgetLinks where a copy that does not count told a link.
-func (n *night) doubledLinks(ctx context.Context) error {
-	var links uint64
-	if err := n.ask(ctx, "doubled_links", sql.Report("doubled_links").SQL, &links); err != nil {
-		return err
-	}
-	if links > 0 {
-		return errForgetLinks
-	}
-	return nil
-}
-
 // total counts what is staged.
 func (n *night) total(ctx context.Context) error {
 	var days uint64
@@ -249,18 +237,18 @@ func (n *night) remember(ctx context.Context) error {
 	case n.req.From != nil:
 		return nil
 	case !n.full:
-		return n.steps(ctx, "97_identities")
+		return n.steps(ctx, "97_identifies")
 	}
-	if err := n.steps(ctx, "98_identities_next"); err != nil {
+	if err := n.steps(ctx, "98_identifies_next"); err != nil {
 		return err
 	}
-	for _, table := range []string{"identities", "doubled_events"} {
+	for _, table := range []string{"identifies", "doubled_events"} {
 		if err := n.db.Exec(ctx, "exchange tables "+table+" and "+table+"_next", nil); err != nil {
 			return err
 		}
 	}
 	// What was replaced may be of people who were to be forgotten.
-	return n.empty(ctx, "identities_next", "doubled_events_next")
+	return n.empty(ctx, "identifies_next", "doubled_events_next")
 }
 
 func flag(set bool) uint8 {

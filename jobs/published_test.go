@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { warehousetest.Main(m) }
 
-// columns are those of spec 4, in its order.
+// columns are those of docs/tables.md, in its order.
 var columns = map[string][]string{
 	"sessions":            {"customer_id", "visitor_id", "session_day", "started_at", "last_event_at", "expires_at", "events", "views"},
 	"exposures":           {"customer_id", "optimization_id", "variation_id", "visitor_id", "day", "first_viewed_at", "views"},

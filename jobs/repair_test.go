@@ -157,59 +157,33 @@ func TestCopyMovesTheLastViewOfADay(t *testing.T) {
 	equalsRebuild(t, db, runner)
 }
 
-// identifiedTwice are two copies of an identify. The second, which does not count, tells
-// another user.
-func identifiedTwice() (first, copied warehouse.ClientEvent) {
-	first = viewAt(dateAt(20, 9, 0))
-	first.Type, first.OptimizationID, first.VariationID, first.UserDomain, first.UserID = "identify", "", "", "crm", "u1"
-	copied = first
-	copied.UserID, copied.ReceivedAtMS = "u2", first.ReceivedAtMS+1
-	return first, copied
-}
-
-// A copy that does not count tells another link: a full run must not believe it.
-func TestLinkOfACopyThatDoesNotCount(t *testing.T) {
-	db := warehousetest.Open(t)
-	runner := runnerAt(db, date(29, 0))
-	site(t, db, 20)
-	first, copied := identifiedTwice()
-	insertEvents(t, db, first, copied)
-	insertConversion(t, db, "u2", "x", dateAt(20, 10, 1))
-	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0), Full: true})
-	var outcome string
-	if err := db.Row(t.Context(), "select outcome from conversion_outcomes where action_id = 'x'", nil, &outcome); err != nil || outcome != "no_identity" {
-		t.Errorf("the outcome is %q (%v), expected no_identity", outcome, err)
-	}
-}
-
-// The copy that counts comes late: a range must not believe the link that was remembered
-// either, and publishes its days alone.
-func TestRangeForgetsALinkOfACopy(t *testing.T) {
-	db := warehousetest.Open(t)
-	runner := runnerAt(db, date(29, 0))
-	site(t, db, 20)
-	first, copied := identifiedTwice()
-	insertEvents(t, db, copied)
-	insertConversion(t, db, "u2", "x", dateAt(20, 10, 1))
-	insertConversion(t, db, "u2", "y", dateAt(21, 10, 1))
-	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
-	insertEvents(t, db, first)
-	outcomes := func() (told string) {
-		t.Helper()
-		query := "select arrayStringConcat(arraySort(groupArray(action_id || ' ' || outcome)), ', ') from conversion_outcomes where action_id in ('x', 'y')"
-		if err := db.Row(t.Context(), query, nil, &told); err != nil {
-			t.Fatal(err)
-		}
-		return told
-	}
-	day := date(20, 0)
-	mustRun(t, runner, jobs.Request{From: &day, To: &day})
-	if got := outcomes(); got != "x no_identity, y session_expired" {
-		t.Errorf("after a range over the day of x: %s", got)
-	}
-	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
-	if got := outcomes(); got != "x no_identity, y no_identity" {
-		t.Errorf("after a run over all days: %s", got)
+// Each identify received links, copies too: of two under one ingest_id, which tell different users,
+// only one counts as an event, and whichever comes first.
+func TestEveryCopyOfAnIdentifyLinks(t *testing.T) {
+	for name, late := range map[string]bool{"together": false, "late": true} {
+		t.Run(name, func(t *testing.T) {
+			db := warehousetest.Open(t)
+			runner := runnerAt(db, date(29, 0))
+			site(t, db, 20)
+			first := viewAt(dateAt(20, 9, 0))
+			first.Type, first.OptimizationID, first.VariationID, first.UserDomain, first.UserID = "identify", "", "", "crm", "u3"
+			copied := first
+			copied.UserID, copied.ReceivedAtMS = "u2", first.ReceivedAtMS+1
+			insertEvents(t, db, first)
+			insertConversion(t, db, "u2", "x", dateAt(20, 10, 1))
+			insertConversion(t, db, "u3", "y", dateAt(20, 10, 1))
+			if late {
+				mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+			}
+			insertEvents(t, db, copied)
+			mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+			var told string
+			query := "select arrayStringConcat(arraySort(groupArray(action_id || ' ' || outcome)), ', ') from conversion_outcomes where action_id in ('x', 'y')"
+			if err := db.Row(t.Context(), query, nil, &told); err != nil || told != "x attributed, y attributed" {
+				t.Errorf("the outcomes are %s (%v)", told, err)
+			}
+			equalsRebuild(t, db, runner)
+		})
 	}
 }
 

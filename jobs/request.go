@@ -6,7 +6,7 @@ import (
 	"github.com/tieback/tieback/refuse"
 )
 
-// ParseRequest reads a request as people write it (spec 5): from and to are days, cutoff
+// ParseRequest reads a request as people write it (docs/settings.md): from and to are days, cutoff
 // is a time; each may be empty. Its errors are refusals.
 func ParseRequest(from, to, cutoff string, now time.Time) (req Request, err error) {
 	switch {
@@ -37,7 +37,7 @@ func ParseRequest(from, to, cutoff string, now time.Time) (req Request, err erro
 	return req, nil
 }
 
-// ParseTime reads TIME of spec 5: RFC 3339 or now.
+// ParseTime reads TIME of docs/settings.md: RFC 3339 or now.
 func ParseTime(text string, now time.Time) (time.Time, error) {
 	if text == "now" {
 		return now.UTC().Truncate(time.Millisecond), nil
@@ -49,7 +49,7 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	return t.UTC().Truncate(time.Millisecond), inRange(t)
 }
 
-// ParseDay reads DAY of spec 5: YYYY-MM-DD.
+// ParseDay reads DAY of docs/settings.md: YYYY-MM-DD.
 func ParseDay(text string) (*time.Time, error) {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
@@ -58,7 +58,7 @@ func ParseDay(text string) (*time.Time, error) {
 	return &t, inRange(t)
 }
 
-// inRange holds times to what an import takes, too (spec 6).
+// inRange holds times to what an import takes, too.
 func inRange(t time.Time) error {
 	if year := t.UTC().Year(); year < 2000 || year > 2100 {
 		return refuse.Invalidf("%s lies outside the years 2000 to 2100", t.Format(time.RFC3339))

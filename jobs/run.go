@@ -66,7 +66,7 @@ var (
 )
 
 // firstDay and lastDay bound a run over all days: what ClickHouse's Date can hold of
-// the times that an import takes (spec 6).
+// the times that an import takes.
 var (
 	firstDay = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	lastDay  = time.Date(2100, 12, 31, 0, 0, 0, 0, time.UTC)
@@ -158,23 +158,10 @@ func (r *Runner) complete(req Request, published time.Time, any bool) (Request, 
 
 // inFuture reports whether a cutoff of the ledger lies further ahead than clocks may differ by: a
 // clock that made it was wrong.
-func inFuture(cutoff, now time.Time) bool { return cutoff.After(now.Add(clocksApart)) }
+func inFuture(cutoff, now time.Time) bool { return cutoff.After(now.Add(ClocksApart)) }
 
 // compute stages, checks and publishes what has changed since the runs before.
 func (r *Runner) compute(ctx context.Context, req Request, since since, record *Record, held *warehouse.Held) error {
-	err := r.computeOnce(ctx, req, since, record, held)
-	if errors.Is(err, errForgetLinks) {
-		r.log.Info("copies of an event tell different links: computing all days")
-		record.Mode = ModeFull
-		err = r.computeOnce(ctx, req, since, record, held)
-	}
-	return err
-}
-
-// errForgetLinks says that a link was remembered which turned out to be none.
-var errForgetLinks = errors.New("a remembered link must be forgotten")
-
-func (r *Runner) computeOnce(ctx context.Context, req Request, since since, record *Record, held *warehouse.Held) error {
 	pace, err := newPace(ctx, r.db, record)
 	if err != nil {
 		return err
@@ -193,11 +180,6 @@ func (r *Runner) computeOnce(ctx context.Context, req Request, since since, reco
 	anything, err := n.prepare(ctx)
 	if err != nil || !anything {
 		return err
-	}
-	if !n.full {
-		if err := n.doubledLinks(ctx); err != nil {
-			return err
-		}
 	}
 	if err := n.stage(ctx); err != nil || req.DryRun {
 		return err
@@ -236,8 +218,8 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 		"low": warehouse.Time(low), "high": warehouse.Time(high),
 		"visible_since": warehouse.Time(since.readAt.Add(-r.overlap)), "names_before": since.version,
 		"copies_since": warehouse.Time(time.UnixMilli(0).UTC()), "few_changed": flag(false), "doubled": flag(true),
-		"session_gap_minutes": sessionGapMinutes, "session_cap_hours": sessionCapHours, "long_day": warehouse.Day(longDay),
-		"view_lookback_days": viewLookbackDays, "events_per_visitor_day": eventsPerVisitorDay,
+		"session_gap_minutes": int(SessionGap.Minutes()), "session_cap_hours": int(SessionCap.Hours()), "long_day": warehouse.Day(longDay),
+		"view_lookback_days": int(ViewLookback / day), "clocks_apart_seconds": int(ClocksApart.Seconds()), "events_per_visitor_day": eventsPerVisitorDay,
 	}
 }
 

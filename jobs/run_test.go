@@ -471,7 +471,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	}
 	written := map[string]bool{}
 	for _, known := range []string{
-		"client_events", "conversions", "event_names", "published_days", "identities", "doubled_events", // what a run finds
+		"client_events", "conversions", "event_names", "published_days", "identifies", "doubled_events", // what a run finds
 		"sessions_versions", "exposures_versions", "attributions_versions", "conversion_outcomes_versions",
 		"night_doubles", // empty until its step, which a full run has before
 	} {
@@ -539,5 +539,24 @@ func TestPartsBesideEachOther(t *testing.T) {
 			}()
 			_ = jobs.AtOnce(t.Context(), 2, done, func(context.Context) error { leave(); return nil })
 		}()
+	}
+}
+
+// TestRulesChanged: a run that goes by other numbers than the last one computes all days.
+func TestRulesChanged(t *testing.T) {
+	db := warehousetest.Open(t)
+	site(t, db, 1, 2)
+	if record := mustRun(t, runnerAt(db, date(3, 0)), jobs.Request{Cutoff: date(3, 0)}); record.Mode != jobs.ModeFull {
+		t.Errorf("the first run is %s", record.Mode)
+	}
+	if record := mustRun(t, runnerAt(db, date(4, 0)), jobs.Request{Cutoff: date(4, 0)}); record.Mode != jobs.ModeIncremental {
+		t.Errorf("the second run is %s", record.Mode)
+	}
+	// As a tieback would have left it whose sessions ended after 45 minutes.
+	if err := db.Exec(t.Context(), "alter table run_log update epoch = replaceOne(epoch, '30m0s', '45m0s') where 1 settings mutations_sync = 1", nil); err != nil {
+		t.Fatal(err)
+	}
+	if record := mustRun(t, runnerAt(db, date(5, 0)), jobs.Request{Cutoff: date(5, 0)}); record.Mode != jobs.ModeFull {
+		t.Errorf("after a change of the rules the run is %s", record.Mode)
 	}
 }

@@ -4,9 +4,9 @@ import "time"
 
 // working are the tables that hold one run's working set.
 var working = []string{
-	"night_days", "night_keys", "night_key_days", "night_identities", "night_conversions", "night_links", "night_view_days",
+	"night_days", "night_keys", "night_key_days", "night_identifies", "night_conversions", "night_links", "night_view_days",
 	"night_doubled_hashes", "night_doubled_ids", "night_doubles", "night_long_moments", "night_long_starts", "night_candidates", "night_views",
-	"night_attributions", "night_outcomes", "night_versions", "identities_next", "doubled_events_next",
+	"night_attributions", "night_outcomes", "night_versions", "identifies_next", "doubled_events_next",
 }
 
 // publishedTable is a table that holds versions of days, with the column of
@@ -20,15 +20,8 @@ var published = []publishedTable{
 	{"conversion_outcomes_versions", "outcomes_version"},
 }
 
-// The numbers of the rules, as parameters of the steps (spec R1, R6).
-const (
-	sessionGapMinutes = 30
-	sessionCapHours   = 24
-	viewLookbackDays  = 7
-)
-
 // longDay is what runs of events beyond the cap wait under to be cut into sessions: no
-// time may be after 2100 (spec 6), and retention by age must not forget them.
+// time may be after 2100, and retention by age must not forget them.
 var longDay = time.Date(2120, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const (
@@ -36,20 +29,17 @@ const (
 	// way into ClickHouse, and by how much clocks may differ.
 	visibilityOverlap = 10 * time.Minute
 
-	// clocksApart is by how much the clocks of two machines may differ, or one be set back.
-	clocksApart = time.Minute
-
 	// copiesReach is how far apart copies of one client event are received: a browser
-	// tries again for 7 days (spec 3.2), all other copies repeat received_at.
+	// tries again for 7 days (docs/snippet.md), all other copies repeat received_at.
 	copiesReach = 8 * day
 
 	// fewRows is how many new rows are looked up one by one among those of copiesReach;
 	// sorting the hashes of them all costs less when there are more.
 	fewRows = 200_000
 
-	// memory numbers what runs leave for the next one (identities, doubled_events, chain
+	// memory numbers what runs leave for the next one (identifies, doubled_events, chain
 	// starts). A run after an upgrade that has changed it is a full one.
-	memory = 2
+	memory = 3
 
 	// eventsPerVisitorDay is assumed where slices are cut: more than most have.
 	eventsPerVisitorDay = 50

@@ -35,7 +35,7 @@ type Comparison struct {
 	Chance   *float64 `json:"chance_to_beat_baseline"`
 }
 
-// What an arm needs before it is compared (spec R9), and below which p the sample
+// What an arm needs before it is compared (R9), and below which p the sample
 // ratio is called wrong.
 const (
 	leastVisitors    = 50

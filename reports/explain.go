@@ -28,7 +28,7 @@ type Copy struct {
 	ActionTimestamp int64         `json:"actionTimestamp"`
 	Value           *string       `json:"value,omitempty"`
 	ReceivedAt      int64         `json:"receivedAt"`
-	Outcome         string        `json:"outcome"`             // spec R6, or pending
+	Outcome         string        `json:"outcome"`             // R6, or pending
 	DecidedBy       *int64        `json:"decidedBy,omitempty"` // of a pending one: when the run that decides begins
 	Reason          string        `json:"reason"`              // in words
 	Hints           []string      `json:"hints"`               // near misses: what may have gone wrong, in words
@@ -40,7 +40,7 @@ type Copy struct {
 // played no part are left out. Times are Unix milliseconds.
 type Facts struct {
 	CountedIngestID    string       `json:"countedIngestId,omitempty"`    // of a duplicate: the copy that counts
-	IdentityOccurredAt *int64       `json:"identityOccurredAt,omitempty"` // of the first identify of the user that was received
+	IdentityOccurredAt *int64       `json:"identityOccurredAt,omitempty"` // of the first identify of the user
 	IdentityReceivedAt *int64       `json:"identityReceivedAt,omitempty"`
 	IdentityLateByMS   *int64       `json:"identityLateByMs,omitempty"`
 	NearestView        *NearestView `json:"nearestView,omitempty"`
@@ -93,8 +93,8 @@ type attributionRow struct {
 
 type visitorRow struct {
 	VisitorID        string    `ch:"visitor_id"`
-	LinkedAt         time.Time `ch:"linked_at"`
-	IdentifiedAt     time.Time `ch:"identified_at"`
+	LinkedAt         time.Time `ch:"linked_at"`            // when the first identify happened
+	ReceivedAt       time.Time `ch:"identify_received_at"` // of the identify that linked
 	HasView          uint8     `ch:"has_view"`
 	ViewedAt         time.Time `ch:"viewed_at"`
 	HasSession       uint8     `ch:"has_session"`

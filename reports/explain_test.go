@@ -80,7 +80,7 @@ func TestWhyNot(t *testing.T) {
 		{"a control character", "crm", "x\x07", seen.Add(time.Millisecond), "", "no_identity", []string{`"x\a"`, "the control character U+0007"}, 0},
 		{"nobody", "crm", "nobody", seen.Add(time.Millisecond), "", "no_identity", []string{`no browser has called setUserId with ("crm", "nobody")`}, 0},
 		{"another name", "crm", "seconds", seen.Add(time.Millisecond), "Application-Accepted", "event_not_defined", []string{`the name "application-accepted"`, "byte for byte"}, 0},
-		{"cut, without receivedAt", "crm", "seconds", noon, "", "identity_too_late", []string{"650 milliseconds after", "cut to whole seconds, and setUserId came 650 milliseconds later"}, none},
+		{"cut, without receivedAt", "crm", "seconds", noon, "", "no_view_before", []string{"650 milliseconds after", "cut to whole seconds, and a view came 650 milliseconds later"}, none},
 		{"in local time, without receivedAt", "crm", "hours", seen.Add(10*time.Minute - 5*hour), "", "identity_too_late", []string{"5 hours later it would have happened"}, none},
 		{"right after a view, in hours", "crm", "late", seen.Add(14*hour + time.Minute), "", "session_expired", []string{"14 hours earlier it would have happened"}, 15 * hour},
 		{"in India", "crm", "late", seen.Add(5*hour + 31*time.Minute), "", "session_expired", []string{"5 hours and 30 minutes earlier"}, 15 * hour},

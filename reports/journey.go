@@ -24,7 +24,7 @@ type Journey struct {
 // JourneyVisitor is a browser that has called setUserId with the user's id.
 type JourneyVisitor struct {
 	VisitorID string           `json:"visitorId"`
-	LinkedAt  int64            `json:"linkedAt"` // when its first identify was received (R2)
+	LinkedAt  int64            `json:"linkedAt"` // when its first identify happened (R2)
 	Sessions  []JourneySession `json:"sessions"`
 	Events    []JourneyEvent   `json:"events"` // in order of time
 }

@@ -100,7 +100,7 @@ func (x *explainer) visitorReason(ctx context.Context) (string, error) {
 	}
 	if len(x.visitors) > 0 {
 		first := x.visitors[0]
-		occurred, received := first.IdentifiedAt.UnixMilli(), first.LinkedAt.UnixMilli()
+		occurred, received := first.LinkedAt.UnixMilli(), first.ReceivedAt.UnixMilli()
 		c.Facts.IdentityOccurredAt, c.Facts.IdentityReceivedAt = &occurred, &received
 	}
 	switch c.Outcome {
@@ -108,7 +108,7 @@ func (x *explainer) visitorReason(ctx context.Context) (string, error) {
 		return "no browser has called setUserId with " + x.user(), nil
 	case outcomeIdentityTooLate:
 		if len(x.visitors) == 0 {
-			return "setUserId with " + x.user() + " was received after the conversion", nil
+			return "setUserId with " + x.user() + " was called after the conversion was received", nil
 		}
 		late := x.visitors[0].LinkedAt.Sub(time.UnixMilli(c.ReceivedAt))
 		lateMS := late.Milliseconds()
@@ -116,7 +116,7 @@ func (x *explainer) visitorReason(ctx context.Context) (string, error) {
 		if x.oneMoment() { // a view after it may tell of a moment that is wrong
 			x.nextView = x.soonestView(func(*visitorRow) bool { return true })
 		}
-		return fmt.Sprintf("setUserId with %s was first received at %s, %s after the conversion", x.user(), human.Moment(x.visitors[0].LinkedAt), human.Duration(late)), nil
+		return fmt.Sprintf("setUserId with %s was first called at %s, %s after the conversion was received", x.user(), human.Moment(x.visitors[0].LinkedAt), human.Duration(late)), nil
 	default:
 		return x.viewReason(), nil
 	}
@@ -130,9 +130,6 @@ func visitorsOf(ctx context.Context, db *warehouse.DB, customerID string, c Copy
 	})
 	return visitors, err
 }
-
-// viewLookback is how far back a view may lie (spec R6).
-const viewLookback = 7 * 24 * time.Hour
 
 // viewReason explains why no view counts, by the one that came nearest: before or after.
 func (x *explainer) viewReason() string {
@@ -182,9 +179,9 @@ func (x *explainer) nearestBefore() (*NearestView, string) {
 	view := &NearestView{VisitorID: last.VisitorID, ViewedAt: last.ViewedAt.UnixMilli(), Side: sideBefore}
 	earlier := x.at().Sub(last.ViewedAt)
 	switch {
-	case earlier > viewLookback:
-		view.MissedByMS = (earlier - viewLookback).Milliseconds()
-		return view, fmt.Sprintf("%s was seen more than 7 days before the conversion, by %s", seen, human.Duration(earlier-viewLookback))
+	case earlier > jobs.ViewLookback:
+		view.MissedByMS = (earlier - jobs.ViewLookback).Milliseconds()
+		return view, fmt.Sprintf("%s was seen more than %s before the conversion, by %s", seen, human.Duration(jobs.ViewLookback), human.Duration(earlier-jobs.ViewLookback))
 	case last.HasSession == 0 || x.at().Before(last.SessionExpiresAt):
 		view.MissedByMS = earlier.Milliseconds()
 		return view, seen + " lies in an earlier session than the one that was open at the conversion"
@@ -225,4 +222,6 @@ func (x *explainer) soonestView(counts func(*visitorRow) bool) (soonest *visitor
 }
 
 // usable reports whether the visitor was linked by the time of the conversion's receipt (R2).
-func (x *explainer) usable(v *visitorRow) bool { return v.LinkedAt.UnixMilli() <= x.copy.ReceivedAt }
+func (x *explainer) usable(v *visitorRow) bool {
+	return v.LinkedAt.UnixMilli() <= x.copy.ReceivedAt+jobs.ClocksApart.Milliseconds()
+}

@@ -17,8 +17,8 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Results of an optimization for a range of days (spec R9). The names in the JSON are
-// the spec's and the tables'.
+// Results of an optimization for a range of days (R9). The names in the JSON are
+// those of the tables.
 type Results struct {
 	CustomerID     string `json:"customer_id"`
 	OptimizationID string `json:"optimization_id"`

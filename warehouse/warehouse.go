@@ -28,7 +28,7 @@ import (
 	"github.com/tieback/tieback/warehouse/chdb"
 )
 
-// DefaultDatabase is the database that the spec's table names live in.
+// DefaultDatabase is the database that the names of docs/tables.md live in.
 const DefaultDatabase = "tieback"
 
 // Config says which ClickHouse to open.

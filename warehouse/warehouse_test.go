@@ -165,10 +165,10 @@ func TestMigrationKilledHalfWay(t *testing.T) {
 		return hash
 	}
 	before := rows()
-	// The last one makes a view.
-	const undoLast = "drop view results_daily sync"
-	const lastRan = "select count() = 1 from system.tables where database = currentDatabase() and name = 'results_daily'"
-	if !strings.Contains(files[newest-1], "results_daily") {
+	// The last one drops a table.
+	const undoLast = "create table if not exists identities_next (a UInt8) engine = Memory"
+	const lastRan = "select count() = 0 from system.tables where database = currentDatabase() and name = 'identities_next'"
+	if !strings.Contains(files[newest-1], "drop_identities_next") {
 		t.Fatalf("%s is the last migration: tell this test how to undo it", files[newest-1])
 	}
 	for _, killedAt := range []int{1, 2, newest / 2, newest} {

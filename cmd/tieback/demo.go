@@ -363,6 +363,6 @@ func (d *demo) farewell() {
 		"  bin/tieback status --data "+d.folder,
 		"  bin/tieback serve                 your own service, data in ./data",
 		"  bin/tieback --help",
-		"and read README.md and docs/attribution.md.",
+		"and read README.md and docs/rules.md.",
 		"data: "+d.folder)
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Exit codes of spec 5.
+// Exit codes of docs/settings.md.
 const (
 	exitDone   = 0
 	exitFailed = 1
@@ -48,7 +48,7 @@ type program struct {
 	nightMemory   uint64 // bytes that a run may take, 0 for what ClickHouse allows
 }
 
-// cli is every command and flag of spec 5.
+// cli is every command and flag of docs/settings.md.
 type cli struct {
 	Data        string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
 	ClickHouse  string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://USER:PASSWORD@HOST:8123, https://…:8443 or clickhouse://…:9000; the embedded engine if not given." placeholder:"URL"`

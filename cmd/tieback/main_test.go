@@ -510,7 +510,7 @@ func TestImport(t *testing.T) {
 }
 
 // TestWordsAndExitCodes has one case a mistake: what is said, and the exit code of
-// spec 5.
+// docs/settings.md.
 func TestWordsAndExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	must(t, dir, "event", "add", "c1", "bought", "--id", "e1")

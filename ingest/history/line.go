@@ -1,5 +1,5 @@
 // Package history loads past events, conversions and configuration from NDJSON
-// (spec 6) straight into ClickHouse.
+// straight into ClickHouse.
 package history
 
 import (

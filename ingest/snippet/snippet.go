@@ -1,4 +1,4 @@
-// Package snippet has the script that web pages load (spec 3.2). snippet.ts is its
+// Package snippet has the script that web pages load (docs/snippet.md). snippet.ts is its
 // source; snippet.js is built from it by `make snippet` and compiled in.
 package snippet
 

@@ -1,5 +1,5 @@
 // The script that a web page loads: it reports views, who the visitor is and that the page is in use
-// (spec 3.2). ES2017, no dependency. snippet_test.go builds it; the build is committed beside it.
+// (docs/snippet.md). ES2017, no dependency. snippet_test.go builds it; the build is committed beside it.
 
 // The service puts the account's id here.
 declare const TIEBACK_CUSTOMER: string;

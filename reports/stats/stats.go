@@ -1,4 +1,4 @@
-// Package stats has the statistics of results (spec R9): how an arm of an experiment
+// Package stats has the statistics of results (R9): how an arm of an experiment
 // compares with its baseline. docs/statistics.md gives the formulas and their sources.
 package stats
 

@@ -1,4 +1,4 @@
--- Every client event received (spec 4), as it came: copies of one ingest_id included.
+-- Every client event received (docs/tables.md), as it came: copies of one ingest_id included.
 -- Read by day (the night), by visitor within a day (explain), by inserted_at (what is new).
 create table if not exists client_events
 (

@@ -1,4 +1,4 @@
--- Every conversion received (spec 4), duplicates by the sender included (R5).
+-- Every conversion received (docs/tables.md), duplicates by the sender included (R5).
 create table if not exists conversions
 (
     customer_id String comment 'Account',

@@ -1,5 +1,5 @@
 -- Purpose:    List the conversions in reach of a visitor-day to compute anew.
--- Reads:      night_days, identities, night_identities, conversions
+-- Reads:      night_days, identifies, night_identifies, conversions
 -- Writes:     night_keys
 -- Grain:      one row per (account, name, action id)
 -- Parameters: full, forced, whole_from, whole_to, view_lookback_days
@@ -11,11 +11,11 @@ with
     links as
     (
         select customer_id, user_domain, user_id, visitor_id
-        from identities
+        from identifies
         where (customer_id, visitor_id) in (select customer_id, visitor_id from night_days)
         union distinct
         select customer_id, user_domain, user_id, visitor_id
-        from night_identities
+        from night_identifies
     ),
     user_days as
     (

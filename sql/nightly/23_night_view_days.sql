@@ -2,7 +2,7 @@
 -- Reads:      night_conversions, night_links
 -- Writes:     night_view_days
 -- Grain:      one row per visitor-day
--- Parameters: session_cap_hours
+-- Parameters: session_cap_hours, clocks_apart_seconds
 -- Notes:      A session that is open at the conversion has started at most the cap before it.
 insert into night_view_days (customer_id, visitor_id, day)
 select distinct
@@ -19,4 +19,4 @@ inner join night_links
     and night_conversions.user_id = night_links.user_id
 where night_conversions.is_duplicate = 0
     and night_conversions.event_id != ''
-    and night_links.linked_at <= night_conversions.received_at
+    and night_links.linked_at <= night_conversions.received_at + toIntervalSecond({clocks_apart_seconds:UInt32})

@@ -3,7 +3,7 @@
 -- Reads:      night_conversions, night_links, sessions_versions, night_versions
 -- Writes:     night_candidates
 -- Grain:      one row per (conversion that counts and has an event, visitor linked in time)
--- Parameters: session_cap_hours
+-- Parameters: session_cap_hours, clocks_apart_seconds
 -- Notes:      Sessions of a visitor never overlap, so the last one that started by then is the only one that can be
 --             open. It started on that day or the day before.
 insert into night_candidates (ingest_id, customer_id, visitor_id, converted_at, session_started_at)
@@ -22,7 +22,7 @@ with
             and night_conversions.user_id = night_links.user_id
         where night_conversions.is_duplicate = 0
             and night_conversions.event_id != ''
-            and night_links.linked_at <= night_conversions.received_at
+            and night_links.linked_at <= night_conversions.received_at + toIntervalSecond({clocks_apart_seconds:UInt32})
     ),
     sessions_near as
     (

@@ -1,6 +1,6 @@
 -- Purpose:    User ids that browsers have called setUserId with and that are nearly the one of a conversion: in another
 --             domain, in another case or Unicode form, with spaces or leading zeros, or rounded by a spreadsheet.
--- Reads:      identities
+-- Reads:      identifies
 -- Grain:      one row per user id, 5 at most
 -- Parameters: customer_id, user_domain, user_id, plain_domain, plain_id, number_from, number_to, digits
 -- Notes:      plain_… are without those differences. Numbers from number_from to number_to with so many digits are
@@ -15,7 +15,7 @@ with known as
             lowerUTF8(replaceRegexpAll(normalizeUTF8NFKC(user_id), '[\\s\\v\\x{85}\\p{Z}\\p{Cf}]', '')),
             '^0+([0-9]+)$', '\\1'
         ) as known_id
-    from identities
+    from identifies
     where customer_id = {customer_id:String}
 )
 select distinct user_domain, user_id

@@ -8,7 +8,7 @@
 with
     links as
     (
-        select visitor_id, min(received_at) as linked_at, argMin(occurred_at, received_at) as identified_at
+        select visitor_id, min(occurred_at) as linked_at, argMin(received_at, occurred_at) as identify_received_at
         from client_events
         where customer_id = {customer_id:String}
             and type = 'identify'
@@ -69,7 +69,7 @@ with
 select
     links.visitor_id as visitor_id,
     links.linked_at as linked_at,
-    links.identified_at as identified_at,
+    links.identify_received_at as identify_received_at,
     last_views.visitor_id != '' as has_view,
     last_views.viewed_at as viewed_at,
     last_sessions.visitor_id != '' as has_session,
