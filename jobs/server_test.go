@@ -94,6 +94,8 @@ func TestProfilesOfServers(t *testing.T) {
 		"<max_rows_to_read>100</max_rows_to_read><read_overflow_mode>break</read_overflow_mode>",
 		"<max_rows_to_group_by>10</max_rows_to_group_by><group_by_overflow_mode>any</group_by_overflow_mode>",
 		"<max_result_rows>10</max_result_rows><result_overflow_mode>break</result_overflow_mode>",
+		"<async_insert>0</async_insert><session_timezone>UTC</session_timezone><constraints><async_insert><const/></async_insert><session_timezone><const/></session_timezone>" +
+			"<limit><const/></limit><offset><const/></offset><final><const/></final><use_query_cache><const/></use_query_cache><read_overflow_mode><const/></read_overflow_mode></constraints>",
 		"<max_concurrent_queries_for_user>3</max_concurrent_queries_for_user>",
 		"<max_execution_time>600</max_execution_time><constraints><max_execution_time><const/></max_execution_time></constraints>",
 		"<max_partitions_per_insert_block>100</max_partitions_per_insert_block><constraints><max_partitions_per_insert_block><const/></max_partitions_per_insert_block></constraints>",

@@ -79,15 +79,22 @@ func TestServerSaysWhatIsWrong(t *testing.T) {
 
 func TestServerLock(t *testing.T) {
 	defer warehouse.HurryLocks(1500 * time.Millisecond)()
-	server := warehousetest.Server(t)
-	one, err := openServer(t, server, server.User, server.Password)
+	few := []string{
+		"GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON tieback.*", "GRANT TABLE ENGINE ON MergeTree", "GRANT TABLE ENGINE ON Memory",
+	}
+	server := warehousetest.Server(t, warehousetest.User("few", "", append(few, "GRANT SELECT ON system.processes")...), warehousetest.User("blind", "", few...))
+	operator, err := openServer(t, server, server.User, server.Password)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := one.Migrate(t.Context()); err != nil {
+	if _, _, err := operator.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	two, err := openServer(t, server, server.User, server.Password)
+	one, err := openServer(t, server, "few", "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := openServer(t, server, "few", "pw")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +177,21 @@ func TestServerLock(t *testing.T) {
 	if err := next.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
+	// Who may not see its own statements takes over all the same.
+	blind, err := openServer(t, server, "blind", "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	still, err := blind.Lock(t.Context(), "blind", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	still.Freeze()
+	after, err := blind.Lock(t.Context(), "blind", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after.Release()
 	// A holder that lives loses it as soon as it learns of it.
 	living, err := one.Lock(t.Context(), "other", 0, nil)
 	if err != nil {
@@ -248,5 +270,43 @@ func TestNativeProtocol(t *testing.T) {
 		if err := db.Row(t.Context(), "select count() from system.processes where query like '%1000000000009%' and query not like '%processes%'", nil, &running); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestSecureServer goes to a server over TLS, by both protocols.
+func TestSecureServer(t *testing.T) {
+	server := warehousetest.Server(t)
+	https, native := warehousetest.Secure(t, server)
+	login := server.User + ":" + server.Password + "@"
+	for _, c := range []struct{ url, fails string }{
+		{"https://" + login + https + "?skip_verify=true", ""},
+		{"clickhouse://" + login + native + "?secure=true&skip_verify=true", ""},
+		{"https://" + login + https, "certificate"},
+		{"clickhouse://" + login + native + "?secure=true", "certificate"},
+		{"http://" + login + https, "ClickHouse"},
+	} {
+		db, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.url, Log: slog.New(slog.DiscardHandler)})
+		if c.fails != "" {
+			if err == nil || !strings.Contains(err.Error(), c.fails) {
+				t.Errorf("%s: %v", c.url, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.url, err)
+			continue
+		}
+		if _, _, err := db.Migrate(t.Context()); err != nil {
+			t.Errorf("%s: %v", c.url, err)
+		}
+		result, err := db.Format(t.Context(), "TSV", "select 1")
+		if err != nil {
+			t.Errorf("%s: %v", c.url, err)
+			continue
+		}
+		if text, err := io.ReadAll(result); err != nil || string(text) != "1\n" {
+			t.Errorf("%s: %q %v", c.url, text, err)
+		}
+		_ = db.Close()
 	}
 }

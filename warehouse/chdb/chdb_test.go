@@ -9,10 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ClickHouse/ch-go/proto"
 
 	"github.com/tieback/tieback/warehouse/chdb"
 	"github.com/tieback/tieback/warehouse/warehousetest"
@@ -55,6 +58,8 @@ func open(t *testing.T, dir string) chdb.Endpoint {
 	return e
 }
 
+var wrongPassword = strconv.Itoa(int(proto.ErrAuthenticationFailed))
+
 // TestOthersOnTheMachine is about who has no password, and about other users of the machine.
 func TestOthersOnTheMachine(t *testing.T) {
 	dir := filepath.Join(anybodysFolder(t), "data")
@@ -74,7 +79,7 @@ func TestOthersOnTheMachine(t *testing.T) {
 			t.Errorf("default: %s: %s", statement, answer)
 		}
 		for _, user := range []string{"tieback", "analyst", "nobody"} {
-			if code, _ := warehousetest.Ask(t, e, user, "", statement); code != "516" {
+			if code, _ := warehousetest.Ask(t, e, user, "", statement); code != wrongPassword {
 				t.Errorf("%s without a password: %s: code %s", user, statement, code)
 			}
 		}

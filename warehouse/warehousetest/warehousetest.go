@@ -4,10 +4,16 @@ package warehousetest
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +22,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
@@ -113,16 +120,16 @@ func create(ctx context.Context, db *warehouse.DB) error {
 // own. It ends with the test. command starts it; Command's unless given.
 func ServerWith(t testing.TB, dir string, command []string, users ...string) chdb.Endpoint {
 	t.Helper()
+	path := func(name string) string { return filepath.Join(dir, "engine", name) }
 	files := map[string]string{"engine.d/test.xml": "<clickhouse><tcp_port>" + freePort(t) + "</tcp_port></clickhouse>"}
 	for i, user := range users {
 		files[fmt.Sprintf("users.d/test%d.xml", i)] = user
 	}
 	for name, text := range files {
-		path := filepath.Join(dir, "engine", name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path(name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,11 +166,30 @@ func freePort(t testing.TB) string {
 // such an engine, so a proxy stands before it, which ends them in order.
 func Native(t testing.TB, server chdb.Endpoint) string {
 	t.Helper()
+	return proxied(t, nativePort(t, server), nil)
+}
+
+// nativePort opens the native protocol itself.
+func nativePort(t testing.TB, server chdb.Endpoint) string {
+	t.Helper()
 	if _, said := Ask(t, server, server.User, server.Password, "system start listen tcp"); said != "" {
 		t.Fatal(said)
 	}
 	_, port := Ask(t, server, server.User, server.Password, "select toString(tcpPort())")
-	target := "127.0.0.1:" + port
+	return "127.0.0.1:" + port
+}
+
+// Secure puts TLS before a Server's HTTP interface and its native protocol, under a certificate that
+// nobody has signed, and returns the HOST:PORT of each.
+func Secure(t testing.TB, server chdb.Endpoint) (https, native string) {
+	t.Helper()
+	config := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
+	return proxied(t, server.Address, config), proxied(t, nativePort(t, server), config)
+}
+
+// proxied puts a proxy before an address that ends connections in order; over TLS if secure is given.
+func proxied(t testing.TB, target string, secure *tls.Config) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +200,9 @@ func Native(t testing.TB, server chdb.Endpoint) string {
 			client, err := listener.Accept()
 			if err != nil {
 				return
+			}
+			if secure != nil {
+				client = tls.Server(client, secure)
 			}
 			go pass(client, target)
 		}
@@ -201,6 +230,21 @@ func Ask(t testing.TB, server chdb.Endpoint, user, password, statement string) (
 		t.Fatal(err)
 	}
 	return res.Header.Get("X-ClickHouse-Exception-Code"), strings.TrimSpace(string(text))
+}
+
+// selfSigned makes a certificate for 127.0.0.1.
+func selfSigned(t testing.TB) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{signed}, PrivateKey: key}
 }
 
 // pass copies both ways; what a client leaves unread is read for it.
