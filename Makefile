@@ -44,7 +44,7 @@ build: ## Build bin/tieback
 	$(GO) build -trimpath -o bin/tieback ./cmd/tieback
 
 torture: engine ## Kill service and engine 200 times under load, about 2 minutes
-	$(GO) test ./cmd/tieback -run TestTorture -kills 200 -v -timeout 20m
+	$(GO) test ./cmd/tieback -run 'TestTorture|TestSQLPortUnderAttack' -kills 200 -v -timeout 20m
 
 bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 4 minutes
 	$(GO) build -o bin/bench-ingest ./bench/ingest

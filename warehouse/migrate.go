@@ -99,6 +99,13 @@ func (db *DB) migrateUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if version < 0 && !dirty {
+		newest, err := db.migrateEmpty(ctx)
+		if err != nil {
+			return err
+		}
+		return m.Force(newest)
+	}
 	if dirty {
 		previous := version - 1
 		if previous < 1 {
@@ -112,6 +119,25 @@ func (db *DB) migrateUp(ctx context.Context) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+// migrateEmpty makes the schema where there is none, without a note after each statement: that takes
+// a quarter of the time. One that is cut off is begun anew, as there is no note of it.
+func (db *DB) migrateEmpty(ctx context.Context) (newest int, err error) {
+	names, err := fs.Glob(sql.Migrations(), "*.up.sql")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(sql.Migrations(), name)
+		if err != nil {
+			return 0, err
+		}
+		if err := db.Exec(ctx, string(text), nil); err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return newestMigration()
 }
 
 // forgetCutOff drops the copies that a "create or replace table" leaves when it is killed.

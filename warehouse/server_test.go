@@ -154,11 +154,16 @@ func TestServerLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	frozen.Freeze()
 	ended := make(chan error, 1)
 	go func() {
 		ended <- one.Exec(frozen.Context, "select sleepEachRow(1) from numbers(100) format Null settings max_block_size = 1", nil)
 	}()
+	for running := uint64(0); running == 0; {
+		if err := two.Row(t.Context(), "select count() from system.processes where startsWith(query, 'select sleepEachRow')", nil, &running); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frozen.Freeze()
 	waited := false
 	next, err := two.Lock(t.Context(), "test", 0, func() { waited = true })
 	if err != nil || !waited {

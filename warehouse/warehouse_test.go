@@ -280,7 +280,7 @@ func TestKilledHolderLeavesNothing(t *testing.T) {
 		ended <- db.Exec(held.Context, "select sleepEachRow(1) from numbers(100) format Null settings max_block_size = 1", nil)
 	}()
 	for running := uint64(0); running == 0; {
-		if err := db.Row(t.Context(), "select count() from system.processes where startsWith(query_id, {holder:String})", warehouse.Params{"holder": string(holder)}, &running); err != nil {
+		if err := db.Row(t.Context(), "select count() from system.processes where startsWith(query_id, {holder:String}) and startsWith(query, 'select sleepEachRow')", warehouse.Params{"holder": string(holder)}, &running); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -138,7 +138,11 @@ func TestSQLPortUnderAttack(t *testing.T) {
 			}
 		})
 	}
-	for range 3 {
+	rounds, quiet, resets, slow := 1, 300, 100, 5
+	if *kills > 10 { // make torture
+		rounds, quiet, resets, slow = 3, 1000, 500, 20
+	}
+	for range rounds {
 		ask("select groupArray(number) from numbers(380000000)")
 		ask("select count() from numbers(1000000000000) where not ignore(sipHash64(number))")
 		ask("select count() from numbers(100000000) where match(toString(number), '(a?){100}(a*)*b(([0-9]+)+)+$')")
@@ -151,9 +155,9 @@ func TestSQLPortUnderAttack(t *testing.T) {
 	for range 16 {
 		ask("select sleepEachRow(1) from numbers(100) settings max_block_size = 1")
 	}
-	idle(t, port, 1000)
-	resetInMidQuery(t, port, 500)
-	leave := slowReaders(t, port, 20)
+	idle(t, port, quiet)
+	resetInMidQuery(t, port, resets)
+	leave := slowReaders(t, port, slow)
 	for i := range 50 {
 		if status, answer := s.post("/event", seedBody(fmt.Sprint(i), time.Minute)); status != 200 {
 			t.Errorf("event %d: %d %s", i, status, answer)
