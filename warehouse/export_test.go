@@ -10,4 +10,4 @@ func HurryLocks(expiry time.Duration) (restore func()) {
 }
 
 // Freeze stops a holder's signs of life, as if its process stood still.
-func (h *Held) Freeze() { h.freeze() }
+func (h *Held) Freeze() { h.stop() }

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"regexp"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -121,29 +119,6 @@ func writeRows(out rowWriter, result driver.Rows) error {
 		return explain(err)
 	}
 	return out.end()
-}
-
-// value is what a cell holds, nil for NULL; times are texts.
-func value(column driver.ColumnType, cell any) any {
-	v := reflect.ValueOf(cell).Elem()
-	for v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return nil
-		}
-		v = v.Elem()
-	}
-	t, ok := v.Interface().(time.Time)
-	if !ok {
-		return v.Interface()
-	}
-	switch name := column.DatabaseTypeName(); {
-	case strings.Contains(name, "DateTime64"):
-		return Time(t)
-	case strings.Contains(name, "DateTime"):
-		return t.UTC().Format(time.DateTime)
-	default:
-		return Day(t)
-	}
 }
 
 // separated writes TabSeparated.

@@ -28,9 +28,9 @@ type Held struct {
 	// with the embedded engine.
 	Fence string
 
-	release func()
-	freeze  func()                      // for tests
-	check   func(context.Context) error // nil where the lock can't be lost
+	giveBack func()                      // says that the work is done
+	stop     func()                      // ends the signs of life; nil where there are none
+	check    func(context.Context) error // nil where the lock can't be lost
 }
 
 // Check asks ClickHouse whether the lock is still held.
@@ -42,7 +42,12 @@ func (h *Held) Check(ctx context.Context) error {
 }
 
 // Release gives the lock back.
-func (h *Held) Release() { h.release() }
+func (h *Held) Release() {
+	if h.stop != nil {
+		h.stop()
+	}
+	h.giveBack()
+}
 
 // Lost returns why the lock is no longer held, nil while it is.
 func (h *Held) Lost() error {
@@ -107,7 +112,7 @@ func (db *DB) holdFile(ctx context.Context, file *os.File) (*Held, error) {
 		file.Close()
 		return nil, fmt.Errorf("take the lock %s: %w", file.Name(), err)
 	}
-	return &Held{Context: withWork(ctx, holder), release: func() {
+	return &Held{Context: withWork(ctx, holder), giveBack: func() {
 		_ = file.Truncate(0)
 		file.Close()
 	}}, nil

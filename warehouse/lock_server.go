@@ -203,18 +203,20 @@ func (l *serverLock) hold(ctx context.Context, generation uint64) *Held {
 	stop := make(chan struct{})
 	var beating sync.WaitGroup
 	beating.Go(func() { l.beat(context.WithoutCancel(ctx), stop, lose) })
-	freeze := sync.OnceFunc(func() {
-		close(stop)
-		beating.Wait()
-	})
-	return &Held{Context: held, Generation: generation, Fence: l.table, check: l.check, freeze: freeze, release: sync.OnceFunc(func() {
-		freeze()
-		lose(nil)
-		// Without an answer it expires.
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockBeat)
-		defer cancel()
-		_ = l.sign(last, true)
-	})}
+	return &Held{
+		Context: held, Generation: generation, Fence: l.table, check: l.check,
+		stop: sync.OnceFunc(func() {
+			close(stop)
+			beating.Wait()
+		}),
+		giveBack: sync.OnceFunc(func() {
+			lose(nil)
+			// Without an answer it expires.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockBeat)
+			defer cancel()
+			_ = l.sign(last, true)
+		}),
+	}
 }
 
 func (l *serverLock) beat(ctx context.Context, stop <-chan struct{}, lose context.CancelCauseFunc) {

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -14,21 +15,35 @@ func newScanTarget(column driver.ColumnType) any {
 }
 
 // texts writes scanned values as ClickHouse would; NULL is "".
-func texts(cells []any) []string {
+func texts(columns []driver.ColumnType, cells []any) []string {
 	out := make([]string, len(cells))
 	for i, cell := range cells {
-		value := reflect.ValueOf(cell).Elem()
-		for value.Kind() == reflect.Pointer && !value.IsNil() {
-			value = value.Elem()
+		if held := value(columns[i], cell); held != nil {
+			out[i] = fmt.Sprint(held)
 		}
-		if value.Kind() == reflect.Pointer {
-			continue
-		}
-		if t, ok := value.Interface().(time.Time); ok {
-			out[i] = Time(t)
-			continue
-		}
-		out[i] = fmt.Sprint(value.Interface())
 	}
 	return out
+}
+
+// value is what a cell holds, nil for NULL; times are texts.
+func value(column driver.ColumnType, cell any) any {
+	v := reflect.ValueOf(cell).Elem()
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return nil
+		}
+		v = v.Elem()
+	}
+	t, ok := v.Interface().(time.Time)
+	if !ok {
+		return v.Interface()
+	}
+	switch name := column.DatabaseTypeName(); {
+	case strings.Contains(name, "DateTime64"):
+		return Time(t)
+	case strings.Contains(name, "DateTime"):
+		return t.UTC().Format(time.DateTime)
+	default:
+		return Day(t)
+	}
 }

@@ -198,7 +198,7 @@ func (db *DB) Table(ctx context.Context, sql string, params Params) (columns []s
 		if err := result.Scan(cells...); err != nil {
 			return nil, nil, fmt.Errorf("read a row: %w", err)
 		}
-		rows = append(rows, texts(cells))
+		rows = append(rows, texts(result.ColumnTypes(), cells))
 	}
 	return columns, rows, explain(result.Err())
 }

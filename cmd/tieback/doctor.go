@@ -181,7 +181,7 @@ func (p *program) lookAtClickHouse(ctx context.Context, db *warehouse.DB) findin
 	var clock time.Time
 	asked := p.now()
 	if err := db.Row(ctx, "select version(), now64(3, 'UTC')", nil, &version, &clock); err != nil {
-		f.found, f.mend = err.Error(), "look at its log; for the embedded engine those are clickhouse.log and engine.log in the data folder"
+		f.found, f.mend = err.Error(), "look at its logs: for the embedded engine, clickhouse.log and engine.log in the data folder"
 		return f
 	}
 	apart := max(clock.Sub(asked).Abs()-p.now().Sub(asked), 0)

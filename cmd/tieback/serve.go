@@ -8,11 +8,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,87 +26,6 @@ import (
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/warehouse"
 )
-
-type serveCmd struct {
-	Listen    string        `default:":8080" env:"TIEBACK_LISTEN" help:"Address to listen on."`
-	MaxFuture time.Duration `default:"5s" env:"TIEBACK_MAX_FUTURE" help:"How far after its receipt a conversion may claim to have happened."`
-	MaxAge    time.Duration `default:"168h" env:"TIEBACK_MAX_AGE" help:"How far before its receipt a conversion may have happened."`
-
-	SQLListen string `name:"sql-listen" env:"TIEBACK_SQL_LISTEN" placeholder:"ADDRESS" help:"Let Grafana, curl and drivers read the embedded engine's published tables over ClickHouse's HTTP interface here, as :8123 (this machine only) or HOST:8123, which needs --analyst-password."`
-
-	AnalystPassword string `name:"analyst-password" env:"TIEBACK_ANALYST_PASSWORD" placeholder:"PASSWORD" help:"Of the user analyst, for --sql-listen. Better in the environment, where ps does not show it."`
-
-	AdminToken string `name:"admin-token" env:"TIEBACK_ADMIN_TOKEN" placeholder:"TOKEN" help:"Opens the admin page and API under /admin/; 16 bytes at least. Off if not given. Better in the environment, where ps does not show it."`
-
-	NoteEvery time.Duration `hidden:"" default:"1m" help:"How often a row of service_minutes is written."`
-
-	TLSCert string `name:"tls-cert" env:"TIEBACK_TLS_CERT" placeholder:"FILE" help:"Certificate, PEM; with --tls-key it makes the service speak HTTPS. Read again when it changes."`
-	TLSKey  string `name:"tls-key" env:"TIEBACK_TLS_KEY" placeholder:"FILE" help:"Its key, PEM."`
-
-	RateToken float64  `default:"0" env:"TIEBACK_RATE_TOKEN" help:"Requests a second that a token may make; 0 for any."`
-	Proxies   []string `name:"trusted-proxy" env:"TIEBACK_TRUSTED_PROXY" placeholder:"ADDRESS,..." help:"Proxies before the service, as 10.0.0.0/8 or 127.0.0.1: the address of a request they pass on is the one in X-Forwarded-For."`
-
-	RateAddress float64 `default:"0" env:"TIEBACK_RATE_ADDRESS" help:"Requests a second that an address may make; 0 for any."`
-}
-
-// check returns everything that is wrong with the settings.
-func (s *serveCmd) check(clickhouseURL string) (faults []error) {
-	wrong := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if s.MaxFuture <= 0 {
-		wrong("--max-future is %s, it must be positive", s.MaxFuture)
-	}
-	if s.MaxAge <= 0 {
-		wrong("--max-age is %s, it must be positive", s.MaxAge)
-	}
-	if (s.TLSCert == "") != (s.TLSKey == "") {
-		wrong("--tls-cert and --tls-key go together")
-	}
-	if s.RateToken < 0 || s.RateAddress < 0 {
-		wrong("--rate-token and --rate-address must not be negative")
-	}
-	if _, err := s.proxies(); err != nil {
-		wrong("--trusted-proxy: %v; give addresses or ranges, as 127.0.0.1,10.0.0.0/8", err)
-	}
-	if s.AdminToken != "" && len(s.AdminToken) < admin.MinTokenBytes {
-		wrong("--admin-token has %d bytes, at least %d are needed; `openssl rand -hex 24` makes one", len(s.AdminToken), admin.MinTokenBytes)
-	}
-	if err := checkAddress(s.Listen); err != nil {
-		wrong("--listen %s: %v; give HOST:PORT or :PORT", s.Listen, err)
-	}
-	if s.SQLListen == "" {
-		return faults
-	}
-	if err := checkAddress(s.SQLListen); err != nil {
-		wrong("--sql-listen %s: %v; give HOST:PORT or :PORT", s.SQLListen, err)
-	}
-	if s.AnalystPassword == "" && !isLoopback(s.SQLListen) {
-		wrong("--sql-listen %s is open to other machines: set a password in TIEBACK_ANALYST_PASSWORD, or listen on this machine only, as --sql-listen :8123", s.SQLListen)
-	}
-	if clickhouseURL != "" {
-		wrong("--sql-listen is a port of the embedded engine; the server that --clickhouse names has its own")
-	}
-	return faults
-}
-
-// proxies are those of --trusted-proxy.
-func (s *serveCmd) proxies() (proxies []netip.Prefix, err error) {
-	for _, text := range s.Proxies {
-		proxy, err := ingest.ParseProxy(strings.TrimSpace(text))
-		if err != nil {
-			return nil, err
-		}
-		proxies = append(proxies, proxy)
-	}
-	return proxies, nil
-}
-
-func checkAddress(address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	return err
-}
 
 // gcPercent lets the service's small heap grow a few times over between collections:
 // it lives off garbage, and some 50 MB more save a fifth of its processor time.
@@ -284,70 +201,6 @@ func (s *service) start(ctx context.Context) error {
 	return nil
 }
 
-// openClickHouse opens ClickHouse and reads the catalog. A server that is away does not keep the
-// service from accepting what the catalog of the last time allows; without one it is waited for.
-func (s *service) openClickHouse(ctx context.Context) (away bool, err error) {
-	if err := s.restoredWhole(); err != nil {
-		return false, err
-	}
-	if s.db, err = s.openUnmigrated(ctx, true); err != nil {
-		return false, err
-	}
-	store, kept := catalog.NewStore(s.db, s.now), ""
-	if s.clickhouseURL != "" {
-		kept = filepath.Join(s.dataDir, "catalog.json")
-	}
-	for wait := time.Second; ; wait = min(2*wait, longestWait) {
-		if _, _, err = s.db.Migrate(ctx); err == nil {
-			s.live, err = catalog.NewLive(ctx, store, kept)
-		}
-		if errors.Is(err, catalog.ErrCatalogGone) {
-			s.log.Error("what is known still holds; delete the file and start again if that is meant", "err", err, "file", kept)
-			s.gone.Store(true)
-			s.live, err = catalog.KeptLive(store, kept)
-			return false, err
-		}
-		if !errors.Is(err, warehouse.ErrAway) {
-			return false, err
-		}
-		if s.live, err = catalog.KeptLive(store, kept); err == nil {
-			s.log.Warn("ClickHouse does not answer: events are accepted as the catalog of the last time allows, and wait in the spool", "clickhouse", s.db.Where())
-			s.stale.Store(true)
-			return true, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return false, err
-		}
-		s.log.Warn("ClickHouse does not answer, and has not before: nothing can be accepted until it does", "clickhouse", s.db.Where(), "again_in", wait.String())
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-}
-
-// longestWait is the longest pause between two tries to reach ClickHouse.
-const longestWait = 10 * time.Second
-
-// awaitClickHouse waits until ClickHouse is there, and brings its schema up to date; false when ctx
-// has ended before.
-func (s *service) awaitClickHouse(ctx context.Context) bool {
-	for wait := time.Second; ; wait = min(2*wait, longestWait) {
-		_, _, err := s.db.Migrate(ctx)
-		if err == nil {
-			s.log.Info("ClickHouse answers")
-			return true
-		}
-		s.log.Warn("ClickHouse is waited for", "err", err, "again_in", wait.String())
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(wait):
-		}
-	}
-}
-
 // openSpool waits while a command drains the spool, but not for another service.
 func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool.Spool, error) {
 	for {
@@ -385,21 +238,6 @@ func (s *service) results(ctx context.Context, customerID, optimizationID, from,
 		return nil, err
 	}
 	return reports.OptimizationResults(ctx, s.db, s.live.Snapshot(), customerID, optimizationID, days)
-}
-
-// catalogFailed says once that the catalog can't be read.
-func (s *service) catalogFailed(err error) {
-	gone := errors.Is(err, catalog.ErrCatalogGone)
-	switch {
-	case gone && !s.gone.Load():
-		s.log.Error("what is known still holds; if that is meant, delete catalog.json in the data folder, if there is one, and start the service again", "err", err)
-	case err != nil && !s.stale.Load():
-		s.log.Warn("the catalog cannot be read, what was read before still holds", "err", err)
-	case err == nil && s.stale.Load():
-		s.log.Info("the catalog can be read again")
-	}
-	s.stale.Store(err != nil)
-	s.gone.Store(gone)
 }
 
 // ready is nil while events are accepted and get where they should. Anybody may ask: the

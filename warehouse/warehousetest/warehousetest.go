@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"math/big"
 	"net"
@@ -24,7 +23,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/chdb"
 )
@@ -91,29 +89,10 @@ func Open(t testing.TB) *warehouse.DB {
 			t.Errorf("close the engine: %v", err)
 		}
 	})
-	if err := create(t.Context(), db); err != nil {
+	if _, _, err := db.Migrate(t.Context()); err != nil {
 		t.Fatalf("create the schema: %v", err)
 	}
 	return db
-}
-
-// create runs the migrations without the bookkeeping of Migrate, which takes ten
-// times as long; that is tested by itself and with the whole program.
-func create(ctx context.Context, db *warehouse.DB) error {
-	names, err := fs.Glob(sql.Migrations(), "*.up.sql")
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		text, err := fs.ReadFile(sql.Migrations(), name)
-		if err != nil {
-			return err
-		}
-		if err := db.Exec(ctx, string(text), nil); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
 }
 
 // ServerWith starts a ClickHouse on a data folder that is used as a server, with users beside its
