@@ -224,7 +224,7 @@ func TestAnalystReadsThePublishedTables(t *testing.T) {
 	for _, query := range file.Queries {
 		granted = append(granted, strings.TrimPrefix(query, "GRANT SELECT ON tieback."))
 	}
-	private := regexp.MustCompile(`^(catalog_.*|night_.*|.*_versions|published_days|run_log|run_names|identifies|identifies_next|doubled_events|doubled_events_next|import_ids|schema_migrations)$`)
+	private := regexp.MustCompile(`^(catalog_.*|night_.*|.*_versions|published_days|run_log|run_names|identifies|new_client_events|new_conversions|open_sessions|import_ids|schema_migrations)$`)
 	_, tables, err := warehousetest.Open(t).Table(t.Context(), "select name from system.tables where database = currentDatabase()", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -378,7 +378,7 @@ func TestAlerts(t *testing.T) {
 // publishOutcomes gives each of the days before yesterday, or yesterday for 0, so many
 // conversions of which so many are attributed. A later call for a day adds to it.
 func publishOutcomes(days, received, attributed int) string {
-	return fmt.Sprintf(`insert into conversion_outcomes_versions (customer_id, conversion_day, api_name, action_id, ingest_id, outcome, version)
+	return fmt.Sprintf(`insert into decisions_versions (customer_id, day, api_name, action_id, ingest_id, outcome, version)
 		select 'c1', today() - 1 - if(%[1]d = 0, 0, 1 + number %% greatest(%[1]d, 1)), 'n', toString(number), generateUUIDv4(),
 			if(intDiv(number, greatest(%[1]d, 1)) < %[3]d, 'attributed', 'no_identity'), 1
 		from numbers(%[2]d * greatest(%[1]d, 1))`, days, received, attributed)
@@ -389,8 +389,8 @@ func exec(t *testing.T, db *warehouse.DB, statement string) {
 	if err := db.Exec(t.Context(), statement, nil); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
-	if strings.Contains(statement, "conversion_outcomes_versions") {
-		err := db.Exec(t.Context(), "insert into published_days (day, version, outcomes_version) select distinct conversion_day, 1, 1 from conversion_outcomes_versions", nil)
+	if strings.Contains(statement, "decisions_versions") {
+		err := db.Exec(t.Context(), "insert into published_days (table_name, day, version) select distinct 'decisions_versions', day, 1 from decisions_versions", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,18 +11,12 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// sessionsCheck reads nothing but sessions, the largest of all that checks read, and goes on
-// beside the steps after those.
-const sessionsCheck = "sessions_keep_their_limits"
-
-// eventsCheck counts what the sessions were made of, before others are carried over.
-const eventsCheck = "sessions_hold_every_event"
-
-// check runs those of sql/checks, two at once. A row that they return is wrong, and nothing is published.
-func (n *night) check(ctx context.Context, which func(name string) bool) error {
+// check runs those of sql/checks that read a table, two at once. Those with a day are run for each day
+// of the table that came out different. A row that they return is wrong, and nothing is published.
+func (n *night) check(ctx context.Context, table string) error {
 	var parts []func(context.Context) error
 	for _, check := range sql.Checks() {
-		if which(check.Name) {
+		if strings.HasPrefix(check.Name, "sessions_") == (table == "sessions_versions") {
 			parts = append(parts, func(ctx context.Context) error { return n.checkOne(ctx, check) })
 		}
 	}
@@ -32,13 +27,9 @@ func (n *night) checkOne(ctx context.Context, check sql.Statement) error {
 	const shown = 5
 	n.pace.begins("check "+check.Name, n.Progress)
 	started, begun := n.clock(), time.Now()
-	parts := []warehouse.Params{n.params}
-	if check.Name == sessionsCheck {
-		parts = n.visitors // their sessions lie together: all at once, it would read from all parts at once
-	}
 	var columns []string
 	var rows [][]string
-	for _, params := range parts {
+	for _, params := range n.checkedWith(check) {
 		names, wrong, err := n.db.Table(ctx, check.SQL, params.For(check.SQL))
 		if err != nil {
 			return fmt.Errorf("check %s: %w", check.Name, err)
@@ -55,4 +46,29 @@ func (n *night) checkOne(ctx context.Context, check sql.Statement) error {
 	}
 	return fmt.Errorf("check %s found %d wrong rows, nothing was published; the first, %s:\n%s",
 		check.Name, len(rows), strings.Join(columns, " | "), strings.Join(lines, "\n"))
+}
+
+// checkedWith returns the parameters that a check is run with: once, or for each day staged. What goes on
+// from one day to the next is looked at on the days after those, too; what holds every event only where
+// a comparison of their number has not shown it.
+func (n *night) checkedWith(check sql.Statement) []warehouse.Params {
+	if !strings.Contains(check.SQL, "{day:") {
+		return []warehouse.Params{n.params}
+	}
+	days := n.allDays()
+	if strings.Contains(check.SQL, "{read_at:") {
+		days = n.daysWhere(func(d dayToCompute) bool { return d.hasCopies }) // on the others each row is an event
+	}
+	if strings.Contains(check.SQL, "{version_before:") {
+		for _, today := range days {
+			days = append(days, today.Add(day))
+		}
+		slices.SortFunc(days, time.Time.Compare)
+		days = slices.Compact(days)
+	}
+	params := make([]warehouse.Params, len(days))
+	for i, today := range days {
+		params[i] = n.ofDay(today, "sessions_versions").With("version_now", n.versionNow(today, "sessions_versions"))
+	}
+	return params
 }

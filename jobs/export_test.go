@@ -2,10 +2,9 @@ package jobs
 
 import "time"
 
-// SetLimits makes what is sized for production small enough to show in tests. More new rows
-// than fit into a slice are not few.
+// SetLimits makes what is sized for production small enough to show in tests.
 func (r *Runner) SetLimits(overlap time.Duration, sliceRows uint64) {
-	r.overlap, r.rowsAtOnce, r.daySliceRows, r.fewRows = overlap, sliceRows, sliceRows, sliceRows
+	r.overlap, r.sliceRows, r.smallRows = overlap, sliceRows, sliceRows
 }
 
 // AtOnce is tested for how its parts end.

@@ -24,7 +24,7 @@ const (
 const (
 	ModeFull        = "full"        // all days, from all rows
 	ModeIncremental = "incremental" // what can have changed since the last run
-	ModeRange       = "range"       // the days asked for
+	ModeRange       = "range"       // that, and the days asked for
 )
 
 // Record is a run as the ledger has it: a row of the table runs.
@@ -127,22 +127,22 @@ func (l ledger) begin(ctx context.Context, req Request, generation uint64, now t
 		FromDay: req.From, ToDay: req.To, Version: max(last+1, generation), Mode: ModeIncremental, ReadAt: &readAt, Epoch: epoch,
 	}
 	switch {
-	case req.From != nil:
-		record.Mode = ModeRange
 	case req.Full || !from.known:
 		record.Mode = ModeFull
+	case req.From != nil:
+		record.Mode = ModeRange
 	}
 	return record, from, l.write(ctx, record)
 }
 
-// since looks for the last run over all days that ended well. Later ones that were
-// killed may have published before, at their cutoffs.
+// since looks for the last run that ended well. Later ones that were killed may have published before,
+// at their cutoffs.
 func (l ledger) since(ctx context.Context, epoch string) (since, error) {
 	var runs []Record
 	err := l.db.Select(ctx, &runs, `select `+recordColumns+` from run_log final
-		where from_day is null and version > 0 and read_at is not null
+		where version > 0 and read_at is not null
 			and (state = 'done' or version in (select version from published_days))
-			and version >= (select max(version) from run_log final where from_day is null and state = 'done' and read_at is not null)
+			and version >= (select max(version) from run_log final where state = 'done' and read_at is not null)
 		order by version`, nil)
 	if err != nil {
 		return since{}, fmt.Errorf("read the ledger: %w", err)
@@ -195,14 +195,12 @@ func (l ledger) closeKilled(ctx context.Context, now time.Time) error {
 	return l.write(ctx, killed...)
 }
 
-// published returns the cutoff that the published tables are at: that of the last
-// run over all days that ended well, or was killed after it had published. ok is
-// false before the first one.
+// published returns the cutoff that the published tables are at: that of the last run that ended well,
+// or was killed after it had published. ok is false before the first one.
 func (l ledger) published(ctx context.Context) (cutoff time.Time, ok bool, err error) {
 	var runs uint64
 	err = l.db.Row(ctx, `select count(), argMax(cutoff, version) from run_log final
-		where from_day is null
-			and (state = 'done' or version > 0 and version in (select version from published_days))`, nil, &runs, &cutoff)
+		where state = 'done' or version > 0 and version in (select version from published_days)`, nil, &runs, &cutoff)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("read the ledger: %w", err)
 	}
@@ -253,7 +251,13 @@ func Find(ctx context.Context, db *warehouse.DB, runID string) (record Record, f
 	return records[0], true, nil
 }
 
-const day = 24 * time.Hour
+const (
+	day = 24 * time.Hour
+
+	// memory numbers what runs leave for the next one (identifies, parts of sessions). A run after an
+	// upgrade that has changed it is a full one.
+	memory = 1
+)
 
 // LastMidnight returns the newest midnight UTC that is not after t.
 func LastMidnight(t time.Time) time.Time { return t.UTC().Truncate(day) }

@@ -44,9 +44,9 @@ func model(h story, cutoff int64) map[string][]string {
 	}
 	rows["exposures"] = exposuresOf(clientEvents)
 	for _, c := range conversions {
-		outcome, attributions := decide(c, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names)
+		outcome, event, attributions := decide(c, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names)
 		rows["conversion_outcomes"] = append(rows["conversion_outcomes"],
-			line(c.CustomerID, dayOf(c.ActionAtMS), c.APIName, c.ActionID, at(c.ActionAtMS), at(c.ReceivedAtMS), c.IngestID, outcome))
+			line(c.CustomerID, dayOf(c.ActionAtMS), c.APIName, c.ActionID, at(c.ActionAtMS), at(c.ReceivedAtMS), c.IngestID, outcome, event, c.UserDomain, c.UserID, valueOf(c)))
 		rows["attributions"] = append(rows["attributions"], attributions...)
 	}
 	for _, table := range rows {
@@ -55,8 +55,8 @@ func model(h story, cutoff int64) map[string][]string {
 	return rows
 }
 
-// countedClientEvents applies the cutoff (R8) and counts each ingest_id once, the
-// copy received first (R5).
+// countedClientEvents applies the cutoff (R8) and counts the copies of an event once: alike in visitor,
+// moment and ingest_id. The one received first counts, then the one with the smaller content (R5).
 func countedClientEvents(all []warehouse.ClientEvent, cutoff int64) []warehouse.ClientEvent {
 	var counted []warehouse.ClientEvent
 	for i, e := range all {
@@ -65,7 +65,12 @@ func countedClientEvents(all []warehouse.ClientEvent, cutoff int64) []warehouse.
 		}
 		first := true
 		for j, o := range all {
-			if o.IngestID == e.IngestID && (o.ReceivedAtMS < e.ReceivedAtMS || o.ReceivedAtMS == e.ReceivedAtMS && j < i) {
+			alike := o.IngestID == e.IngestID && o.CustomerID == e.CustomerID && o.VisitorID == e.VisitorID && o.OccurredAtMS == e.OccurredAtMS
+			earlier := cmp.Or(
+				cmp.Compare(o.ReceivedAtMS, e.ReceivedAtMS), cmp.Compare(o.Type, e.Type),
+				cmp.Compare(o.OptimizationID, e.OptimizationID), cmp.Compare(o.VariationID, e.VariationID),
+				cmp.Compare(o.UserDomain, e.UserDomain), cmp.Compare(o.UserID, e.UserID), cmp.Compare(j, i)) < 0
+			if alike && earlier {
 				first = false
 			}
 		}
@@ -86,6 +91,7 @@ func identifiesOf(all []warehouse.ClientEvent, cutoff int64) (identifies []wareh
 	return identifies
 }
 
+// countedConversions applies the cutoff, and counts a row that was written twice once (R5).
 func countedConversions(all []warehouse.Conversion, cutoff int64) []warehouse.Conversion {
 	var counted []warehouse.Conversion
 	for i, c := range all {
@@ -94,7 +100,7 @@ func countedConversions(all []warehouse.Conversion, cutoff int64) []warehouse.Co
 		}
 		first := true
 		for j, o := range all {
-			if o.IngestID == c.IngestID && (o.ReceivedAtMS < c.ReceivedAtMS || o.ReceivedAtMS == c.ReceivedAtMS && j < i) {
+			if o.IngestID == c.IngestID && j < i {
 				first = false
 			}
 		}
@@ -155,23 +161,22 @@ func exposuresOf(clientEvents []warehouse.ClientEvent) []string {
 	return rows
 }
 
-// decide returns the outcome of a conversion (R6) and its attribution rows (R4).
-func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, identifies []warehouse.ClientEvent, sessions []session, names []catalog.EventName) (string, []string) {
-	for _, o := range all {
-		sameKey := o.CustomerID == c.CustomerID && o.APIName == c.APIName && o.ActionID == c.ActionID
-		earlier := o.ReceivedAtMS < c.ReceivedAtMS || o.ReceivedAtMS == c.ReceivedAtMS && o.IngestID.String() < c.IngestID.String()
-		if sameKey && earlier {
-			return "duplicate", nil
-		}
-	}
-	event := ""
+// decide returns the outcome of a conversion (R6), the event that bore its name, and its attribution rows (R4).
+func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, identifies []warehouse.ClientEvent, sessions []session, names []catalog.EventName) (outcome, event string, attributions []string) {
 	for _, n := range names {
 		if n.CustomerID == c.CustomerID && n.APIName == c.APIName && n.From.UnixMilli() <= c.ActionAtMS && (n.To == nil || c.ActionAtMS < n.To.UnixMilli()) {
 			event = n.EventID
 		}
 	}
+	for _, o := range all {
+		sameKey := o.CustomerID == c.CustomerID && o.APIName == c.APIName && o.ActionID == c.ActionID
+		earlier := o.ReceivedAtMS < c.ReceivedAtMS || o.ReceivedAtMS == c.ReceivedAtMS && o.IngestID.String() < c.IngestID.String()
+		if sameKey && earlier {
+			return "duplicate", event, nil
+		}
+	}
 	if event == "" {
-		return "event_not_defined", nil
+		return "event_not_defined", "", nil
 	}
 	identified := false
 	usable := map[string]bool{}
@@ -184,10 +189,10 @@ func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, id
 		}
 	}
 	if !identified {
-		return "no_identity", nil
+		return "no_identity", event, nil
 	}
 	if len(usable) == 0 {
-		return "identity_too_late", nil
+		return "identity_too_late", event, nil
 	}
 	viewBefore := false
 	type winner struct {
@@ -215,20 +220,22 @@ func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, id
 	}
 	switch {
 	case !viewBefore:
-		return "no_view_before", nil
+		return "no_view_before", event, nil
 	case len(winners) == 0:
-		return "session_expired", nil
+		return "session_expired", event, nil
 	}
-	value := ""
-	if c.Value.Valid {
-		value = c.Value.Decimal.String()
-	}
-	var rows []string
 	for optimization, w := range winners {
-		rows = append(rows, line(c.CustomerID, dayOf(c.ActionAtMS), event, c.APIName, c.ActionID, c.UserDomain, c.UserID, at(c.ActionAtMS), value,
+		attributions = append(attributions, line(c.CustomerID, dayOf(c.ActionAtMS), event, c.APIName, c.ActionID, c.UserDomain, c.UserID, at(c.ActionAtMS), valueOf(c),
 			optimization, w.view.VariationID, w.view.VisitorID, at(w.session.startedAt), at(w.view.OccurredAtMS)))
 	}
-	return "attributed", rows
+	return "attributed", event, attributions
+}
+
+func valueOf(c warehouse.Conversion) string {
+	if !c.Value.Valid {
+		return ""
+	}
+	return c.Value.Decimal.String()
 }
 
 // beats reports whether view a wins over b: later, received later, smaller

@@ -2,6 +2,10 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,208 +20,240 @@ type night struct {
 	record  *Record
 	params  warehouse.Params
 	full    bool
-	rows    uint64 // client events to be read
 	threads uint64 // of the engine for a statement
 	pace    *pace
 	tables  *sync.Map // names of tables to how many rows of the run they are known to have
 
-	visitors []warehouse.Params // of the slices of visitors that have sessions staged
+	days      map[time.Time]dayToCompute           // whose sessions and exposures are computed
+	decided   []time.Time                          // days whose conversions are decided
+	published map[string]map[time.Time]publishedAs // by table and day
 }
 
-// with returns the night with one more parameter for its statements. What goes on beside it
-// does not see it.
-func (n *night) with(name string, value any) *night {
-	other := *n
-	other.params = n.params.With(name, value)
-	return &other
+// dayToCompute is a day of client events that the run computes.
+type dayToCompute struct {
+	whole     bool   // all its visitors, not only those listed
+	rows      uint64 // about how many events are read
+	hasCopies bool   // of client events (R5), once its sessions are staged
 }
 
-// prepare finds what is to be computed anew: which visitor-days, which conversions. It
-// reports false when nothing has changed.
-func (n *night) prepare(ctx context.Context) (anything bool, err error) {
+// publishedAs is the version of a table's day that readers see.
+type publishedAs struct {
+	Table   string    `ch:"table_name"`
+	Day     time.Time `ch:"day"`
+	Version uint64    `ch:"version"`
+}
+
+// errNothingChanged ends a run that has nothing to do.
+var errNothingChanged = errors.New("nothing has changed")
+
+// stage computes and stages all that the plan has. It reports false when nothing has changed.
+func (n *night) stage(ctx context.Context) (anything bool, err error) {
 	if err := n.ask(ctx, "threads", "select toUInt64(getSetting('max_threads'))", &n.threads); err != nil {
 		return false, err
 	}
-	if err := n.steps(ctx, "05_run_names"); err != nil {
-		return false, err
-	}
-	if n.full {
-		return true, n.prepareAll(ctx)
-	}
-	if n.req.From == nil {
-		if err := n.newDays(ctx); err != nil {
+	for _, stage := range plan {
+		var parts []func(context.Context) error
+		for _, lane := range stage {
+			parts = append(parts, func(ctx context.Context) error {
+				for _, part := range lane {
+					if err := part(ctx, n); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		err := atOnce(ctx, len(parts), parts...)
+		if errors.Is(err, errNothingChanged) {
+			return false, nil
+		}
+		if err != nil {
 			return false, err
 		}
 	}
-	var changed uint64
-	var hop uint32
-	err = n.beside(ctx,
-		func(ctx context.Context) error {
-			var err error
-			changed, err = n.changed(ctx)
-			return err
-		},
-		func(ctx context.Context) error {
-			err := n.steps(ctx, "10_night_days", "12_night_identifies", "13_night_keys_received", "14_night_keys_identity", "16_night_keys_names")
-			if err != nil {
-				return err
-			}
-			hop, err = n.chains(ctx, 0)
-			return err
-		},
-	)
-	if err != nil {
-		return false, err
-	}
-	keys, err := n.count(ctx, "night_keys")
-	if err != nil || changed+keys == 0 && n.req.From == nil {
-		return false, err
-	}
-	return true, n.drawCopies(ctx, hop+1)
+	return true, n.total(ctx)
 }
 
-// changed counts the client events that are new to the run, and finds the copies of them.
-func (n *night) changed(ctx context.Context) (rows uint64, err error) {
-	var firstReceived time.Time
-	if err := n.ask(ctx, "changed_rows", sql.Report("changed_rows").SQL, &rows, &firstReceived); err != nil || rows == 0 {
-		return rows, err
-	}
-	return rows, n.with("few_changed", flag(rows <= n.fewRows)).
-		with("copies_since", warehouse.Time(firstReceived.UTC().Add(-copiesReach))).
-		doubles(ctx, "08_doubled_events")
-}
-
-// prepareAll is what a full run prepares.
-func (n *night) prepareAll(ctx context.Context) (err error) {
-	if n.rows, err = n.count(ctx, "client_events"); err != nil {
-		return err
-	}
-	// Not beside each other: both hold much.
-	if err := n.steps(ctx, "20_night_conversions"); err != nil {
-		return err
-	}
-	if err := n.doubles(ctx, "09_doubled_events_next"); err != nil {
-		return err
-	}
-	if err := n.keepFirst(ctx); err != nil {
-		return err
-	}
-	return n.steps(ctx, "12_night_identifies", "22_night_links")
-}
-
-// newDays lets the days since the last one published be computed whole: that costs
-// less than a list of all their visitors.
+// newDays finds the days whose client events are to be computed. Days that were never published are
+// computed whole, which costs less than a list of all their visitors; so are those of a range, and
+// in a full run all, also those that have no events any more.
 func (n *night) newDays(ctx context.Context) error {
-	var last time.Time
-	query := "select max(day) from published_days where greatest(sessions_version, exposures_version) > 0 and day <= toDate({cutoff:DateTime64(3, 'UTC')})"
-	if err := n.ask(ctx, "last day", query, &last); err != nil {
+	var seen []publishedAs
+	if err := n.db.Select(ctx, &seen, sql.Report("published_versions").SQL, nil); err != nil {
+		return fmt.Errorf("read which days are published: %w", err)
+	}
+	n.published = map[string]map[time.Time]publishedAs{}
+	for _, table := range published {
+		n.published[table] = map[time.Time]publishedAs{}
+	}
+	for _, p := range seen {
+		p.Day = p.Day.UTC()
+		n.published[p.Table][p.Day] = p
+	}
+	n.days = map[time.Time]dayToCompute{}
+	if err := n.addDays(ctx, "new_days"); err != nil {
 		return err
 	}
-	n.params = n.params.With("whole_from", warehouse.Day(last.Add(day))).With("whole_to", warehouse.Day(n.req.Cutoff))
+	if n.req.From != nil && !n.full {
+		if err := n.addDays(ctx, "range_days"); err != nil {
+			return err
+		}
+	}
+	for day := range n.published["sessions_versions"] {
+		if _, known := n.days[day]; !known && (n.full || n.inRange(day)) {
+			n.days[day] = dayToCompute{whole: true}
+		}
+	}
+	n.params = n.params.With("whole_days", dayList(n.daysWhere(func(d dayToCompute) bool { return d.whole && !n.full })))
 	return nil
 }
 
-// chains draws in the visitor-days that chains of sessions connect with those of a hop,
-// until nothing is added. It returns the last hop that added any.
-func (n *night) chains(ctx context.Context, hop uint32) (uint32, error) {
-	for {
-		if added, err := n.with("hop", hop+1).step(ctx, "11_night_days_chains"); err != nil || added == 0 {
-			return hop, err
-		}
-		hop++
+// addDays adds the days that a report returns.
+func (n *night) addDays(ctx context.Context, report string) error {
+	started, begun := n.clock(), time.Now()
+	var found []struct {
+		Day  time.Time `ch:"day"`
+		Rows uint64    `ch:"rows"`
 	}
+	query := sql.Report(report).SQL
+	if err := n.db.Select(ctx, &found, query, n.params.For(query)); err != nil {
+		return fmt.Errorf("query %s: %w", report, err)
+	}
+	n.pace.passedBy("query "+report, started, time.Since(begun), 0)
+	for _, f := range found {
+		day := f.Day.UTC()
+		isNew := n.published["sessions_versions"][day].Version == 0
+		n.days[day] = dayToCompute{whole: n.full || isNew || n.inRange(day), rows: max(f.Rows, n.days[day].rows)}
+	}
+	return nil
 }
 
-// drawCopies completes the visitor-days by those of copies, as a hop of their own, and says
-// what will be read.
-func (n *night) drawCopies(ctx context.Context, hop uint32) error {
-	if copied, err := n.with("hop", hop).step(ctx, "18_night_days_copies"); err != nil {
-		return err
-	} else if copied > 0 {
-		if _, err := n.chains(ctx, hop); err != nil {
-			return err
-		}
-	}
-	if err := n.keepFirst(ctx); err != nil {
-		return err
-	}
-	return n.ask(ctx, "rows_to_read", sql.Report("rows_to_read").SQL, &n.rows)
+// inRange reports whether a day was asked for.
+func (n *night) inRange(day time.Time) bool {
+	return n.req.From != nil && !day.Before(*n.req.From) && !day.After(*n.req.To)
 }
 
-// drawConversions reads the conversions to decide, and who may have made them. It reads
-// nothing of what is staged, nor writes what that is made of.
-func (n *night) drawConversions(ctx context.Context) error {
-	if err := n.steps(ctx, "15_night_keys_views"); err != nil {
-		return err
+// daysWhere returns the days to compute that are so, in order.
+func (n *night) daysWhere(so func(dayToCompute) bool) (days []time.Time) {
+	for _, day := range slices.SortedFunc(maps.Keys(n.days), time.Time.Compare) {
+		if so(n.days[day]) {
+			days = append(days, day)
+		}
 	}
-	if err := n.conversions(ctx); err != nil {
-		return err
-	}
-	return n.steps(ctx, "22_night_links")
+	return days
 }
 
-// conversions takes the conversions of the keys listed, with those that share an
-// ingest_id with them.
-func (n *night) conversions(ctx context.Context) error {
-	for {
-		if err := n.steps(ctx, "19_night_key_days", "20_night_conversions"); err != nil {
+func (n *night) allDays() []time.Time { return n.daysWhere(func(dayToCompute) bool { return true }) }
+
+// walk computes the days in order, each from the sessions that the one before left open. Where those
+// came out different for visitors, their next day is computed, too.
+func (n *night) walk(ctx context.Context, name, after string) error {
+	for days := n.allDays(); len(days) > 0; {
+		today := days[0]
+		slices, err := n.slicesOf(ctx, today, "sessions_versions")
+		if err != nil {
 			return err
 		}
-		if added, err := n.step(ctx, "21_night_keys_copies"); err != nil || added == 0 {
+		if _, err := n.step(ctx, name, slices...); err != nil {
 			return err
 		}
-		if err := n.empty(ctx, "night_key_days", "night_conversions"); err != nil {
+		if err := n.findCopies(ctx, today); err != nil {
 			return err
+		}
+		days = days[1:]
+		tomorrow := today.Add(day)
+		if n.days[tomorrow].whole || n.full {
+			continue
+		}
+		added, err := n.step(ctx, after, n.ofDay(today, "sessions_versions"))
+		if err != nil {
+			return err
+		}
+		if _, known := n.days[tomorrow]; added > 0 && !known {
+			n.days[tomorrow] = dayToCompute{rows: added}
+			days = append([]time.Time{tomorrow}, days...)
 		}
 	}
+	return nil
 }
 
-// doubles looks for copies of the rows that are new to the run, if they are few, else for
-// all copies, and lets remember keep those that it finds.
-func (n *night) doubles(ctx context.Context, remember string) error {
-	if hashes, err := n.step(ctx, "06_night_doubled_hashes"); err != nil || hashes == 0 {
-		return err
+// findCopies notes whether a day whose sessions are staged has copies of client events.
+func (n *night) findCopies(ctx context.Context, today time.Time) error {
+	query := sql.Report("day_has_copies").SQL
+	found := n.days[today]
+	if err := n.db.Row(ctx, query, n.ofDay(today, "sessions_versions").For(query), &found.hasCopies); err != nil {
+		return fmt.Errorf("query day_has_copies: %w", err)
 	}
-	if doubled, err := n.step(ctx, "07_night_doubled_ids"); err != nil || doubled == 0 {
-		return err
-	}
-	return n.steps(ctx, remember)
+	n.days[today] = found
+	return nil
 }
 
-// keepFirst takes the copy of each doubled event that counts. Where there are none, no step
-// reads the ids of all events.
-func (n *night) keepFirst(ctx context.Context) error {
-	if any, err := n.anyDoubled(ctx); err != nil {
-		return err
-	} else if any {
-		if err := n.steps(ctx, "24_night_doubles"); err != nil {
+// eachDay computes the days independently of each other.
+func (n *night) eachDay(ctx context.Context, name string) error {
+	var all []warehouse.Params
+	for _, day := range n.allDays() {
+		slices, err := n.slicesOf(ctx, day, sql.Nightly(name).Target)
+		if err != nil {
 			return err
 		}
+		all = append(all, slices...)
 	}
-	doubled, err := n.count(ctx, "night_doubles")
-	n.params = n.params.With("doubled", flag(doubled > 0))
+	if len(all) == 0 {
+		return nil
+	}
+	_, err := n.step(ctx, name, all...)
 	return err
 }
 
-// keepFirstOfViews does the same for the views that conversions may be attributed to.
-func (n *night) keepFirstOfViews(ctx context.Context) error {
-	if any, err := n.anyDoubled(ctx); err != nil || !any {
-		return err
-	}
-	if err := n.steps(ctx, "23_night_view_days"); err != nil {
-		return err
-	}
-	return n.keepFirst(ctx)
+// ofDay returns the parameters of a step for a day of a table.
+func (n *night) ofDay(today time.Time, table string) warehouse.Params {
+	params := maps.Clone(n.params)
+	params["day"], params["whole"] = warehouse.Day(today), flag(n.days[today].whole)
+	params["has_copies"] = flag(n.days[today].hasCopies)
+	params["version_of_day"], params["version_before"] = n.published[table][today].Version, n.versionNow(today.Add(-day), table)
+	return params
 }
 
-// anyDoubled reports whether any event is known to have come twice.
-func (n *night) anyDoubled(ctx context.Context) (bool, error) {
-	table := "doubled_events"
-	if n.full {
-		table = "doubled_events_next"
+// versionNow is the version of a table's day once the run is published, before it is known whether it differs.
+func (n *night) versionNow(day time.Time, table string) uint64 {
+	if _, staged := n.days[day]; staged {
+		return n.record.Version
 	}
-	rows, err := n.count(ctx, table)
-	return rows > 0, err
+	return n.published[table][day].Version
+}
+
+// versions says which days of a table came out different.
+func (n *night) versions(ctx context.Context, table string) error {
+	staged := n.allDays()
+	if table == "decisions_versions" {
+		staged = n.decided
+	}
+	_, err := n.step(ctx, "23_night_versions", n.params.With("table", table).With("table_name", table).With("staged_days", dayList(staged)))
+	return err
+}
+
+// decide stages the decisions of the days that the conversions to decide lie on; those of a range and,
+// in a full run, all that are published are staged too, as they may have none any more.
+func (n *night) decide(ctx context.Context, name string) error {
+	var found []struct {
+		Day time.Time `ch:"day"`
+	}
+	if err := n.db.Select(ctx, &found, sql.Report("decided_days").SQL, nil); err != nil {
+		return fmt.Errorf("query decided_days: %w", err)
+	}
+	for _, f := range found {
+		n.decided = append(n.decided, f.Day.UTC())
+	}
+	for day := range n.published["decisions_versions"] {
+		if n.full || n.inRange(day) {
+			n.decided = append(n.decided, day)
+		}
+	}
+	slices.SortFunc(n.decided, time.Time.Compare)
+	n.decided = slices.Compact(n.decided)
+	n.pace.computes(len(slices.Compact(slices.SortedFunc(slices.Values(append(n.allDays(), n.decided...)), time.Time.Compare))))
+	_, err := n.step(ctx, name, n.params.With("decided_days", dayList(n.decided)))
+	return err
 }
 
 // total counts what is staged.
@@ -230,25 +266,13 @@ func (n *night) total(ctx context.Context) error {
 	return nil
 }
 
-// remember keeps the links and the copies that were read for the next run. A range leaves
-// that to the next run over all days, which takes the same rows into account once more.
-func (n *night) remember(ctx context.Context) error {
-	switch {
-	case n.req.From != nil:
-		return nil
-	case !n.full:
-		return n.steps(ctx, "97_identifies")
+// dayList writes days as ClickHouse reads an Array(Date) parameter.
+func dayList(days []time.Time) []string {
+	texts := make([]string, len(days))
+	for i, day := range days {
+		texts[i] = warehouse.Day(day)
 	}
-	if err := n.steps(ctx, "98_identifies_next"); err != nil {
-		return err
-	}
-	for _, table := range []string{"identifies", "doubled_events"} {
-		if err := n.db.Exec(ctx, "exchange tables "+table+" and "+table+"_next", nil); err != nil {
-			return err
-		}
-	}
-	// What was replaced may be of people who were to be forgotten.
-	return n.empty(ctx, "identifies_next", "doubled_events_next")
+	return texts
 }
 
 func flag(set bool) uint8 {

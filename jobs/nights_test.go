@@ -228,16 +228,16 @@ func killed(t *testing.T, runner *jobs.Runner, req jobs.Request, steps int) {
 	_, _ = runner.Run(t.Context(), req)
 }
 
-// addCopies writes some rows twice under one ingest_id (R5): at other times, by other
-// visitors, under other keys, received before or after. Where otherLinks is set they
-// may tell other links too, for which a run computes all days.
+// addCopies writes some rows twice under one ingest_id (R5). Client events are received before or after, with
+// other content; at another moment or of another visitor they are events of their own. Where otherLinks is set
+// they may name other users. Conversions are alike.
 func (s *story) addCopies(random *rand.Rand, otherLinks bool) {
 	for _, e := range s.clientEvents {
-		if random.IntN(12) > 0 {
+		if random.IntN(10) > 0 {
 			continue
 		}
-		e.ReceivedAtMS += random.Int64N(4*dayMS) - 2*dayMS
-		switch kind := random.IntN(4); {
+		e.ReceivedAtMS += []int64{0, 1, -1, random.Int64N(4*dayMS) - 2*dayMS}[random.IntN(4)]
+		switch kind := random.IntN(5); {
 		case kind == 0:
 			e.OccurredAtMS += random.Int64N(4*dayMS) - 2*dayMS
 		case e.Type == "identify" && !otherLinks:
@@ -245,21 +245,17 @@ func (s *story) addCopies(random *rand.Rand, otherLinks bool) {
 			e.VisitorID = "v2"
 		case kind == 2 && e.Type == "identify":
 			e.UserID = "u2"
+		case kind == 3 && e.Type == "view":
+			e.VariationID = "c"
+		case kind == 4 && e.Type == "view":
+			e.Type, e.OptimizationID, e.VariationID = "activity", "", ""
 		}
 		s.clientEvents = append(s.clientEvents, e)
 	}
 	for _, c := range s.conversions {
-		if random.IntN(8) > 0 {
-			continue
+		if random.IntN(8) == 0 {
+			s.conversions = append(s.conversions, c)
 		}
-		c.ReceivedAtMS += random.Int64N(4*dayMS) - 2*dayMS
-		switch random.IntN(3) {
-		case 0:
-			c.ActionAtMS += random.Int64N(4*dayMS) - 2*dayMS
-		case 1:
-			c.ActionID = "6"
-		}
-		s.conversions = append(s.conversions, c)
 	}
 }
 

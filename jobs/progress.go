@@ -94,11 +94,11 @@ func (p *pace) begins(step string, tell func(Progress)) {
 	p.Done++
 }
 
-// computes tells how many days are computed, once that is known.
-func (p *pace) computes(days uint64) {
+// computes notes how many days are computed, once that is known.
+func (p *pace) computes(days int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.Days = days
+	p.Days = uint64(days)
 }
 
 // passes says that one of so many executions of a step lies behind.

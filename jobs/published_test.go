@@ -1,11 +1,14 @@
 package jobs_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
@@ -17,7 +20,7 @@ var columns = map[string][]string{
 	"sessions":            {"customer_id", "visitor_id", "session_day", "started_at", "last_event_at", "expires_at", "events", "views"},
 	"exposures":           {"customer_id", "optimization_id", "variation_id", "visitor_id", "day", "first_viewed_at", "views"},
 	"attributions":        {"customer_id", "conversion_day", "event_id", "api_name", "action_id", "user_domain", "user_id", "converted_at", "value", "optimization_id", "variation_id", "visitor_id", "session_started_at", "viewed_at"},
-	"conversion_outcomes": {"customer_id", "conversion_day", "api_name", "action_id", "converted_at", "received_at", "ingest_id", "outcome"},
+	"conversion_outcomes": {"customer_id", "conversion_day", "api_name", "action_id", "converted_at", "received_at", "ingest_id", "outcome", "event_id", "user_domain", "user_id", "value"},
 }
 
 // publishedTables are the tables that runs write, in the order they are told of.
@@ -26,6 +29,12 @@ var publishedTables = []string{"sessions", "exposures", "attributions", "convers
 // readPublished returns the rows of a published table as text, sorted.
 func readPublished(t testing.TB, db *warehouse.DB, table string) []string {
 	t.Helper()
+	return readRows(t, db, table, table)
+}
+
+// readRows reads the columns of a published table from a table.
+func readRows(t testing.TB, db *warehouse.DB, table, from string) []string {
+	t.Helper()
 	var texts []string
 	for _, column := range columns[table] {
 		if column == "value" {
@@ -33,9 +42,9 @@ func readPublished(t testing.TB, db *warehouse.DB, table string) []string {
 		}
 		texts = append(texts, "toString("+column+")")
 	}
-	_, rows, err := db.Table(t.Context(), "select "+strings.Join(texts, ", ")+" from "+table, nil)
+	_, rows, err := db.Table(t.Context(), "select "+strings.Join(texts, ", ")+" from "+from, nil)
 	if err != nil {
-		t.Fatalf("read %s: %v", table, err)
+		t.Fatalf("read %s: %v", from, err)
 	}
 	lines := []string{}
 	for _, row := range rows {
@@ -80,3 +89,34 @@ func diff(want, got []string) string {
 }
 
 func date(day, hour int) time.Time { return time.Date(2026, 9, day, hour, 0, 0, 0, time.UTC) }
+
+// equalsPlain holds what is published to what the statements of sql/plain give.
+func equalsPlain(t testing.TB, db *warehouse.DB, cutoff time.Time) {
+	t.Helper()
+	files, err := filepath.Glob("../sql/plain/*.sql")
+	if err != nil || len(files) != 9 {
+		t.Fatalf("%d statements of the plain night (%v)", len(files), err)
+	}
+	params := warehouse.Params{
+		"cutoff": warehouse.Time(cutoff), "clocks_apart_seconds": int(jobs.ClocksApart.Seconds()), "view_lookback_days": int(jobs.ViewLookback.Hours() / 24),
+		"session_gap_minutes": int(jobs.SessionGap.Minutes()), "session_cap_hours": int(jobs.SessionCap.Hours()),
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Exec(t.Context(), string(text), params.For(string(text))); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	for _, table := range publishedTables {
+		plain := readRows(t, db, table, "plain_"+table)
+		if d := diff(plain, readPublished(t, db, table)); d != "" {
+			t.Errorf("%s differs from the plain night:\n%s", table, d)
+		}
+		if len(plain) == 0 {
+			t.Errorf("the plain night gives no %s", table)
+		}
+	}
+}

@@ -59,6 +59,7 @@ func checkHistories(t *testing.T, seed, count int, cutoff time.Time) {
 		t.Fatalf("run: %v", err)
 	}
 	compare(t, db, stories, seed, cutoff)
+	equalsPlain(t, db, cutoff)
 
 	before := fingerprint(t, db)
 	importLines(t, db, shuffled(shuffle, lines))
@@ -100,7 +101,7 @@ func compare(t *testing.T, db *warehouse.DB, stories []story, seed int, cutoff t
 		name := fmt.Sprintf("h%d", seed+i)
 		want := model(s, cutoff.UnixMilli())
 		for _, row := range want["conversion_outcomes"] {
-			outcomes[row[strings.LastIndex(row, " ")+1:]]++
+			outcomes[strings.Split(row, " | ")[7]]++
 		}
 		for _, table := range publishedTables {
 			if d := diff(want[table], got[table][name]); d != "" {
@@ -328,9 +329,9 @@ func importLines(t testing.TB, db *warehouse.DB, lines [][]byte) {
 	}
 }
 
-// insertCopies writes some rows a second time under the same ingest_id, received
-// later and with other content (R5), and notes them in the stories, along with the
-// ids that the import gave.
+// insertCopies writes some rows a second time under the same ingest_id: client events received later, with
+// other content, and some at another moment, which makes them events of their own (R5); conversions as they are.
+// It notes them in the stories, along with the ids that the import gave.
 func insertCopies(t testing.TB, db *warehouse.DB, stories []story) {
 	t.Helper()
 	var eventCopies []warehouse.ClientEvent
@@ -340,16 +341,21 @@ func insertCopies(t testing.TB, db *warehouse.DB, stories []story) {
 		s.takeImportedIDs(t)
 		for i, e := range s.clientEvents {
 			if i%7 == 3 {
-				e.ReceivedAtMS += 1000
-				e.OccurredAtMS += 45 * minuteMS
+				e.ReceivedAtMS += int64(i%2) * 1000
+				switch i % 3 {
+				case 0:
+					e.OccurredAtMS += 45 * minuteMS
+				case 1:
+					e.Type, e.OptimizationID, e.VariationID, e.UserDomain, e.UserID = "activity", "", "", "", ""
+				case 2:
+					e.Type, e.OptimizationID, e.VariationID, e.UserDomain, e.UserID = "view", "hero", "d", "", ""
+				}
 				eventCopies = append(eventCopies, e)
 				s.clientEvents = append(s.clientEvents, e)
 			}
 		}
 		for i, c := range s.conversions {
 			if i%5 == 2 {
-				c.ReceivedAtMS += 1000
-				c.ActionAtMS += dayMS
 				conversionCopies = append(conversionCopies, c)
 				s.conversions = append(s.conversions, c)
 			}

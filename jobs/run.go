@@ -28,18 +28,21 @@ type Runner struct {
 	// are under way most of the time. 0 leaves it to ClickHouse.
 	Memory uint64
 
-	overlap      time.Duration
-	rowsAtOnce   uint64
-	daySliceRows uint64
-	fewRows      uint64
+	overlap   time.Duration
+	sliceRows uint64
+	smallRows uint64
 }
+
+// visibilityOverlap is for how long before the last run a row may have been under way into ClickHouse,
+// and by how much clocks may differ.
+const visibilityOverlap = 10 * time.Minute
 
 // NewRunner returns a runner; now is the clock for the ledger's times and for what
 // is the future, never for what a run computes.
 func NewRunner(db *warehouse.DB, now func() time.Time, log *slog.Logger) *Runner {
 	return &Runner{
 		db: db, now: now, log: log,
-		overlap: visibilityOverlap, rowsAtOnce: rowsAtOnce, daySliceRows: daySliceRows, fewRows: fewRows,
+		overlap: visibilityOverlap, sliceRows: sliceRows, smallRows: smallRows,
 	}
 }
 
@@ -49,8 +52,8 @@ type Request struct {
 	// midnight, or the last published cutoff where that is later; with a range, the
 	// last published one.
 	Cutoff time.Time
-	// From and To are the first and the last day to compute, both inclusive, UTC. Nil
-	// for all days.
+	// From and To are the first and the last day of a range, both inclusive, UTC: its days are computed
+	// and published whether they have changed or not. Nil for no range.
 	From, To *time.Time
 	// Full computes all days from all rows, not only what can have changed.
 	Full bool
@@ -65,15 +68,8 @@ var (
 	ErrCutoffWithRange = refuse.Invalidf("a cutoff can't be given with a range: those days are computed at the last published cutoff")
 )
 
-// firstDay and lastDay bound a run over all days: what ClickHouse's Date can hold of
-// the times that an import takes.
-var (
-	firstDay = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-	lastDay  = time.Date(2100, 12, 31, 0, 0, 0, 0, time.UTC)
-)
-
-// Run computes the days of the request and publishes them. It returns what the
-// ledger says of it. Runs wait for each other.
+// Run brings all days up to date with the cutoff and publishes those that changed, and those asked for.
+// It returns what the ledger says of it. Runs wait for each other.
 func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 	l := ledger{r.db}
 	last, err := l.lastVersion(ctx)
@@ -121,7 +117,7 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 		runErr = cmp.Or(held.Lost(), warehouse.ErrLockLost) // and not what came of it
 	}
 	var made []Record
-	if runErr == nil && req.From == nil && !req.DryRun && any {
+	if runErr == nil && !req.DryRun && any {
 		made, runErr = l.covered(ctx, before, req.Cutoff, r.clock())
 	}
 	// How it ended is noted even when ctx is what ended it.
@@ -176,31 +172,31 @@ func (r *Runner) compute(ctx context.Context, req Request, since since, record *
 	var dropping errgroup.Group
 	dropping.Go(drop)
 	defer func() { _ = dropping.Wait() }() // no run ends before
-	n := &night{Runner: r, req: req, record: record, pace: pace, tables: sweptTables(), full: record.Mode == ModeFull, params: r.params(req, since, record).With("fence", held.Fence)}
-	anything, err := n.prepare(ctx)
-	if err != nil || !anything {
-		return err
+	if !since.known {
+		// What earlier runs kept can't be relied on: rows of people who were to be forgotten may be in it.
+		if err := r.db.Exec(ctx, "truncate table identifies", nil); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
 	}
-	if err := n.stage(ctx); err != nil || req.DryRun {
+	n := &night{
+		Runner: r, req: req, record: record, pace: pace, tables: sweptTables(), full: record.Mode == ModeFull,
+		params: r.params(req, since, record).With("fence", held.Fence),
+	}
+	anything, err := n.stage(ctx)
+	if err != nil || !anything || req.DryRun {
 		return err
 	}
 	if err := dropping.Wait(); err != nil {
 		return fmt.Errorf("drop the versions that were replaced: %w", err)
 	}
-	if err := n.steps(ctx, "95_published_days"); err != nil {
+	if err := publication(ctx, n); err != nil {
 		return err
 	}
-	if err := held.Check(ctx); err != nil {
-		return err // whether that was before or after the publication, the next run sees
-	}
-	return n.remember(ctx)
+	return held.Check(ctx) // whether it was lost before the publication or after, the next run sees
 }
 
+// params are what the statements of a run are given. A full run takes all rows for new.
 func (r *Runner) params(req Request, since since, record *Record) warehouse.Params {
-	from, to := firstDay, lastDay
-	if req.From != nil {
-		from, to = *req.From, *req.To
-	}
 	low, high := req.Cutoff, req.Cutoff
 	for _, cutoff := range since.cutoffs {
 		if cutoff.Before(low) {
@@ -210,16 +206,20 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 			high = cutoff
 		}
 	}
+	visibleSince := since.readAt.Add(-r.overlap)
+	if record.Mode == ModeFull {
+		low, visibleSince = time.UnixMilli(0), time.UnixMilli(0)
+	}
+	from, to := time.UnixMilli(0).Add(day), time.UnixMilli(0) // no day
+	if req.From != nil {
+		from, to = *req.From, *req.To
+	}
 	return warehouse.Params{
-		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version, "run_id": record.RunID,
-		"full": flag(record.Mode == ModeFull), "forced": flag(req.From != nil),
-		"from_day": warehouse.Day(from), "to_day": warehouse.Day(to),
-		"whole_from": warehouse.Day(from), "whole_to": warehouse.Day(to),
-		"low": warehouse.Time(low), "high": warehouse.Time(high),
-		"visible_since": warehouse.Time(since.readAt.Add(-r.overlap)), "names_before": since.version,
-		"copies_since": warehouse.Time(time.UnixMilli(0).UTC()), "few_changed": flag(false), "doubled": flag(true),
-		"session_gap_minutes": int(SessionGap.Minutes()), "session_cap_hours": int(SessionCap.Hours()), "long_day": warehouse.Day(longDay),
-		"view_lookback_days": int(ViewLookback / day), "clocks_apart_seconds": int(ClocksApart.Seconds()), "events_per_visitor_day": eventsPerVisitorDay,
+		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version, "run_id": record.RunID, "read_at": warehouse.Time(*record.ReadAt),
+		"full": flag(record.Mode == ModeFull), "range_from": warehouse.Day(from), "range_to": warehouse.Day(to),
+		"low": warehouse.Time(low), "high": warehouse.Time(high), "visible_since": warehouse.Time(visibleSince), "names_before": since.version,
+		"session_gap_minutes": int(SessionGap.Minutes()), "session_cap_hours": int(SessionCap.Hours()),
+		"view_lookback_days": int(ViewLookback / day), "clocks_apart_seconds": int(ClocksApart.Seconds()),
 	}
 }
 
@@ -233,9 +233,9 @@ func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err
 		sweeping.Go(func() error { return r.db.Exec(ctx, "truncate table "+table, nil) })
 	}
 	unseen := make([][]partition, len(published))
-	for i, p := range published {
+	for i, table := range published {
 		sweeping.Go(func() (err error) {
-			unseen[i], err = r.unseen(ctx, p.table, p.versionColumn)
+			unseen[i], err = r.unseen(ctx, table)
 			return err
 		})
 	}
@@ -253,19 +253,19 @@ func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err
 	}
 	return func() error {
 		work, ctx := errgroup.WithContext(ctx)
-		for i, p := range published {
-			work.Go(func() error { return r.drop(ctx, p.table, unseen[i]) })
+		for i, table := range published {
+			work.Go(func() error { return r.drop(ctx, table, unseen[i]) })
 		}
 		return work.Wait()
 	}, nil
 }
 
 // unseen lists the partitions of a table that hold no version published.
-func (r *Runner) unseen(ctx context.Context, table, versionColumn string) (partitions []partition, err error) {
+func (r *Runner) unseen(ctx context.Context, table string) (partitions []partition, err error) {
 	// By the names of the partitions: no row is read.
 	err = r.db.Select(ctx, &partitions, `select distinct partition_id from system.parts
 		where database = currentDatabase() and table = {table:String} and active
-			and partition not in (select toString((day, argMax(`+versionColumn+`, version))) from published_days group by day)`,
+			and partition not in (select toString((day, max(version))) from published_days where table_name = {table:String} group by day)`,
 		warehouse.Params{"table": table})
 	return partitions, err
 }

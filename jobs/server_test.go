@@ -166,8 +166,8 @@ func TestEventsWithoutASession(t *testing.T) {
 		if check.Name != "sessions_hold_every_event" {
 			continue
 		}
-		params := warehouse.Params{"full": 1, "whole_from": "2000-01-01", "whole_to": "2100-01-01", "cutoff": warehouse.Time(date(3, 0)), "doubled": 0}
-		for version, want := range map[int]string{1: "[]", 2: "[[4 0]]"} {
+		params := warehouse.Params{"day": warehouse.Day(date(2, 0)), "cutoff": warehouse.Time(date(3, 0)), "read_at": warehouse.Time(time.Now().Add(time.Hour))}
+		for version, want := range map[int]string{1: "[]", 2: "[[0 2 2]]"} {
 			if _, wrong, err := db.Table(t.Context(), check.SQL, params.With("version", version)); err != nil || fmt.Sprint(wrong) != want {
 				t.Errorf("of version %d: %v %v, expected %s", version, wrong, err, want)
 			}

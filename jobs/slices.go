@@ -9,68 +9,61 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// slice is a range of visitors, or of visitor-days in the order of client_events.
-type slice struct{ First, End *visitorDay } // End is exclusive; nil where there is none
+const (
+	// sliceRows is of how many client events exposures are computed at once. With more, the groups
+	// don't stay in the processor's cache.
+	sliceRows = 2_000_000
 
-// visitorDay is a place in the order of client_events. Where visitors are cut whole, Day is 1970-01-01.
-type visitorDay struct {
-	Day        time.Time `ch:"day"`
-	CustomerID string    `ch:"customer_id"`
-	VisitorID  string    `ch:"visitor_id"`
+	// smallRows are so few that they are not cut, also where processors are idle.
+	smallRows = 500_000
+
+	// slicesAtOnce is how many statements share the processors.
+	slicesAtOnce = 4
+)
+
+// visitor is a place in the order of a day's client events.
+type visitor struct {
+	CustomerID string `ch:"customer_id"`
+	VisitorID  string `ch:"visitor_id"`
 }
 
-// visitorSlices cuts the visitors so that those under way together have so many client
-// events at most.
-func (n *night) visitorSlices(ctx context.Context) ([]warehouse.Params, error) {
-	return n.cut(ctx, max(1, n.rowsAtOnce/uint64(n.workers())), false)
-}
-
-// daySlices cuts the visitor-days.
-func (n *night) daySlices(ctx context.Context) ([]warehouse.Params, error) {
-	return n.cut(ctx, n.daySliceRows, true)
-}
-
-// cut makes slices of about as many client events each, so many at most, and as many for
-// each worker. What is not worth it stays whole.
-func (n *night) cut(ctx context.Context, rows uint64, byDay bool) ([]warehouse.Params, error) {
-	const worth = 4 // a fourth of daySliceRows
+// slicesOf returns the parameters of a step for a day, once for each slice of its visitors: as many as
+// the processors can take, and of so many events at most.
+func (n *night) slicesOf(ctx context.Context, today time.Time, table string) ([]warehouse.Params, error) {
+	params := n.ofDay(today, table)
+	rows := n.days[today].rows
 	workers := uint64(n.workers())
-	count := (n.rows + rows*workers - 1) / (rows * workers) * workers
-	if count <= 1 || n.rows < n.daySliceRows/worth {
-		return []warehouse.Params{n.in(slice{})}, nil
+	count := (rows + n.sliceRows*workers - 1) / (n.sliceRows * workers) * workers
+	if count <= 1 || rows < n.smallRows {
+		return []warehouse.Params{between(params, nil, nil)}, nil
 	}
-	statement := sql.Report("slices").SQL
-	params := n.params.With("slices", count).With("by_day", flag(byDay))
-	var cuts []visitorDay
-	if err := n.db.Select(ctx, &cuts, statement, params.For(statement)); err != nil {
+	query := sql.Report("slices").SQL
+	var cuts []visitor
+	if err := n.db.Select(ctx, &cuts, query, params.With("slices", count).For(query)); err != nil {
 		return nil, fmt.Errorf("cut slices: %w", err)
 	}
-	var next slice
+	var first *visitor
 	slices := make([]warehouse.Params, 0, len(cuts)+1)
 	for i := range cuts {
-		next.End = &cuts[i]
-		slices = append(slices, n.in(next))
-		next = slice{First: &cuts[i]}
+		slices = append(slices, between(params, first, &cuts[i]))
+		first = &cuts[i]
 	}
-	return append(slices, n.in(next)), nil
+	return append(slices, between(params, first, nil)), nil
 }
 
 // workers is how many slices are under way at once.
 func (n *night) workers() int { return int(max(1, min(n.threads, slicesAtOnce))) }
 
-// in returns the parameters that confine a step to a slice.
-func (n *night) in(s slice) warehouse.Params {
-	first, end := visitorDay{Day: time.UnixMilli(0)}, visitorDay{Day: time.UnixMilli(0)}
-	if s.First != nil {
-		first = *s.First
+// between confines a step to the visitors from first, inclusive, to end, exclusive; nil where there is none.
+func between(params warehouse.Params, first, end *visitor) warehouse.Params {
+	params = params.With("slice_last", flag(end == nil))
+	if first == nil {
+		first = &visitor{}
 	}
-	if s.End != nil {
-		end = *s.End
+	if end == nil {
+		end = &visitor{}
 	}
-	return n.params.
-		With("slice_first_day", warehouse.Day(first.Day)).
+	return params.
 		With("slice_first_customer", first.CustomerID).With("slice_first_visitor", first.VisitorID).
-		With("slice_end_day", warehouse.Day(end.Day)).
-		With("slice_end_customer", end.CustomerID).With("slice_end_visitor", end.VisitorID).
-		With("slice_last", flag(s.End == nil))
+		With("slice_end_customer", end.CustomerID).With("slice_end_visitor", end.VisitorID)
 }

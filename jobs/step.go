@@ -16,21 +16,6 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-func (n *night) steps(ctx context.Context, names ...string) error {
-	for _, name := range names {
-		if _, err := n.step(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// beside runs two parts of the night at once, neither of which reads what the other one
-// writes: most statements are too small to keep all processors busy.
-func (n *night) beside(ctx context.Context, one, other func(ctx context.Context) error) error {
-	return atOnce(ctx, 2, one, other)
-}
-
 // atOnce runs parts, so many of them at a time. An error of one ends the others; a panic
 // is the caller's.
 func atOnce(ctx context.Context, limit int, parts ...func(ctx context.Context) error) error {
@@ -62,38 +47,30 @@ func atOnce(ctx context.Context, limit int, parts ...func(ctx context.Context) e
 	return err
 }
 
-// errPanicked ends the parts beside the one that panicked.
+// errPanicked ends the other parts.
 var errPanicked = errors.New("panicked")
 
-// step runs one statement, and notes how long it took and how many rows it wrote.
-func (n *night) step(ctx context.Context, name string) (written uint64, err error) {
-	return n.stepIn(ctx, name, n.in(slice{}))
-}
-
-// stepIn runs one statement with each of the parameters, one for each slice, as many at
-// once as the processors can take. One that has a processor to itself finds its groups in
-// the processor's cache.
-func (n *night) stepIn(ctx context.Context, name string, slices ...warehouse.Params) (written uint64, err error) {
+// step runs one statement with each of the parameters, as many at once as the processors can take, and
+// notes how long that took and how many rows it wrote.
+func (n *night) step(ctx context.Context, name string, parameters ...warehouse.Params) (written uint64, err error) {
 	statement := sql.Nightly(name)
 	before, err := n.rowsIn(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
 	started, begun := n.clock(), time.Now()
-	workers := min(len(slices), n.workers())
-	parts := make([]func(context.Context) error, len(slices))
-	for i, slice := range slices {
-		params := slice.With("slice_threads", max(1, n.threads/uint64(workers))).For(statement.SQL)
+	parts := make([]func(context.Context) error, len(parameters))
+	for i, params := range parameters {
 		parts[i] = func(ctx context.Context) error {
 			n.pace.begins(name, n.Progress)
-			if err := n.db.Exec(ctx, statement.SQL, params); err != nil {
+			if err := n.db.Exec(ctx, statement.SQL, params.For(statement.SQL)); err != nil {
 				return fmt.Errorf("step %s: %w", name, err)
 			}
-			n.pace.passes(name, len(slices))
+			n.pace.passes(name, len(parameters))
 			return nil
 		}
 	}
-	if err := atOnce(ctx, workers, parts...); err != nil {
+	if err := atOnce(ctx, n.workers(), parts...); err != nil {
 		return 0, err
 	}
 	took := time.Since(begun)
@@ -122,7 +99,7 @@ func (n *night) ask(ctx context.Context, name, query string, dest ...any) error 
 // run's own rows: others are being dropped.
 func (n *night) count(ctx context.Context, table string) (rows uint64, err error) {
 	query := "select count() from " + table
-	if slices.ContainsFunc(published, func(p publishedTable) bool { return p.table == table }) {
+	if slices.Contains(published, table) {
 		query += " where version = {version:UInt64}"
 	}
 	err = n.db.Row(ctx, query, n.params.For(query), &rows)
@@ -136,8 +113,8 @@ func sweptTables() *sync.Map {
 	for _, table := range working {
 		tables.Store(table, uint64(0))
 	}
-	for _, p := range published {
-		tables.Store(p.table, uint64(0))
+	for _, table := range published {
+		tables.Store(table, uint64(0))
 	}
 	return &tables
 }
@@ -148,14 +125,4 @@ func (n *night) rowsIn(ctx context.Context, table string) (uint64, error) {
 		return rows.(uint64), nil
 	}
 	return n.count(ctx, table)
-}
-
-func (n *night) empty(ctx context.Context, tables ...string) error {
-	for _, table := range tables {
-		n.tables.Delete(table)
-		if err := n.db.Exec(ctx, "truncate table "+table, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -45,6 +45,7 @@ func TestStories(t *testing.T) {
 				t.Fatalf("run: %v", err)
 			}
 			stepsWroteFewRows(t, db)
+			equalsPlain(t, db, cutoff)
 			for _, s := range stories {
 				t.Run(s.name, func(t *testing.T) { s.check(t, db, cutoff) })
 			}
@@ -137,8 +138,19 @@ func (s *toldStory) line(t *testing.T, text string) {
 		s.story.clientEvents = append(s.story.clientEvents, warehouse.ClientEvent{CustomerID: s.name, Type: "identify", VisitorID: words[1], UserDomain: words[2], UserID: words[3],
 			OccurredAtMS: happened.UnixMilli(), ReceivedAtMS: received.UnixMilli(), IngestID: id})
 	case "activity":
-		s.story.clientEvents = append(s.story.clientEvents, warehouse.ClientEvent{CustomerID: s.name, Type: "activity", VisitorID: words[1],
-			OccurredAtMS: happened.UnixMilli(), ReceivedAtMS: received.UnixMilli(), IngestID: id})
+		last, every := happened, time.Minute
+		if options["every"] != "" { // as `every 25m until 22 00:00`
+			var err error
+			if every, err = time.ParseDuration(options["every"]); err != nil {
+				t.Fatal(err)
+			}
+			last = septemberTime(t, options["until"])
+		}
+		for ; !happened.After(last); happened, received = happened.Add(every), received.Add(every) {
+			s.story.clientEvents = append(s.story.clientEvents, warehouse.ClientEvent{CustomerID: s.name, Type: "activity", VisitorID: words[1],
+				OccurredAtMS: happened.UnixMilli(), ReceivedAtMS: received.UnixMilli(), IngestID: id})
+			id = uuid.Must(uuid.NewV7())
+		}
 	case "conversion":
 		c := warehouse.Conversion{CustomerID: s.name, APIName: words[1], UserDomain: words[2], UserID: words[3], ActionID: words[4],
 			ActionAtMS: happened.UnixMilli(), ReceivedAtMS: received.UnixMilli(), IngestID: id}

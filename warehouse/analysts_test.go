@@ -116,7 +116,7 @@ func TestAnalystsReadWhatIsPublished(t *testing.T) {
 			t.Errorf("%s is not listed", want)
 		}
 	}
-	for _, hidden := range []string{"catalog_", "night_", "_versions", "run_log", "import_ids"} {
+	for _, hidden := range []string{"catalog_", "night_", "_versions", "run_log", "import_ids", "new_", "open_"} {
 		if strings.Contains(names, hidden) {
 			t.Errorf("analysts see %s:\n%s", hidden, names)
 		}
@@ -344,7 +344,7 @@ func attempts(file, web string) []attempt {
 		{parameters: "param_t=catalog_tokens", statement: "select * from {t:Identifier}", code: proto.ErrAccessDenied},
 		{parameters: "param_d=system&param_t=processes", statement: "select * from {d:Identifier}.{t:Identifier}", code: proto.ErrAccessDenied},
 		{statement: "select * from sessions_versions", code: proto.ErrAccessDenied},
-		{statement: "select * from night_days", code: proto.ErrAccessDenied},
+		{statement: "select * from night_visitor_days", code: proto.ErrAccessDenied},
 		{statement: "select * from over_file", code: proto.ErrAccessDenied},
 		{statement: "select * from system.processes", code: proto.ErrAccessDenied},
 		{statement: "select * from system/**/.processes", code: proto.ErrAccessDenied},

@@ -122,7 +122,7 @@ func (db *DB) migrateUp(ctx context.Context) error {
 }
 
 // migrateEmpty makes the schema where there is none, without a note after each statement: that takes
-// a quarter of the time. One that is cut off is begun anew, as there is no note of it.
+// a quarter of the time. One that is cut off begins again, as there is no note of it.
 func (db *DB) migrateEmpty(ctx context.Context) (newest int, err error) {
 	names, err := fs.Glob(sql.Migrations(), "*.up.sql")
 	if err != nil {
@@ -152,6 +152,10 @@ func (db *DB) forgetCutOff(ctx context.Context) error {
 	return err
 }
 
+// ErrBeforeRelease is what a schema from before the first release gives.
+var ErrBeforeRelease = errors.New("the data were made by a tieback from before 0.1.0, which this one can't read: " +
+	"start with a fresh data folder (or database) and import the history again")
+
 // schemaVersion is 0 for an empty database.
 func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err error) {
 	var exists uint8
@@ -165,6 +169,14 @@ func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err e
 	}
 	if exists == 0 {
 		return 0, false, nil
+	}
+	// The numbers of the migrations began again since then.
+	var old uint8
+	if err := db.Row(ctx, "exists table conversion_outcomes_versions", nil, &old); err != nil {
+		return 0, false, err
+	}
+	if old == 1 {
+		return 0, false, ErrBeforeRelease
 	}
 	var v int64
 	var d uint8

@@ -56,7 +56,7 @@ type cli struct {
 	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Tell more on standard error."`
 
 	Serve        serveCmd        `cmd:"" help:"Run the ingest service and the scheduler."`
-	Run          runCmd          `cmd:"" help:"Run the nightly job by hand; with a range, compute those days anew."`
+	Run          runCmd          `cmd:"" help:"Run the nightly job by hand; with a range, compute those days again, too."`
 	Import       importCmd       `cmd:"" help:"Load history from NDJSON files; - is standard input, .gz and .zst are unpacked."`
 	SQL          sqlCmd          `cmd:"" name:"sql" help:"Run a statement on ClickHouse as the operator."`
 	Account      accountCmd      `cmd:"" help:"Accounts and the origins that their browsers may send from."`

@@ -1,35 +1,25 @@
--- Purpose:    Whether every client event of the visitor-days computed anew is in one staged session (R1).
--- Reads:      client_events, night_doubles, night_days, sessions_versions
--- Parameters: full, whole_from, whole_to, cutoff, doubled, version
--- Notes:      Before sessions of other visitors are carried over. It counts what 30_sessions reads: should
---             anything empty the working set meanwhile, the two differ.
+-- Purpose:    Whether the sessions of a day hold every client event once (R1, R5).
+-- Reads:      client_events, sessions_versions
+-- Parameters: day, version, cutoff, read_at
+-- Notes:      Run for the days whose sessions hold another number of events than there are rows (day_has_copies). Events that
+--             became visible while the run was under way may be in them or not.
 with
+    (select sum(events) from sessions_versions where day = {day:Date} and version = {version:UInt64}) as in_sessions,
+    looked_back as
     (
-        select count()
+        select
+            inserted_at < {read_at:DateTime64(3, 'UTC')} as was_visible,
+            occurred_at = lagInFrame(occurred_at) over visitor and ingest_id = lagInFrame(ingest_id) over visitor as is_copy
         from client_events
-        where received_at < {cutoff:DateTime64(3, 'UTC')}
-            and ({full:UInt8} = 1 or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date})
-            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
+        where toDate(occurred_at) = {day:Date} and received_at < {cutoff:DateTime64(3, 'UTC')}
+        window visitor as
+        (
+            partition by customer_id, visitor_id
+            order by occurred_at, ingest_id, inserted_at
+            rows between 1 preceding and current row
+        )
     )
-    +
-    (
-        select count()
-        from client_events
-        where {full:UInt8} = 0
-            and toDate(occurred_at) not between {whole_from:Date} and {whole_to:Date}
-            and visitor_id in (select visitor_id from night_days)
-            and (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
-            and received_at < {cutoff:DateTime64(3, 'UTC')}
-            and ({doubled:UInt8} = 0 or ingest_id not in (select ingest_id from night_doubles))
-    )
-    +
-    (
-        select count()
-        from night_doubles
-        where {full:UInt8} = 1
-            or toDate(occurred_at) between {whole_from:Date} and {whole_to:Date}
-            or (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from night_days)
-    ) as received,
-    (select sum(events) from sessions_versions where version = {version:UInt64}) as in_sessions
-select received, in_sessions
-where received != in_sessions
+select in_sessions, countIf(not is_copy) as received, countIf(not is_copy and was_visible) as received_before
+from looked_back
+having in_sessions > received or in_sessions < received_before
+settings max_threads = 1, optimize_read_in_window_order = 1

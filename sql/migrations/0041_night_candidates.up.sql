@@ -1,0 +1,13 @@
+-- The visitors that each conversion may be attributed to, and from when on their views count.
+create table if not exists night_candidates
+(
+    ingest_id UUID comment 'The conversion',
+    customer_id String comment 'Account',
+    visitor_id String comment 'Browser linked in time (R2)',
+    converted_at DateTime64(3, 'UTC') comment 'When it converted: views before then count',
+    views_from Nullable(DateTime64(3, 'UTC')) comment 'Views since then count: the start of the session that was open (R4); NULL where none was',
+    session_started_at Nullable(DateTime64(3, 'UTC')) comment 'Start of that session'
+)
+engine = MergeTree
+order by (customer_id, visitor_id, converted_at)
+comment 'Who a conversion may be attributed to: working table of the night'

@@ -1,0 +1,13 @@
+-- The views that conversions may be attributed to, one a moment, each with its rank: of two the higher one wins.
+create table if not exists night_views
+(
+    customer_id String comment 'Account',
+    visitor_id String comment 'Browser',
+    optimization_id String comment 'Optimization',
+    viewed_at DateTime64(3, 'UTC') comment 'When',
+    variation_id String comment 'Variation that was seen',
+    rank UInt64 comment 'Order in which views win (R4)'
+)
+engine = MergeTree
+order by (customer_id, visitor_id, optimization_id, viewed_at)
+comment 'Views that may get the credit: working table of the night'

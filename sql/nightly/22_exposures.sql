@@ -1,0 +1,82 @@
+-- Purpose:    Stage who saw which variation on one day (R9).
+-- Reads:      night_events, exposures_versions, night_visitor_days
+-- Writes:     exposures_versions
+-- Grain:      one row per (account, optimization, variation, visitor) of the day
+-- Parameters: day, whole, has_copies, cutoff, version, version_of_day, slice_first_customer, slice_first_visitor, slice_end_customer,
+--             slice_end_visitor, slice_last
+-- Notes:      Slices keep the groups in the processor's cache. On a day with copies (R5) the events are read in the order of the
+--             table, where a copy lies behind the event that it repeats; on others that would only take time.
+insert into exposures_versions
+    (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, version)
+with
+    looked_back as
+    (
+        select
+            customer_id,
+            visitor_id,
+            type,
+            optimization_id,
+            variation_id,
+            occurred_at,
+            occurred_at = lagInFrame(occurred_at) over visitor and ingest_id = lagInFrame(ingest_id) over visitor as is_copy
+        from night_events
+        (
+            day = {day:Date},
+            whole = {whole:UInt8},
+            cutoff = {cutoff:DateTime64(3, 'UTC')},
+            slice_first_customer = {slice_first_customer:String},
+            slice_first_visitor = {slice_first_visitor:String},
+            slice_end_customer = {slice_end_customer:String},
+            slice_end_visitor = {slice_end_visitor:String},
+            slice_last = {slice_last:UInt8}
+        )
+        where {has_copies:UInt8} = 1
+        window visitor as
+        (
+            partition by customer_id, visitor_id
+            order by occurred_at, ingest_id, received_at, type, optimization_id, variation_id
+            rows between 1 preceding and current row
+        )
+    ),
+    views as
+    (
+        select customer_id, visitor_id, optimization_id, variation_id, occurred_at
+        from night_events
+        (
+            day = {day:Date},
+            whole = {whole:UInt8},
+            cutoff = {cutoff:DateTime64(3, 'UTC')},
+            slice_first_customer = {slice_first_customer:String},
+            slice_first_visitor = {slice_first_visitor:String},
+            slice_end_customer = {slice_end_customer:String},
+            slice_end_visitor = {slice_end_visitor:String},
+            slice_last = {slice_last:UInt8}
+        )
+        where {has_copies:UInt8} = 0 and type = 'view'
+        union all
+        select customer_id, visitor_id, optimization_id, variation_id, occurred_at
+        from looked_back
+        where type = 'view' and not is_copy
+    )
+select
+    customer_id,
+    optimization_id,
+    variation_id,
+    visitor_id,
+    {day:Date},
+    min(occurred_at),
+    max(occurred_at),
+    count(),
+    {version:UInt64}
+from views
+group by customer_id, optimization_id, variation_id, visitor_id
+union all
+-- The other visitors of a day that is not computed whole.
+select customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, {version:UInt64}
+from exposures_versions
+where {whole:UInt8} = 0
+    and {slice_last:UInt8} = 1
+    and day = {day:Date}
+    and exposures_versions.version = {version_of_day:UInt64}
+    and (customer_id, visitor_id) not in (select customer_id, visitor_id from night_visitor_days where day = {day:Date})
+settings max_threads = 1, optimize_read_in_window_order = 1

@@ -1,0 +1,66 @@
+-- Purpose:    Take the conversions to decide: which copy of a key counts (R5), and which event bore its name (R3).
+-- Reads:      conversions, night_keys, run_names
+-- Writes:     night_conversions
+-- Grain:      one row per ingest_id, of the keys to decide
+-- Parameters: full, high, version
+-- Notes:      In the order of the table rows written twice lie next to each other. UUIDs are compared as text: ClickHouse
+--             orders the type by its halves. The action's id alone is looked up first, so that of all years nothing else is
+--             read. Copies received behind the cutoff are taken, too: they may be published, of a later cutoff, and their
+--             days are staged then. 35_decisions leaves them out.
+insert into night_conversions
+    (customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id, is_duplicate)
+with
+    looked_back as
+    (
+        select
+            customer_id,
+            api_name,
+            action_id,
+            user_domain,
+            user_id,
+            action_at,
+            value,
+            received_at,
+            ingest_id,
+            row_number() over by_key as copy_number,
+            copy_number > 1 and ingest_id = lagInFrame(ingest_id) over by_key as is_written_twice
+        from conversions
+        where received_at < {high:DateTime64(3, 'UTC')}
+            and ({full:UInt8} = 1 or action_id in (select action_id from night_keys))
+            and ({full:UInt8} = 1 or (customer_id, api_name, action_id) in (select customer_id, api_name, action_id from night_keys))
+        window by_key as
+        (
+            partition by customer_id, api_name, action_id
+            order by received_at, toString(ingest_id)
+            rows between unbounded preceding and current row
+        )
+    ),
+    -- All intervals of a name in one row, so that the join below cannot multiply conversions.
+    names as
+    (
+        select
+            customer_id,
+            api_name,
+            groupArray((valid_from, ifNull(valid_to, toDateTime64('2299-12-31 00:00:00', 3, 'UTC')), event_id)) as intervals
+        from run_names
+        where run_names.version = {version:UInt64}
+        group by customer_id, api_name
+    )
+select
+    looked_back.customer_id,
+    arrayFirst(interval -> interval.1 <= action_at and action_at < interval.2, names.intervals).3 as event_id,
+    looked_back.api_name,
+    action_id,
+    user_domain,
+    user_id,
+    action_at,
+    value,
+    received_at,
+    ingest_id,
+    copy_number > 1
+from looked_back
+left join names
+    on looked_back.customer_id = names.customer_id
+    and looked_back.api_name = names.api_name
+where not is_written_twice
+settings min_insert_block_size_rows = 262144

@@ -1,0 +1,150 @@
+-- Purpose:    Decide each conversion: its outcome (R6), and per optimization the view that gets the credit (R4).
+-- Reads:      night_conversions, night_candidates, night_views, night_links, exposures_versions, night_versions,
+--             decisions_versions, night_keys
+-- Writes:     decisions_versions
+-- Grain:      one row per conversion received
+-- Parameters: full, cutoff, version, decided_days, view_lookback_days
+-- Notes:      Of each visitor the last view before a conversion is looked up, so that time goes with the number of
+--             candidates and of views, and not with their product: a user id may have thousands of visitors, and a
+--             visitor hundreds of thousands of views.
+insert into decisions_versions
+    (customer_id, day, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id, outcome,
+     `credits.optimization_id`, `credits.variation_id`, `credits.visitor_id`, `credits.session_started_at`, `credits.viewed_at`, version)
+with
+    visitor_optimizations as
+    (
+        select customer_id, visitor_id, groupUniqArray(optimization_id) as optimization_ids
+        from night_views
+        group by customer_id, visitor_id
+    ),
+    candidates as
+    (
+        select
+            night_candidates.ingest_id as ingest_id,
+            night_candidates.customer_id as customer_id,
+            night_candidates.visitor_id as visitor_id,
+            night_candidates.converted_at as converted_at,
+            assumeNotNull(night_candidates.views_from) as views_from,
+            assumeNotNull(night_candidates.session_started_at) as session_started_at,
+            arrayJoin(visitor_optimizations.optimization_ids) as optimization_id
+        from night_candidates
+        inner join visitor_optimizations
+            on night_candidates.customer_id = visitor_optimizations.customer_id
+            and night_candidates.visitor_id = visitor_optimizations.visitor_id
+        where night_candidates.views_from is not null
+    ),
+    winners as
+    (
+        select
+            candidates.ingest_id as ingest_id,
+            candidates.optimization_id as optimization_id,
+            argMax
+            (
+                (night_views.variation_id, candidates.visitor_id, candidates.session_started_at, night_views.viewed_at),
+                night_views.rank
+            ) as winner
+        from candidates
+        asof inner join night_views
+            on candidates.customer_id = night_views.customer_id
+            and candidates.visitor_id = night_views.visitor_id
+            and candidates.optimization_id = night_views.optimization_id
+            and candidates.converted_at > night_views.viewed_at
+        where night_views.viewed_at >= candidates.views_from
+        group by ingest_id, optimization_id
+    ),
+    credits as
+    (
+        select
+            ingest_id,
+            arraySort(groupArray((optimization_id, winner.1, winner.2, winner.3, winner.4))) as rows
+        from winners
+        group by ingest_id
+    ),
+    -- A visitor's days of views.
+    viewed as
+    (
+        select
+            customer_id,
+            visitor_id,
+            groupArray(first_viewed_at) as firsts_at,
+            groupArray(last_viewed_at) as lasts_at
+        from exposures_versions
+        where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures_versions')
+            and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from night_candidates)
+            and visitor_id in (select visitor_id from night_candidates) -- twice as fast as the tuple alone
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
+        group by customer_id, visitor_id
+    ),
+    -- The look-back is longer than a day: of one that it does not hold whole, it holds the first view or the last.
+    viewed_before as
+    (
+        select night_candidates.ingest_id as ingest_id
+        from night_candidates
+        inner join viewed
+            on night_candidates.customer_id = viewed.customer_id
+            and night_candidates.visitor_id = viewed.visitor_id
+        where arrayExists(
+            (first_at, last_at) -> first_at < converted_at and last_at >= converted_at - toIntervalDay({view_lookback_days:UInt32}),
+            viewed.firsts_at,
+            viewed.lasts_at
+        )
+    )
+select
+    customer_id,
+    toDate(converted_at) as decided_day,
+    event_id,
+    api_name,
+    action_id,
+    user_domain,
+    user_id,
+    converted_at,
+    value,
+    received_at,
+    night_conversions.ingest_id,
+    -- The first reason that applies counts, so their order is the rule.
+    multiIf(
+        is_duplicate, 'duplicate',
+        event_id = '', 'event_not_defined',
+        (customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from night_links), 'no_identity',
+        night_conversions.ingest_id not in (select ingest_id from night_candidates), 'identity_too_late',
+        night_conversions.ingest_id not in (select ingest_id from viewed_before), 'no_view_before',
+        empty(credits.rows), 'session_expired',
+        'attributed'
+    ),
+    credits.rows.1,
+    credits.rows.2,
+    credits.rows.3,
+    credits.rows.4,
+    credits.rows.5,
+    {version:UInt64}
+from night_conversions
+left join credits
+    on night_conversions.ingest_id = credits.ingest_id
+where received_at < {cutoff:DateTime64(3, 'UTC')}
+union all
+-- The other conversions of the days.
+select
+    customer_id,
+    day,
+    event_id,
+    api_name,
+    action_id,
+    user_domain,
+    user_id,
+    converted_at,
+    value,
+    received_at,
+    ingest_id,
+    outcome,
+    `credits.optimization_id`,
+    `credits.variation_id`,
+    `credits.visitor_id`,
+    `credits.session_started_at`,
+    `credits.viewed_at`,
+    {version:UInt64}
+from decisions_versions
+where {full:UInt8} = 0
+    and day in {decided_days:Array(Date)}
+    and (day, decisions_versions.version) in (select published_days.day, max(published_days.version) from published_days where table_name = 'decisions_versions' group by published_days.day)
+    and (customer_id, api_name, action_id) not in (select customer_id, api_name, action_id from night_keys)
+settings min_insert_block_size_rows = 262144

@@ -1,0 +1,16 @@
+-- Purpose:    Publish the staged days: from this insert on readers see the version (R8).
+-- Reads:      night_versions
+-- Writes:     published_days
+-- Grain:      one row per table and day published
+-- Parameters: cutoff, version, run_id, fence
+-- Notes:      All days of all tables at once. Nothing if another run has taken the lock over: there is a later one than fence
+--             then.
+insert into published_days (table_name, day, version, run_id, cutoff)
+select table_name, day, version, {run_id:String}, {cutoff:DateTime64(3, 'UTC')}
+from night_versions
+where version = {version:UInt64}
+    and not exists
+    (
+        select 1 from system.tables
+        where {fence:String} != '' and database = currentDatabase() and startsWith(name, 'lock_run_') and name > {fence:String}
+    )

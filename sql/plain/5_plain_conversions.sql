@@ -1,0 +1,27 @@
+-- Each conversion received, whether it is a duplicate (R5), and which event bore its name when it happened (R3).
+create or replace table plain_conversions engine = MergeTree order by (customer_id, api_name, action_id)
+as with
+    received as
+    (
+        select customer_id, api_name, user_domain, user_id, action_id, action_at, value, received_at, ingest_id
+        from conversions
+        where received_at < {cutoff:DateTime64(3, 'UTC')}
+        limit 1 by ingest_id
+    ),
+    named as
+    (
+        select received.ingest_id as ingest_id, event_names.event_id as event_id
+        from received
+        inner join event_names
+            on received.customer_id = event_names.customer_id
+            and received.api_name = event_names.api_name
+        where event_names.valid_from <= received.action_at
+            and (event_names.valid_to is null or received.action_at < event_names.valid_to)
+    )
+select
+    received.*,
+    named.event_id as event_id,
+    row_number() over (partition by customer_id, api_name, action_id order by received_at, toString(received.ingest_id)) > 1 as is_duplicate
+from received
+left join named
+    on received.ingest_id = named.ingest_id
