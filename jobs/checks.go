@@ -56,7 +56,7 @@ func (n *night) checkedWith(check sql.Statement) []warehouse.Params {
 		return []warehouse.Params{n.params}
 	}
 	days := n.allDays()
-	if strings.Contains(check.SQL, "{read_at:") {
+	if strings.Contains(check.SQL, "{settled_before:") {
 		days = n.daysWhere(func(d dayToCompute) bool { return d.hasCopies }) // on the others each row is an event
 	}
 	if strings.Contains(check.SQL, "{version_before:") {

@@ -69,21 +69,59 @@ func equalsRebuild(t *testing.T, db *warehouse.DB, runner *jobs.Runner) {
 	}
 }
 
-// The copy that counts turns out to be one of the day after, which draws in the other's
-// day as its neighbour: that day must lose its exposure.
-func TestCopyMovesAnExposureOverMidnight(t *testing.T) {
+// The first half of a session over midnight changes late: where it starts, whether it was open at midnight
+// at all, and whether it had begun. The second half's day has no new event.
+func TestFirstHalfOfASessionOverMidnightChangesLate(t *testing.T) {
+	for name, late := range map[string]time.Time{
+		"an earlier start":          dateAt(20, 23, 20),
+		"joined with the next day":  dateAt(20, 23, 58),
+		"a session of the day back": dateAt(20, 22, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := warehousetest.Open(t)
+			runner := runnerAt(db, date(25, 0))
+			runner.SetLimits(0, 1<<40)
+			site(t, db, 19) // the name, the link
+			insertEvents(t, db, viewAt(dateAt(20, 23, 40)), viewAt(dateAt(21, 0, 15)), viewAt(dateAt(21, 0, 30)))
+			insertConversion(t, db, "u1", "after", dateAt(21, 0, 31))
+			mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
+			insertEvents(t, db, viewAt(late))
+			mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
+			equalsRebuild(t, db, runner)
+		})
+	}
+}
+
+// A visitor is active for ten days without a gap, and one late event before all that moves every cut of
+// the cap, on every day.
+func TestOneEventMovesAllCutsOfAMarathon(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(29, 0))
+	runner.SetLimits(0, 1<<40)
+	insertEvents(t, db, viewsBetween(dateAt(12, 10, 0), dateAt(22, 9, 0), 20*time.Minute)...)
+	mustRun(t, runner, jobs.Request{Cutoff: date(24, 0)})
+	insertEvents(t, db, viewAt(dateAt(12, 9, 35)))
+	if record := mustRun(t, runner, jobs.Request{Cutoff: date(25, 0)}); record.Mode != jobs.ModeIncremental || record.Days != 11 {
+		t.Errorf("%d days of a run that is %s", record.Days, record.Mode)
+	}
+	equalsRebuild(t, db, runner)
+}
+
+// A run over a range brings the other days up to date, too.
+func TestRangeLeavesNothingBehind(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	runner.SetLimits(0, 1<<40)
-	first := viewAt(dateAt(20, 23, 50))
-	first.ReceivedAtMS = dateAt(21, 0, 11).UnixMilli()
-	insertEvents(t, db, first, viewAt(dateAt(21, 12, 0)))
-	mustRun(t, runner, jobs.Request{Cutoff: date(22, 0)})
-
-	copied := viewAt(dateAt(21, 0, 10))
-	copied.IngestID = first.IngestID
-	insertEvents(t, db, copied)
+	site(t, db, 19)
+	insertEvents(t, db, viewAt(dateAt(20, 23, 50)), viewAt(dateAt(22, 10, 0)))
 	mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
+	late, early := viewAt(dateAt(21, 0, 10)), viewAt(dateAt(19, 23, 50))
+	insertEvents(t, db, late, early)
+	insertConversion(t, db, "u1", "late", dateAt(21, 0, 11))
+	day := date(21, 0)
+	if record := mustRun(t, runner, jobs.Request{From: &day, To: &day}); record.Mode != jobs.ModeRange || record.Days < 2 {
+		t.Errorf("%d days of a run that is %s", record.Days, record.Mode)
+	}
 	equalsRebuild(t, db, runner)
 }
 
@@ -99,9 +137,8 @@ func TestDayWithoutASessionLosesItsExposure(t *testing.T) {
 	equalsRebuild(t, db, runner)
 }
 
-// A range in the middle of a chain is computed with a late event that the days around have
-// not seen: no session starts on its day now, and the chain must be found beyond it.
-func TestChainIsFoundBeyondADayWithoutASession(t *testing.T) {
+// A late event moves a session over a day on which no session starts then, and the day after that follows.
+func TestSessionsMoveBeyondADayWithoutAStart(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(27, 0))
 	runner.SetLimits(0, 1<<40)
@@ -120,9 +157,8 @@ func TestChainIsFoundBeyondADayWithoutASession(t *testing.T) {
 	equalsRebuild(t, db, runner)
 }
 
-// A late event joins two chains exactly a cap apart: the second one's sessions stay as they
-// are, and only where their chain began is new. The next late event must still find them.
-func TestOnlyTheStartOfAChainMoves(t *testing.T) {
+// Late events join two runs of events exactly a cap apart, and then an earlier one with both.
+func TestLateEventsJoinRunsOfEvents(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(27, 0))
 	runner.SetLimits(0, 1<<40)
@@ -137,9 +173,9 @@ func TestOnlyTheStartOfAChainMoves(t *testing.T) {
 	equalsRebuild(t, db, runner)
 }
 
-// The copy that counts moves the last view of a day, and neither the first nor how many
-// there are: the look-back of a conversion a week later needs it.
-func TestCopyMovesTheLastViewOfADay(t *testing.T) {
+// A copy that was received before the view that counted so far says that it was no view: the look-back of a
+// conversion a week later needs the last view of the day.
+func TestCopyTakesTheLastViewOfADay(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(29, 0))
 	runner.SetLimits(0, 1<<40)
@@ -151,7 +187,7 @@ func TestCopyMovesTheLastViewOfADay(t *testing.T) {
 	mustRun(t, runner, jobs.Request{Cutoff: date(28, 0)})
 
 	copied := last
-	copied.OccurredAtMS, copied.ReceivedAtMS = dateAt(20, 12, 0).UnixMilli(), dateAt(20, 12, 0).UnixMilli()
+	copied.Type, copied.OptimizationID, copied.VariationID, copied.ReceivedAtMS = "activity", "", "", dateAt(20, 12, 0).UnixMilli()
 	insertEvents(t, db, copied)
 	mustRun(t, runner, jobs.Request{Cutoff: date(28, 0)})
 	equalsRebuild(t, db, runner)

@@ -215,7 +215,7 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 		from, to = *req.From, *req.To
 	}
 	return warehouse.Params{
-		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version, "run_id": record.RunID, "read_at": warehouse.Time(*record.ReadAt),
+		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version, "run_id": record.RunID, "settled_before": warehouse.Time(record.ReadAt.Add(-r.overlap)),
 		"full": flag(record.Mode == ModeFull), "range_from": warehouse.Day(from), "range_to": warehouse.Day(to),
 		"low": warehouse.Time(low), "high": warehouse.Time(high), "visible_since": warehouse.Time(visibleSince), "names_before": since.version,
 		"session_gap_minutes": int(SessionGap.Minutes()), "session_cap_hours": int(SessionCap.Hours()),

@@ -166,7 +166,7 @@ func TestEventsWithoutASession(t *testing.T) {
 		if check.Name != "sessions_hold_every_event" {
 			continue
 		}
-		params := warehouse.Params{"day": warehouse.Day(date(2, 0)), "cutoff": warehouse.Time(date(3, 0)), "read_at": warehouse.Time(time.Now().Add(time.Hour))}
+		params := warehouse.Params{"day": warehouse.Day(date(2, 0)), "cutoff": warehouse.Time(date(3, 0)), "settled_before": warehouse.Time(time.Now().Add(time.Hour))}
 		for version, want := range map[int]string{1: "[]", 2: "[[0 2 2]]"} {
 			if _, wrong, err := db.Table(t.Context(), check.SQL, params.With("version", version)); err != nil || fmt.Sprint(wrong) != want {
 				t.Errorf("of version %d: %v %v, expected %s", version, wrong, err, want)

@@ -1,14 +1,14 @@
 -- Purpose:    Whether the sessions of a day hold every client event once (R1, R5).
 -- Reads:      client_events, sessions_versions
--- Parameters: day, version, cutoff, read_at
+-- Parameters: day, version, cutoff, settled_before
 -- Notes:      Run for the days whose sessions hold another number of events than there are rows (day_has_copies). Events that
---             became visible while the run was under way may be in them or not.
+--             became visible while the run was under way, or were on their way in when it began, may be in them or not.
 with
     (select sum(events) from sessions_versions where day = {day:Date} and version = {version:UInt64}) as in_sessions,
     looked_back as
     (
         select
-            inserted_at < {read_at:DateTime64(3, 'UTC')} as was_visible,
+            inserted_at < {settled_before:DateTime64(3, 'UTC')} as was_visible,
             occurred_at = lagInFrame(occurred_at) over visitor and ingest_id = lagInFrame(ingest_id) over visitor as is_copy
         from client_events
         where toDate(occurred_at) = {day:Date} and received_at < {cutoff:DateTime64(3, 'UTC')}
