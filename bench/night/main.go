@@ -24,12 +24,13 @@ var yardstickSQL string
 var groupedSQL string
 
 var (
-	events            = flag.Uint64("events", 20_000_000, "client events of the large day")
+	events            = flag.Uint64("events", 20_000_000, "client events of the large day, 0 to leave it out")
 	perDay            = flag.Uint64("per-day", 2_000_000, "client events of each of the many days")
 	conversionsPerDay = flag.Uint64("conversions", 0, "conversions of each of them, 0 for a hundredth as many")
 	days              = flag.Uint("days", 30, "how many of those there are, 0 to leave them out")
 	rounds            = flag.Int("rounds", 3, "of which the median counts")
 	tenfold           = flag.Bool("tenfold", true, "measure ten times the events too")
+	crowds            = flag.Bool("crowds", true, "measure conversions that meet very many visitors or views")
 	heavy             = flag.Uint64("heavy", 5_000_000, "client events of one visitor, 0 to leave it out")
 )
 
@@ -50,11 +51,14 @@ func main() {
 }
 
 func bench(ctx context.Context) error {
-	large, err := measureDay(ctx, *events, *rounds, true)
-	if err != nil {
-		return err
+	var large dayFigures
+	if *events > 0 {
+		var err error
+		if large, err = measureDay(ctx, *events, *rounds, true); err != nil {
+			return err
+		}
 	}
-	if *tenfold {
+	if *tenfold && *events > 0 {
 		ten, err := measureDay(ctx, 10**events, 1, false)
 		if err != nil {
 			return err
@@ -64,6 +68,11 @@ func bench(ctx context.Context) error {
 	}
 	if *days > 0 {
 		if err := measureHistory(ctx); err != nil {
+			return err
+		}
+	}
+	if *crowds {
+		if err := measureCrowds(ctx); err != nil {
 			return err
 		}
 	}

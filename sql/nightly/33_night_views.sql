@@ -1,18 +1,28 @@
 -- Purpose:    List the views that conversions may be attributed to, one per moment, with the order in which they win:
 --             the later one, then the later receipt, the smaller variation, the smaller visitor (R4).
--- Reads:      night_candidates, client_events
+-- Reads:      night_conversions, night_links, client_events
 -- Writes:     night_views
 -- Grain:      one row per (account, visitor, optimization, moment)
 -- Parameters: cutoff
--- Notes:      Events are looked for by their visitor alone first: one text is looked up three times as fast as a tuple.
+-- Notes:      A session that is open at a conversion has events on its day or the day before. Events are looked for by their
+--             visitor alone first: one text is looked up three times as fast as a tuple.
 insert into night_views (customer_id, visitor_id, optimization_id, viewed_at, variation_id, rank)
 with
-    -- Views from which day on, to which day.
-    candidate_days as
+    user_days as
     (
-        select distinct customer_id, visitor_id, toDate(assumeNotNull(views_from)) + arrayJoin(range(toUInt32(toDate(converted_at) - toDate(assumeNotNull(views_from)) + 1))) as day
-        from night_candidates
-        where views_from is not null
+        select distinct customer_id, user_domain, user_id, arrayJoin([toDate(converted_at), toDate(converted_at) - 1]) as day
+        from night_conversions
+        where is_duplicate = 0
+            and event_id != ''
+    ),
+    visitor_days as
+    (
+        select distinct night_links.customer_id as customer_id, night_links.visitor_id as visitor_id, user_days.day as day
+        from user_days
+        inner join night_links
+            on user_days.customer_id = night_links.customer_id
+            and user_days.user_domain = night_links.user_domain
+            and user_days.user_id = night_links.user_id
     ),
     -- Of the copies of an event the one received first counts (R5).
     looked_back as
@@ -28,8 +38,8 @@ with
             occurred_at = lagInFrame(occurred_at) over visitor and ingest_id = lagInFrame(ingest_id) over visitor as is_copy
         from client_events
         where received_at < {cutoff:DateTime64(3, 'UTC')}
-            and visitor_id in (select visitor_id from candidate_days)
-            and (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from candidate_days)
+            and visitor_id in (select visitor_id from visitor_days)
+            and (toDate(occurred_at), customer_id, visitor_id) in (select day, customer_id, visitor_id from visitor_days)
         window visitor as
         (
             partition by customer_id, visitor_id

@@ -1,0 +1,106 @@
+-- Purpose:    List the visitors that each conversion may be attributed to (R2), and from when on their views count (R4).
+-- Reads:      night_conversions, night_links, night_views, sessions_versions, night_versions
+-- Writes:     night_candidates
+-- Grain:      one row per (conversion that counts and has an event, visitor linked in time)
+-- Parameters: clocks_apart_seconds
+-- Notes:      A user id may be that of thousands of visitors: a login that many share. Where of each optimization the view seen
+--             last by any of them may get the credit, no other visitor can, and only those who saw them are listed. Sessions
+--             of a visitor never overlap, so the last one that started by then is the only one that can be open. An
+--             attribution rule decides views_from.
+insert into night_candidates (ingest_id, customer_id, visitor_id, converted_at, views_from, session_started_at)
+with
+    counted as
+    (
+        select ingest_id, customer_id, user_domain, user_id, converted_at, received_at + toIntervalSecond({clocks_apart_seconds:UInt32}) as linked_until
+        from night_conversions
+        where is_duplicate = 0
+            and event_id != ''
+    ),
+    sessions_near as
+    (
+        select customer_id, visitor_id, started_at, max(expires_at) as open_until
+        from sessions_versions
+        where (day, sessions_versions.version) in (select day, night_versions.version from night_versions where table_name = 'sessions_versions')
+            and day in (select arrayJoin([toDate(converted_at), toDate(converted_at) - 1]) from night_conversions)
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_links)
+        group by customer_id, visitor_id, started_at
+    ),
+    -- The views of a user's visitors, with the session that each is in: of several at one moment the one that wins.
+    user_views as
+    (
+        select
+            night_links.customer_id as customer_id,
+            night_links.user_domain as user_domain,
+            night_links.user_id as user_id,
+            night_views.optimization_id as optimization_id,
+            night_views.viewed_at as viewed_at,
+            argMax((night_views.visitor_id, night_links.linked_at, sessions_near.open_until), night_views.rank) as best
+        from night_views
+        asof inner join sessions_near
+            on night_views.customer_id = sessions_near.customer_id
+            and night_views.visitor_id = sessions_near.visitor_id
+            and night_views.viewed_at >= sessions_near.started_at
+        inner join night_links
+            on night_views.customer_id = night_links.customer_id
+            and night_views.visitor_id = night_links.visitor_id
+        group by customer_id, user_domain, user_id, optimization_id, viewed_at
+    ),
+    user_optimizations as
+    (
+        select customer_id, user_domain, user_id, groupUniqArray(optimization_id) as optimization_ids
+        from user_views
+        group by customer_id, user_domain, user_id
+    ),
+    asked as
+    (
+        select counted.*, arrayJoin(user_optimizations.optimization_ids) as optimization_id
+        from counted
+        inner join user_optimizations
+            on counted.customer_id = user_optimizations.customer_id
+            and counted.user_domain = user_optimizations.user_domain
+            and counted.user_id = user_optimizations.user_id
+    ),
+    -- Of each conversion and optimization the view seen last, if it may get the credit.
+    seen_last as
+    (
+        select
+            asked.ingest_id as ingest_id,
+            groupUniqArray(user_views.best.1) as visitor_ids
+        from asked
+        asof inner join user_views
+            on asked.customer_id = user_views.customer_id
+            and asked.user_domain = user_views.user_domain
+            and asked.user_id = user_views.user_id
+            and asked.optimization_id = user_views.optimization_id
+            and asked.converted_at > user_views.viewed_at
+        group by ingest_id
+        having min(user_views.best.2 <= asked.linked_until and asked.converted_at < user_views.best.3)
+    ),
+    linked as
+    (
+        select counted.ingest_id as ingest_id, counted.customer_id as customer_id, night_links.visitor_id as visitor_id, counted.converted_at as converted_at
+        from counted
+        inner join night_links
+            on counted.customer_id = night_links.customer_id
+            and counted.user_domain = night_links.user_domain
+            and counted.user_id = night_links.user_id
+        where night_links.linked_at <= counted.linked_until
+            and counted.ingest_id not in (select ingest_id from seen_last)
+        union all
+        select counted.ingest_id, counted.customer_id, arrayJoin(seen_last.visitor_ids), counted.converted_at
+        from counted
+        inner join seen_last
+            on counted.ingest_id = seen_last.ingest_id
+    )
+select
+    linked.ingest_id,
+    linked.customer_id,
+    linked.visitor_id,
+    linked.converted_at,
+    session_started_at,
+    if(linked.converted_at < sessions_near.open_until, sessions_near.started_at, null) as session_started_at
+from linked
+asof left join sessions_near
+    on linked.customer_id = sessions_near.customer_id
+    and linked.visitor_id = sessions_near.visitor_id
+    and linked.converted_at >= sessions_near.started_at
