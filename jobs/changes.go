@@ -29,7 +29,7 @@ type Change struct {
 	Causes            []string        `ch:"causes"`
 }
 
-// Because tells the causes in words.
+// Because returns the causes in words.
 func (c Change) Because() string {
 	words := make([]string, len(c.Causes))
 	for i, cause := range c.Causes {

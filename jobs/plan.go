@@ -30,7 +30,7 @@ var plan = []stage{
 	},
 }
 
-// publication is what follows where nothing is wrong, and the run is no dry one.
+// publication follows where nothing is wrong and the run is not a dry one.
 var publication = once("42_published_days")
 
 type (

@@ -21,7 +21,7 @@ type Progress struct {
 	Left    time.Duration // likely; 0 while not known
 }
 
-// String tells it in a line.
+// String returns it in a line.
 func (p Progress) String() string {
 	line := fmt.Sprintf("step %d, %s", p.Done+1, p.Step)
 	switch {
@@ -40,7 +40,7 @@ func (p Progress) String() string {
 }
 
 // pace follows a run, notes its steps, and compares it with the one before. Its methods
-// may be called by parts of a run that go on beside each other.
+// may be called by lanes of the plan that go on at the same time.
 type pace struct {
 	mu sync.Mutex
 	Progress
@@ -73,13 +73,13 @@ func newPace(ctx context.Context, db *warehouse.DB, record *Record) (*pace, erro
 	return p, nil
 }
 
-// begins tells of the progress as a step begins. What is left is extrapolated from the
+// begins reports the progress as a step begins. What is left is extrapolated from the
 // share of the run before that lies behind, so that it fits a larger run too.
-func (p *pace) begins(step string, tell func(Progress)) {
-	if tell == nil {
+func (p *pace) begins(step string, report func(Progress)) {
+	if report == nil {
 		return
 	}
-	const telling = 0.02 // a smaller share says nothing about the rest
+	const enough = 0.02 // a smaller share says nothing about the rest
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.Step, p.Elapsed = step, time.Since(p.begun)
@@ -87,10 +87,10 @@ func (p *pace) begins(step string, tell func(Progress)) {
 		p.Share = min(float64(p.passed)/float64(p.total), 0.99)
 	}
 	p.Left = 0
-	if p.Share > telling {
+	if p.Share > enough {
 		p.Left = time.Duration(float64(p.Elapsed) * (1 - p.Share) / p.Share)
 	}
-	tell(p.Progress)
+	report(p.Progress)
 	p.Done++
 }
 
@@ -116,7 +116,7 @@ func (p *pace) ended(step string, started time.Time, took time.Duration, written
 	p.Rows += written
 }
 
-// passedBy notes what is no step, but takes its time.
+// passedBy notes what is not a step, but takes time.
 func (p *pace) passedBy(name string, started time.Time, took time.Duration, rows uint64) {
 	p.passes(name, 1)
 	p.mu.Lock()

@@ -21,7 +21,7 @@ type Runner struct {
 	now func() time.Time
 	log *slog.Logger
 
-	// Progress is told of each step as it begins, when set.
+	// Progress, when set, is called as each step begins.
 	Progress func(Progress)
 
 	// Memory bounds what the statements of a run may take, in bytes: half of it each, as two

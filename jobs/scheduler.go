@@ -137,7 +137,7 @@ func (s *Scheduler) run(midnight time.Time) {
 }
 
 // A night that failed is tried again until the next one is near: what made it fail may
-// be mended, and what it would publish stays the same.
+// be repaired, and what it would publish stays the same.
 const (
 	retryFirst = time.Minute
 	retryLast  = time.Hour

@@ -15,7 +15,7 @@ const (
 	sliceRows = 2_000_000
 
 	// smallRows are so few that they are not cut, also where processors are idle.
-	smallRows = 500_000
+	smallRows = 200_000
 
 	// slicesAtOnce is how many statements share the processors.
 	slicesAtOnce = 4
@@ -54,7 +54,7 @@ func (n *night) slicesOf(ctx context.Context, today time.Time, table string) ([]
 // workers is how many slices are under way at once.
 func (n *night) workers() int { return int(max(1, min(n.threads, slicesAtOnce))) }
 
-// between confines a step to the visitors from first, inclusive, to end, exclusive; nil where there is none.
+// between confines a step to the visitors from first, inclusive, to end, exclusive; nil means no bound.
 func between(params warehouse.Params, first, end *visitor) warehouse.Params {
 	params = params.With("slice_last", flag(end == nil))
 	if first == nil {
