@@ -133,10 +133,10 @@ func (n *night) inRange(day time.Time) bool {
 	return n.req.From != nil && !day.Before(*n.req.From) && !day.After(*n.req.To)
 }
 
-// daysWhere returns the days to compute that are so, in order.
-func (n *night) daysWhere(so func(dayToCompute) bool) (days []time.Time) {
+// daysWhere returns the days to compute that match, in order.
+func (n *night) daysWhere(matches func(dayToCompute) bool) (days []time.Time) {
 	for _, day := range slices.SortedFunc(maps.Keys(n.days), time.Time.Compare) {
-		if so(n.days[day]) {
+		if matches(n.days[day]) {
 			days = append(days, day)
 		}
 	}

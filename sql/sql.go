@@ -25,7 +25,7 @@ func Migrations() fs.FS {
 
 // Statement is one file of SQL.
 type Statement struct {
-	Name   string // of the file, without folder and ending, as 40_exposures
+	Name   string // of the file, without folder and extension, as 22_exposures
 	SQL    string
 	Target string // the table that it writes, by its header; empty for a query
 }

@@ -33,8 +33,8 @@ func TestSchemaIsWhatTheFilesSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := fs.Glob(sql.Migrations(), "*.up.sql")
-	if err != nil || len(files) != len(live) {
-		t.Errorf("%d files make %d tables and views (%v)", len(files), len(live), err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	written := map[string]string{}
 	for _, file := range files {
@@ -42,7 +42,12 @@ func TestSchemaIsWhatTheFilesSay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		written[migrationName(file)] = string(text)
+		if !strings.Contains(string(text), "alter table ") { // those bring older schemas to what the files say
+			written[migrationName(file)] = string(text)
+		}
+	}
+	if len(written) != len(live) {
+		t.Errorf("%d files make %d tables and views", len(written), len(live))
 	}
 	var database string
 	if err := db.Row(t.Context(), "select currentDatabase()", nil, &database); err != nil {

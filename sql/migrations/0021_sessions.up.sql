@@ -1,4 +1,4 @@
--- Read with the rights of who made it, so that analysts need none on what is below it.
+-- Runs with its creator's rights, so analysts need no grants on the tables underneath.
 -- Nearly all sessions have one part; those that met a midnight may have two, which are put together.
 create or replace view sessions
 (

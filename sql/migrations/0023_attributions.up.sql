@@ -1,4 +1,4 @@
--- Read with the rights of who made it, so that analysts need none on what is below it.
+-- Runs with its creator's rights, so analysts need no grants on the tables underneath.
 create or replace view attributions
 (
     customer_id String comment 'Account',

@@ -1,4 +1,5 @@
--- The views that conversions may be attributed to, one a moment, each with its rank: of two the higher one wins.
+-- The views that conversions may be attributed to, at most one per visitor, optimization and moment, with the order in which they
+-- win.
 create table if not exists night_views
 (
     customer_id String comment 'Account',
@@ -6,7 +7,7 @@ create table if not exists night_views
     optimization_id String comment 'Optimization',
     viewed_at DateTime64(3, 'UTC') comment 'When',
     variation_id String comment 'Variation that was seen',
-    rank UInt64 comment 'Order in which views win (R4)'
+    place UInt64 comment 'Of two views the one with the lower place wins (R4)'
 )
 engine = MergeTree
 order by (customer_id, visitor_id, optimization_id, viewed_at)

@@ -26,7 +26,8 @@ with
             occurred_at,
             type = 'view' as is_view,
             row_number() over visitor as position,
-            sum(is_view) over visitor - leadInFrame(is_view) over visitor as views_so_far, -- without the one after
+            -- The window reaches one event further than what is counted.
+            sum(is_view) over visitor - leadInFrame(is_view) over visitor as views_so_far,
             lagInFrame(occurred_at) over visitor as occurred_before,
             leadInFrame(occurred_at) over visitor as occurred_after,
             ingest_id,
@@ -49,7 +50,8 @@ with
             rows between unbounded preceding and 1 following
         )
     ),
-    -- The first and the last event, those around a gap, copies, and those within a gap of the cap of an open session.
+    -- The first and the last event, those around a gap, copies, and those around the cap of an open session: they lie less than a gap
+    -- before or after it, so in one of three intervals of that length. An event too many does no harm.
     edges as
     (
         select
@@ -63,7 +65,11 @@ with
             or occurred_after < occurred_at
             or cityHash64(customer_id, visitor_id, toStartOfInterval(occurred_at, gap)) in
             (
-                select cityHash64(customer_id, visitor_id, arrayJoin([toStartOfInterval(started_at + cap - gap, gap), toStartOfInterval(started_at + cap, gap), toStartOfInterval(started_at + cap + gap, gap)]))
+                select cityHash64(
+                    customer_id,
+                    visitor_id,
+                    toStartOfInterval(started_at + cap + arrayJoin([-1, 0, 1]) * {session_gap_minutes:UInt32} * 60, gap)
+                )
                 from open_at_midnight
             )
     ),

@@ -3,7 +3,7 @@
 -- Writes:     night_versions
 -- Grain:      one row per table and day
 -- Parameters: table, table_name, version, staged_days, range_from, range_to, full
--- Notes:      Run for each table with versions, and reads it. A day that came out as it was keeps its version; what was staged of it is never published.
+-- Notes:      Run three times, once a table with versions is staged, which it reads: after 20, 22 and 35. A day that came out as it was keeps its version; what was staged of it is never published.
 --             Rows are compared by the sum of their hashes. Days of a range, and in a full run all days, are published
 --             whatever came out, also those that have no rows any more.
 insert into night_versions (table_name, day, version, old_version)

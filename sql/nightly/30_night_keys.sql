@@ -3,7 +3,7 @@
 -- Writes:     night_keys
 -- Grain:      one row per (account, name, action id, cause)
 -- Parameters: visible_since, low, high, version, names_before, whole_days, range_from, range_to, view_lookback_days
--- Notes:      By key, so that all copies of one are decided together (R5). Five reasons, one select each.
+-- Notes:      By key, so that all copies of one are decided together (R5). Five causes, six selects.
 insert into night_keys (customer_id, api_name, action_id, cause)
 with
     -- Since when a visitor was known to be a user when the last run read, and since when it is now.
@@ -82,8 +82,8 @@ select distinct customer_id, api_name, action_id, 'identity'
 from conversions
 where (customer_id, user_domain, user_id) in (select customer_id, user_domain, user_id from identified_users)
 union all
--- In reach of a view that may have changed: a view matters to conversions of the days after it (R6), and the session that it
--- is in is open until half an hour past midnight at most.
+-- In reach of a view that may have changed: a view matters to conversions of the days after it (R6); the session that it is in
+-- ends on the next day at the latest.
 select distinct conversions.customer_id, conversions.api_name, conversions.action_id, 'client_event'
 from conversions
 inner join user_days

@@ -6,7 +6,7 @@
 -- Parameters: cutoff
 -- Notes:      A session that is open at a conversion has events on its day or the day before. Events are looked for by their
 --             visitor alone first: one text is looked up three times as fast as a tuple.
-insert into night_views (customer_id, visitor_id, optimization_id, viewed_at, variation_id, rank)
+insert into night_views (customer_id, visitor_id, optimization_id, viewed_at, variation_id, place)
 with
     user_days as
     (
@@ -67,5 +67,5 @@ select
     optimization_id,
     viewed_at,
     winning_variation_id,
-    row_number() over (order by viewed_at, last_received_at, winning_variation_id desc, visitor_id desc) as rank
+    row_number() over (order by viewed_at desc, last_received_at desc, winning_variation_id, visitor_id) as place
 from views_at_once

@@ -5,8 +5,9 @@
 -- Parameters: clocks_apart_seconds
 -- Notes:      A user id may be that of thousands of visitors: a login that many share. Where of each optimization the view seen
 --             last by any of them may get the credit, no other visitor can, and only those who saw them are listed. Sessions
---             of a visitor never overlap, so the last one that started by then is the only one that can be open. An
---             attribution rule decides views_from.
+--             of a visitor never overlap, so the last one that started by then is the only one that can be open. views_from
+--             says how far back views count; which of them wins is in 33 (place) and here and in 35 (the direction of the ASOF
+--             joins).
 insert into night_candidates (ingest_id, customer_id, visitor_id, converted_at, views_from, session_started_at)
 with
     counted as
@@ -34,7 +35,7 @@ with
             night_links.user_id as user_id,
             night_views.optimization_id as optimization_id,
             night_views.viewed_at as viewed_at,
-            argMax((night_views.visitor_id, night_links.linked_at, sessions_near.open_until), night_views.rank) as best
+            argMin((night_views.visitor_id, night_links.linked_at, sessions_near.open_until), night_views.place) as best
         from night_views
         asof inner join sessions_near
             on night_views.customer_id = sessions_near.customer_id
@@ -97,8 +98,8 @@ select
     linked.customer_id,
     linked.visitor_id,
     linked.converted_at,
-    session_started_at,
-    if(linked.converted_at < sessions_near.open_until, sessions_near.started_at, null) as session_started_at
+    if(linked.converted_at < sessions_near.open_until, sessions_near.started_at, null) as open_since,
+    open_since
 from linked
 asof left join sessions_near
     on linked.customer_id = sessions_near.customer_id

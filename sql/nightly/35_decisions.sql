@@ -38,10 +38,10 @@ with
         select
             candidates.ingest_id as ingest_id,
             candidates.optimization_id as optimization_id,
-            argMax
+            argMin
             (
                 (night_views.variation_id, candidates.visitor_id, candidates.session_started_at, night_views.viewed_at),
-                night_views.rank
+                night_views.place
             ) as winner
         from candidates
         asof inner join night_views

@@ -1,4 +1,5 @@
--- Each conversion received, whether it is a duplicate (R5), and which event bore its name when it happened (R3).
+-- Each conversion received, whether it is a duplicate (R5), and which event bore its name when it happened (R3). Rows under one
+-- ingest_id are one row written twice, alike in all columns.
 create or replace table plain_conversions engine = MergeTree order by (customer_id, api_name, action_id)
 as with
     received as

@@ -1,4 +1,5 @@
--- Every view before a conversion by a visitor who was linked in time (R2), and whether the session it is in was open then (R4).
+-- Every view before a conversion by a visitor who was linked in time (R2), once for each session of that visitor, and whether it is
+-- in that session and the session was open at the conversion (R4).
 create or replace table plain_views engine = MergeTree order by ingest_id
 as with
     linked as

@@ -14,8 +14,8 @@ from
         and occurred_at between {from_at:DateTime64(3, 'UTC')} and {to_at:DateTime64(3, 'UTC')}
         and received_at < {cutoff:DateTime64(3, 'UTC')}
         and type in ('view', 'identify')
-    order by received_at, occurred_at
-    limit 1 by ingest_id
+    order by received_at, type, optimization_id, variation_id, user_domain, user_id
+    limit 1 by visitor_id, occurred_at, ingest_id
 )
 order by
     occurred_at >= {action_at:DateTime64(3, 'UTC')},
