@@ -68,10 +68,10 @@ type Step struct {
 
 // since is what runs before have made sure of: where the next one goes on.
 type since struct {
-	readAt  time.Time   // rows visible before, on ClickHouse's clock, were read
-	version uint64      // whose names were used
-	cutoffs []time.Time // that rows in the published tables may be at
-	known   bool        // otherwise all days must be computed
+	readAt   time.Time   // rows visible before, on ClickHouse's clock, were read
+	versions []uint64    // of runs whose names may be in the published tables
+	cutoffs  []time.Time // that rows in the published tables may be at
+	known    bool        // otherwise all days must be computed
 }
 
 // after reports whether any of it lies in the future, by our clock or ClickHouse's.
@@ -148,10 +148,11 @@ func (l ledger) since(ctx context.Context, epoch string) (since, error) {
 		return since{}, fmt.Errorf("read the ledger: %w", err)
 	}
 	if len(runs) == 0 || runs[0].State != StateDone {
-		return since{}, nil
+		return since{versions: []uint64{}}, nil
 	}
-	s := since{readAt: runs[0].ReadAt.UTC(), version: runs[0].Version, known: runs[0].Epoch == epoch}
+	s := since{readAt: runs[0].ReadAt.UTC(), known: runs[0].Epoch == epoch}
 	for _, run := range runs {
+		s.versions = append(s.versions, run.Version)
 		s.cutoffs = append(s.cutoffs, run.Cutoff.UTC())
 	}
 	return s, nil

@@ -252,7 +252,15 @@ func (n *night) decide(ctx context.Context, name string) error {
 	slices.SortFunc(n.decided, time.Time.Compare)
 	n.decided = slices.Compact(n.decided)
 	n.pace.computes(len(slices.Compact(slices.SortedFunc(slices.Values(append(n.allDays(), n.decided...)), time.Time.Compare))))
-	_, err := n.step(ctx, name, n.params.With("decided_days", dayList(n.decided)))
+	const perStatement = 150 // a part is read and one written for each day, which takes memory
+	var chunks []warehouse.Params
+	for days := range slices.Chunk(n.decided, perStatement) {
+		chunks = append(chunks, n.params.With("decided_days", dayList(days)))
+	}
+	if len(chunks) == 0 {
+		return nil
+	}
+	_, err := n.step(ctx, name, chunks...)
 	return err
 }
 

@@ -1,11 +1,14 @@
 package jobs_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/warehousetest"
@@ -245,5 +248,126 @@ func TestCausesOfADayWithConversionsOnly(t *testing.T) {
 	day := date(19, 0)
 	if got := causes(mustRun(t, runner, jobs.Request{From: &day, To: &day})); got != "2026-09-19 conversion, 2026-09-19 rerun" {
 		t.Errorf("the range tells %q", got)
+	}
+}
+
+// Names change, a run publishes and is killed before its last words, and the names change back: what it
+// published goes, too.
+func TestNamesChangedBackAroundAKilledRun(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	runner.SetLimits(0, 1<<40)
+	site(t, db, 20)
+	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+	put := func(to *time.Time) {
+		err := catalog.NewStore(db, time.Now).Change(t.Context(), "test", func(e *catalog.Edit) error {
+			return e.PutName(catalog.EventName{CustomerID: "c1", EventID: "e1", APIName: "bought", From: date(1, 0), To: to})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := date(2, 0)
+	put(&end)
+	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+	if err := db.Exec(t.Context(), "alter table run_log delete where version = 2 and state = 'done' settings mutations_sync = 2", nil); err != nil {
+		t.Fatal(err)
+	}
+	put(nil)
+	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+	equalsRebuild(t, db, runner)
+}
+
+// A view that becomes visible while a run is under way may be in its exposures or not: the run ends well, and
+// the next one takes it into account.
+func TestViewThatBecomesVisibleDuringARun(t *testing.T) {
+	for _, at := range []string{"20_sessions", "22_exposures", "31_night_conversions", "33_night_views", "35_decisions"} {
+		t.Run(at, func(t *testing.T) {
+			db := warehousetest.Open(t)
+			runner := runnerAt(db, date(25, 0))
+			runner.SetLimits(0, 1<<40)
+			site(t, db)
+			identified := viewAt(dateAt(20, 10, 0))
+			identified.Type, identified.OptimizationID, identified.VariationID, identified.UserDomain, identified.UserID = "identify", "", "", "crm", "u1"
+			insertEvents(t, db, identified)
+			mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+			insertConversion(t, db, "u1", "x", dateAt(20, 10, 10))
+			insertEvents(t, db, viewAt(dateAt(19, 10, 0))) // a day of sessions to compute
+			runner.Progress = func(p jobs.Progress) {
+				if p.Step == at {
+					insertEvents(t, db, viewAt(dateAt(20, 10, 5)))
+				}
+			}
+			mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+			runner.Progress = nil
+			mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+			equalsRebuild(t, db, runner)
+		})
+	}
+}
+
+// A reader sees a day of sessions of one version, however often others are published meanwhile.
+func TestReadersSeeOneVersionOfADay(t *testing.T) {
+	db := warehousetest.Open(t)
+	exec := func(statement string) {
+		if err := db.Exec(t.Context(), statement, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const versions = 150
+	// In turns a session within the day and one that goes on past midnight: each version has one.
+	exec(fmt.Sprintf(`insert into sessions_versions (customer_id, visitor_id, day, started_at, last_event_at, expires_at, events, views, version)
+		select 'c1', 'v1', '2026-09-20', if(number %% 2 = 1, toDateTime64('2026-09-20 10:00:00', 3, 'UTC'), toDateTime64('2026-09-20 23:50:00', 3, 'UTC')) as start,
+			start, start + toIntervalMinute(30), 1, 1, number
+		from numbers(1, %d)`, versions))
+	publish := func(version int) {
+		exec(fmt.Sprintf("insert into published_days (table_name, day, version, run_id, cutoff) values ('sessions_versions', '2026-09-20', %d, '', 0)", version))
+	}
+	publish(1)
+	ended := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				var sessions uint64
+				if err := db.Row(t.Context(), "select count() from sessions", nil, &sessions); err != nil || sessions != 1 {
+					t.Errorf("a reader sees %d sessions (%v)", sessions, err)
+					return
+				}
+			}
+		})
+	}
+	for version := 2; version <= versions; version++ {
+		publish(version)
+	}
+	close(ended)
+	readers.Wait()
+}
+
+// Two conversions of different keys under one ingest_id are decided apart.
+func TestOneIngestIDUnderTwoKeys(t *testing.T) {
+	db := warehousetest.Open(t)
+	runner := runnerAt(db, date(25, 0))
+	site(t, db, 20)
+	id := uuid.Must(uuid.NewV7())
+	var rows []warehouse.Conversion
+	for _, actionID := range []string{"x", "y"} {
+		rows = append(rows, warehouse.Conversion{
+			CustomerID: "c1", APIName: "bought", UserDomain: "crm", UserID: "u1", ActionID: actionID,
+			ActionAtMS: dateAt(20, 10, 1).UnixMilli(), ReceivedAtMS: dateAt(20, 10, 1).UnixMilli(), IngestID: id,
+		})
+	}
+	if err := db.InsertConversions(t.Context(), "", rows); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, runner, jobs.Request{Cutoff: date(21, 0)})
+	var outcomes uint64
+	if err := db.Row(t.Context(), "select count() from conversion_outcomes where action_id in ('x', 'y')", nil, &outcomes); err != nil || outcomes != 2 {
+		t.Errorf("%d outcomes (%v)", outcomes, err)
 	}
 }

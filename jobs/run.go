@@ -37,6 +37,9 @@ type Runner struct {
 // and by how much clocks may differ.
 const visibilityOverlap = 10 * time.Minute
 
+// manyVisitors make a user crowded: of its conversions those visitors are found first who saw something last.
+const manyVisitors = 20
+
 // NewRunner returns a runner; now is the clock for the ledger's times and for what
 // is the future, never for what a run computes.
 func NewRunner(db *warehouse.DB, now func() time.Time, log *slog.Logger) *Runner {
@@ -217,9 +220,9 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 	return warehouse.Params{
 		"cutoff": warehouse.Time(req.Cutoff), "version": record.Version, "run_id": record.RunID, "settled_before": warehouse.Time(record.ReadAt.Add(-r.overlap)),
 		"full": flag(record.Mode == ModeFull), "range_from": warehouse.Day(from), "range_to": warehouse.Day(to),
-		"low": warehouse.Time(low), "high": warehouse.Time(high), "visible_since": warehouse.Time(visibleSince), "names_before": since.version,
+		"low": warehouse.Time(low), "high": warehouse.Time(high), "visible_since": warehouse.Time(visibleSince), "names_before": since.versions,
 		"session_gap_minutes": int(SessionGap.Minutes()), "session_cap_hours": int(SessionCap.Hours()),
-		"view_lookback_days": int(ViewLookback / day), "clocks_apart_seconds": int(ClocksApart.Seconds()),
+		"many_visitors": manyVisitors, "view_lookback_days": int(ViewLookback / day), "clocks_apart_seconds": int(ClocksApart.Seconds()),
 	}
 }
 
@@ -243,8 +246,8 @@ func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err
 		return nil, err
 	}
 	var names []partition
-	err = r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version != {version:UInt64}",
-		warehouse.Params{"version": since.version})
+	err = r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version not in {versions:Array(UInt64)}",
+		warehouse.Params{"versions": since.versions})
 	if err != nil {
 		return nil, err
 	}

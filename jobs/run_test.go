@@ -219,8 +219,8 @@ func TestFailedCheckPublishesNothing(t *testing.T) {
 			select customer_id, 'v9', day, toDateTime64(day, 3, 'UTC') - 60, toDateTime64(day, 3, 'UTC') + 60, toDateTime64(day, 3, 'UTC') + 1860, 0, 0, version
 			from sessions_versions` + newest + "sessions_versions)",
 		"one_attribution_per_optimization": "insert into decisions_versions select * from decisions_versions" + newest + "decisions_versions)",
-		"every_conversion_has_one_outcome": `insert into decisions_versions (customer_id, day, action_id, ingest_id, outcome, version)
-			select customer_id, day, action_id, ingest_id, 'session_expired', version from decisions_versions` + newest + "decisions_versions)",
+		"every_conversion_has_one_outcome": `insert into decisions_versions (customer_id, day, api_name, action_id, ingest_id, outcome, version)
+			select customer_id, day, api_name, action_id, ingest_id, 'session_expired', version from decisions_versions` + newest + "decisions_versions)",
 		"attributed_means_attributions": `insert into decisions_versions (customer_id, day, action_id, ingest_id, outcome, version)
 			select customer_id, day, 'x', generateUUIDv4(), 'attributed', version from decisions_versions` + newest + "decisions_versions)",
 	} {

@@ -22,6 +22,9 @@ var allCrowds = []crowd{
 	{"one visitor with 200,000 views and 500 conversions", 1, 200_000, 500},
 }
 
+// kiosk is the mirror case: one browser on which many customers are identified.
+const kiosk = "one visitor with 6,000 views over 300 days, on which 20,000 users are identified, with a conversion each"
+
 // measureCrowds shows what a night takes whose conversions meet very many visitors or views.
 func measureCrowds(ctx context.Context) error {
 	for _, c := range allCrowds {
@@ -29,17 +32,23 @@ func measureCrowds(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", c.what, err)
 		}
 	}
-	return nil
+	return measure(ctx, kiosk, nil,
+		`insert into client_events (customer_id, visitor_id, type, user_domain, user_id, occurred_at, received_at, ingest_id)
+		select 'site-1', 'kiosk', 'identify', 'crm', toString(number), toDateTime64('2025-01-01 09:01:00', 3, 'UTC') + toIntervalDay(number % 300) + toIntervalMillisecond(number) as at, at, generateUUIDv7(number)
+		from numbers(20000)`,
+		`insert into client_events (customer_id, visitor_id, type, optimization_id, variation_id, occurred_at, received_at, ingest_id)
+		select 'site-1', 'kiosk', 'view', 'optimization-' || toString(intDiv(number, 300)), 'a',
+			toDateTime64('2025-01-01 09:00:00', 3, 'UTC') + toIntervalDay(number % 300) + toIntervalSecond(intDiv(number, 300)) as at, at, generateUUIDv7(number)
+		from numbers(6000)`,
+		`insert into conversions (customer_id, api_name, user_domain, user_id, action_id, action_at, value, received_at, ingest_id)
+		select 'site-1', 'event-1', 'crm', toString(number), toString(number),
+			toDateTime64('2025-01-01 09:02:00', 3, 'UTC') + toIntervalDay(number % 300) + toIntervalMillisecond(number) as at, 1, at, generateUUIDv7(number)
+		from numbers(20000)`,
+	)
 }
 
 func (c crowd) measure(ctx context.Context) error {
-	s, err := newSite(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	params := warehouse.Params{"visitors": c.visitors, "views": c.views, "conversions": c.conversions}
-	for _, statement := range []string{
+	return measure(ctx, c.what, warehouse.Params{"visitors": c.visitors, "views": c.views, "conversions": c.conversions},
 		`insert into client_events (customer_id, visitor_id, type, user_domain, user_id, occurred_at, received_at, ingest_id)
 		select 'site-1', 'visitor-' || toString(number), 'identify', 'crm', 'office', toDateTime64('2025-06-01 09:00:00', 3, 'UTC') as at, at, generateUUIDv7(number)
 		from numbers({visitors:UInt64})`,
@@ -51,15 +60,25 @@ func (c crowd) measure(ctx context.Context) error {
 		select 'site-1', 'event-' || toString(number % 5), 'crm', 'office', toString(number),
 			toDateTime64('2025-06-01 09:10:00', 3, 'UTC') + toIntervalMillisecond(number * intDiv(3600000, {conversions:UInt64})) as at, 1, at, generateUUIDv7(number)
 		from numbers({conversions:UInt64})`,
-	} {
+	)
+}
+
+// measure runs a night over what the statements insert.
+func measure(ctx context.Context, what string, params warehouse.Params, statements ...string) error {
+	s, err := newSite(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for _, statement := range statements {
 		if err := s.db.Exec(ctx, statement, params.For(statement)); err != nil {
 			return err
 		}
 	}
-	took, record, err := s.watched(ctx, jobs.Request{Cutoff: midnight(0)})
+	took, record, err := s.watched(ctx, jobs.Request{})
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: night %s, %d MB more than idle at the peak\n", c.what, took.Round(10*time.Millisecond), s.watch.peak()>>20)
+	fmt.Printf("%s: night %s, %d MB more than idle at the peak\n", what, took.Round(10*time.Millisecond), s.watch.peak()>>20)
 	return s.printSteps(ctx, record.RunID)
 }

@@ -1,5 +1,6 @@
 -- Runs with its creator's rights, so analysts need no grants on the tables underneath.
--- Nearly all sessions have one part; those that met a midnight may have two, which are put together.
+-- Nearly all sessions have one part; those that met a midnight may have two, which are put together. The versions are a scalar, which is
+-- looked up once for both branches: a publication in between must not show half a day.
 create or replace view sessions
 (
     customer_id LowCardinality(String) comment 'Account',
@@ -14,6 +15,10 @@ create or replace view sessions
 definer = current_user sql security definer
 comment 'Sessions of visitors (R1), as last published'
 as with
+    (
+        select groupArray((day, version))
+        from (select day, max(published_days.version) as version from published_days where table_name = 'sessions_versions' group by day)
+    ) as seen,
     parts as
     (
         select
@@ -27,7 +32,7 @@ as with
             views,
             started_at < toDateTime64(day, 3, 'UTC') or expires_at > toDateTime64(day + 1, 3, 'UTC') as meets_midnight
         from sessions_versions
-        where (day, version) in (select published_days.day, max(published_days.version) from published_days where table_name = 'sessions_versions' group by published_days.day)
+        where has(seen, (day, version))
     )
 select customer_id, visitor_id, day as session_day, started_at, last_event_at, expires_at, events, views
 from parts

@@ -1,6 +1,7 @@
 -- The conversions to decide, each row received once.
 create table if not exists night_conversions
 (
+    conversion UInt64 comment 'Number within the run',
     customer_id String comment 'Account',
     event_id String comment 'Event that bore the name then (R3), empty where none did',
     api_name String comment 'Name as sent',

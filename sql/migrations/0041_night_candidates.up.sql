@@ -1,7 +1,7 @@
 -- The visitors that each conversion may be attributed to, and from when on their views count.
 create table if not exists night_candidates
 (
-    ingest_id UUID comment 'The conversion',
+    conversion UInt64 comment 'The conversion, by its number in night_conversions',
     customer_id String comment 'Account',
     visitor_id String comment 'Browser linked in time (R2)',
     converted_at DateTime64(3, 'UTC') comment 'When it converted: views before then count',

@@ -47,7 +47,8 @@ with
             on identifies.customer_id = night_visitor_days.customer_id
             and identifies.visitor_id = night_visitor_days.visitor_id
     ),
-    -- An interval that came or went concerns the conversions since its start, one that ends elsewhere those since the
+    -- The names now, as the last run used them, and as those did that were killed after they had published. An interval that came
+    -- or went concerns the conversions since its start, one that ends elsewhere those since the
     -- earlier of its ends.
     intervals as
     (
@@ -58,14 +59,15 @@ with
             valid_from,
             groupArray(ifNull(valid_to, toDateTime64('2299-12-31 00:00:00', 3, 'UTC'))) as ends
         from run_names
-        where run_names.version in ({version:UInt64}, {names_before:UInt64})
+        where run_names.version = {version:UInt64} or run_names.version in {names_before:Array(UInt64)}
         group by customer_id, event_id, api_name, valid_from
     ),
     changed_names as
     (
-        select customer_id, api_name, min(if(length(ends) = 2, arrayMin(ends), valid_from)) as since
+        select customer_id, api_name, min(if(length(ends) = 1 + length({names_before:Array(UInt64)}), arrayMin(ends), valid_from)) as since
         from intervals
-        where length(ends) != 2 or ends[1] != ends[2]
+        where length(ends) != 1 + length({names_before:Array(UInt64)})
+            or arrayUniq(ends) > 1
         group by customer_id, api_name
     )
 -- Received since.

@@ -8,7 +8,7 @@
 --             read. Copies received behind the cutoff are taken, too: they may be published, of a later cutoff, and their
 --             days are staged then. 35_decisions leaves them out.
 insert into night_conversions
-    (customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id, is_duplicate)
+    (conversion, customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id, is_duplicate)
 with
     looked_back as
     (
@@ -47,6 +47,7 @@ with
         group by customer_id, api_name
     )
 select
+    row_number() over () as conversion,
     looked_back.customer_id,
     arrayFirst(interval -> interval.1 <= action_at and action_at < interval.2, names.intervals).3 as event_id,
     looked_back.api_name,

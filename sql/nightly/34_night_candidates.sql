@@ -2,17 +2,17 @@
 -- Reads:      night_conversions, night_links, night_views, sessions_versions, night_versions
 -- Writes:     night_candidates
 -- Grain:      one row per (conversion that counts and has an event, visitor linked in time)
--- Parameters: clocks_apart_seconds
+-- Parameters: clocks_apart_seconds, many_visitors
 -- Notes:      A user id may be that of thousands of visitors: a login that many share. Where of each optimization the view seen
 --             last by any of them may get the credit, no other visitor can, and only those who saw them are listed. Sessions
 --             of a visitor never overlap, so the last one that started by then is the only one that can be open. views_from
 --             says how far back views count; which of them wins is in 33 (place) and here and in 35 (the direction of the ASOF
 --             joins).
-insert into night_candidates (ingest_id, customer_id, visitor_id, converted_at, views_from, session_started_at)
+insert into night_candidates (conversion, customer_id, visitor_id, converted_at, views_from, session_started_at)
 with
     counted as
     (
-        select ingest_id, customer_id, user_domain, user_id, converted_at, received_at + toIntervalSecond({clocks_apart_seconds:UInt32}) as linked_until
+        select conversion, customer_id, user_domain, user_id, converted_at, received_at + toIntervalSecond({clocks_apart_seconds:UInt32}) as linked_until
         from night_conversions
         where is_duplicate = 0
             and event_id != ''
@@ -26,24 +26,36 @@ with
             and (customer_id, visitor_id) in (select customer_id, visitor_id from night_links)
         group by customer_id, visitor_id, started_at
     ),
-    -- The views of a user's visitors, with the session that each is in: of several at one moment the one that wins.
+    crowded_users as
+    (
+        select customer_id, user_domain, user_id, visitor_id, linked_at
+        from night_links
+        where (customer_id, user_domain, user_id) in
+        (
+            select customer_id, user_domain, user_id
+            from night_links
+            group by customer_id, user_domain, user_id
+            having count() >= {many_visitors:UInt32}
+        )
+    ),
+    -- The views of a crowded user's visitors, with the session that each is in: of several at one moment the one that wins.
     user_views as
     (
         select
-            night_links.customer_id as customer_id,
-            night_links.user_domain as user_domain,
-            night_links.user_id as user_id,
+            crowded_users.customer_id as customer_id,
+            crowded_users.user_domain as user_domain,
+            crowded_users.user_id as user_id,
             night_views.optimization_id as optimization_id,
             night_views.viewed_at as viewed_at,
-            argMin((night_views.visitor_id, night_links.linked_at, sessions_near.open_until), night_views.place) as best
+            argMin((night_views.visitor_id, crowded_users.linked_at, sessions_near.open_until), night_views.place) as best
         from night_views
         asof inner join sessions_near
             on night_views.customer_id = sessions_near.customer_id
             and night_views.visitor_id = sessions_near.visitor_id
             and night_views.viewed_at >= sessions_near.started_at
-        inner join night_links
-            on night_views.customer_id = night_links.customer_id
-            and night_views.visitor_id = night_links.visitor_id
+        inner join crowded_users
+            on night_views.customer_id = crowded_users.customer_id
+            and night_views.visitor_id = crowded_users.visitor_id
         group by customer_id, user_domain, user_id, optimization_id, viewed_at
     ),
     user_optimizations as
@@ -65,7 +77,7 @@ with
     seen_last as
     (
         select
-            asked.ingest_id as ingest_id,
+            asked.conversion as conversion,
             groupUniqArray(user_views.best.1) as visitor_ids
         from asked
         asof inner join user_views
@@ -74,27 +86,27 @@ with
             and asked.user_id = user_views.user_id
             and asked.optimization_id = user_views.optimization_id
             and asked.converted_at > user_views.viewed_at
-        group by ingest_id
+        group by conversion
         having min(user_views.best.2 <= asked.linked_until and asked.converted_at < user_views.best.3)
     ),
     linked as
     (
-        select counted.ingest_id as ingest_id, counted.customer_id as customer_id, night_links.visitor_id as visitor_id, counted.converted_at as converted_at
+        select counted.conversion as conversion, counted.customer_id as customer_id, night_links.visitor_id as visitor_id, counted.converted_at as converted_at
         from counted
         inner join night_links
             on counted.customer_id = night_links.customer_id
             and counted.user_domain = night_links.user_domain
             and counted.user_id = night_links.user_id
         where night_links.linked_at <= counted.linked_until
-            and counted.ingest_id not in (select ingest_id from seen_last)
+            and counted.conversion not in (select conversion from seen_last)
         union all
-        select counted.ingest_id, counted.customer_id, arrayJoin(seen_last.visitor_ids), counted.converted_at
+        select counted.conversion, counted.customer_id, arrayJoin(seen_last.visitor_ids), counted.converted_at
         from counted
         inner join seen_last
-            on counted.ingest_id = seen_last.ingest_id
+            on counted.conversion = seen_last.conversion
     )
 select
-    linked.ingest_id,
+    linked.conversion,
     linked.customer_id,
     linked.visitor_id,
     linked.converted_at,

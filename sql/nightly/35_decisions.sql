@@ -6,11 +6,17 @@
 -- Parameters: full, cutoff, version, decided_days, view_lookback_days
 -- Notes:      Of each visitor the last view before a conversion is looked up, so that time goes with the number of
 --             candidates and of views, and not with their product: a user id may have thousands of visitors, and a
---             visitor hundreds of thousands of views.
+--             visitor hundreds of thousands of views. Run for some hundred days at a time, which bounds the memory that parts take.
 insert into decisions_versions
     (customer_id, day, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id, outcome,
      `credits.optimization_id`, `credits.variation_id`, `credits.visitor_id`, `credits.session_started_at`, `credits.viewed_at`, version)
 with
+    chosen as
+    (
+        select conversion, customer_id, visitor_id, converted_at, views_from, session_started_at
+        from night_candidates
+        where toDate(converted_at) in {decided_days:Array(Date)}
+    ),
     visitor_optimizations as
     (
         select customer_id, visitor_id, groupUniqArray(optimization_id) as optimization_ids
@@ -20,23 +26,23 @@ with
     candidates as
     (
         select
-            night_candidates.ingest_id as ingest_id,
-            night_candidates.customer_id as customer_id,
-            night_candidates.visitor_id as visitor_id,
-            night_candidates.converted_at as converted_at,
-            assumeNotNull(night_candidates.views_from) as views_from,
-            assumeNotNull(night_candidates.session_started_at) as session_started_at,
+            chosen.conversion as conversion,
+            chosen.customer_id as customer_id,
+            chosen.visitor_id as visitor_id,
+            chosen.converted_at as converted_at,
+            assumeNotNull(chosen.views_from) as views_from,
+            assumeNotNull(chosen.session_started_at) as session_started_at,
             arrayJoin(visitor_optimizations.optimization_ids) as optimization_id
-        from night_candidates
+        from chosen
         inner join visitor_optimizations
-            on night_candidates.customer_id = visitor_optimizations.customer_id
-            and night_candidates.visitor_id = visitor_optimizations.visitor_id
-        where night_candidates.views_from is not null
+            on chosen.customer_id = visitor_optimizations.customer_id
+            and chosen.visitor_id = visitor_optimizations.visitor_id
+        where chosen.views_from is not null
     ),
     winners as
     (
         select
-            candidates.ingest_id as ingest_id,
+            candidates.conversion as conversion,
             candidates.optimization_id as optimization_id,
             argMin
             (
@@ -50,44 +56,37 @@ with
             and candidates.optimization_id = night_views.optimization_id
             and candidates.converted_at > night_views.viewed_at
         where night_views.viewed_at >= candidates.views_from
-        group by ingest_id, optimization_id
+        group by conversion, optimization_id
     ),
     credits as
     (
         select
-            ingest_id,
+            conversion,
             arraySort(groupArray((optimization_id, winner.1, winner.2, winner.3, winner.4))) as rows
         from winners
-        group by ingest_id
+        group by conversion
     ),
     -- A visitor's days of views.
     viewed as
     (
-        select
-            customer_id,
-            visitor_id,
-            groupArray(first_viewed_at) as firsts_at,
-            groupArray(last_viewed_at) as lasts_at
+        select customer_id, visitor_id, day, min(first_viewed_at) as first_at, max(last_viewed_at) as last_at
         from exposures_versions
         where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures_versions')
-            and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from night_candidates)
-            and visitor_id in (select visitor_id from night_candidates) -- twice as fast as the tuple alone
-            and (customer_id, visitor_id) in (select customer_id, visitor_id from night_candidates)
-        group by customer_id, visitor_id
+            and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from chosen)
+            and visitor_id in (select visitor_id from chosen) -- twice as fast as the tuple alone
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from chosen)
+        group by customer_id, visitor_id, day
     ),
-    -- The look-back is longer than a day: of one that it does not hold whole, it holds the first view or the last.
+    -- The last day with a view before the conversion decides: no day before has a later one.
     viewed_before as
     (
-        select night_candidates.ingest_id as ingest_id
-        from night_candidates
-        inner join viewed
-            on night_candidates.customer_id = viewed.customer_id
-            and night_candidates.visitor_id = viewed.visitor_id
-        where arrayExists(
-            (first_at, last_at) -> first_at < converted_at and last_at >= converted_at - toIntervalDay({view_lookback_days:UInt32}),
-            viewed.firsts_at,
-            viewed.lasts_at
-        )
+        select chosen.conversion as conversion
+        from chosen
+        asof inner join viewed
+            on chosen.customer_id = viewed.customer_id
+            and chosen.visitor_id = viewed.visitor_id
+            and chosen.converted_at > viewed.first_at
+        where viewed.last_at >= chosen.converted_at - toIntervalDay({view_lookback_days:UInt32})
     )
 select
     customer_id,
@@ -106,8 +105,8 @@ select
         is_duplicate, 'duplicate',
         event_id = '', 'event_not_defined',
         (customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from night_links), 'no_identity',
-        night_conversions.ingest_id not in (select ingest_id from night_candidates), 'identity_too_late',
-        night_conversions.ingest_id not in (select ingest_id from viewed_before), 'no_view_before',
+        night_conversions.conversion not in (select conversion from chosen), 'identity_too_late',
+        night_conversions.conversion not in (select conversion from viewed_before) and empty(credits.rows), 'no_view_before',
         empty(credits.rows), 'session_expired',
         'attributed'
     ),
@@ -119,8 +118,9 @@ select
     {version:UInt64}
 from night_conversions
 left join credits
-    on night_conversions.ingest_id = credits.ingest_id
+    on night_conversions.conversion = credits.conversion
 where received_at < {cutoff:DateTime64(3, 'UTC')}
+    and toDate(converted_at) in {decided_days:Array(Date)}
 union all
 -- The other conversions of the days.
 select

@@ -3,7 +3,7 @@
 -- Writes:     published_days
 -- Grain:      one row per table and day published
 -- Parameters: cutoff, version, run_id, fence
--- Notes:      All days of all tables at once. Nothing if another run has taken the lock over: there is a later one than fence
+-- Notes:      All days of all tables at once: in one part, whatever the server's profile says. Nothing if another run has taken the lock over: there is a later one than fence
 --             then.
 insert into published_days (table_name, day, version, run_id, cutoff)
 select table_name, day, version, {run_id:String}, {cutoff:DateTime64(3, 'UTC')}
@@ -14,3 +14,4 @@ where version = {version:UInt64}
         select 1 from system.tables
         where {fence:String} != '' and database = currentDatabase() and startsWith(name, 'lock_run_') and name > {fence:String}
     )
+settings max_threads = 1, max_insert_threads = 1, min_insert_block_size_rows = 1000000000, min_insert_block_size_bytes = 0
