@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +10,7 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// check runs those of sql/checks that read a table, two at once. Those with a day are run for each day
-// of the table that came out different. A row that they return is wrong, and nothing is published.
+// check runs those of sql/checks that read a table, two at once. A row that they return is wrong, and nothing is published.
 func (n *night) check(ctx context.Context, table string) error {
 	var parts []func(context.Context) error
 	for _, check := range sql.Checks() {
@@ -48,27 +46,20 @@ func (n *night) checkOne(ctx context.Context, check sql.Statement) error {
 		check.Name, len(rows), strings.Join(columns, " | "), strings.Join(lines, "\n"))
 }
 
-// checkedWith returns the parameters that a check is run with: once, or for each day staged. What goes on
-// from one day to the next is looked at on the days after those, too; what holds every event only where
-// a comparison of their number has not shown it.
-func (n *night) checkedWith(check sql.Statement) []warehouse.Params {
-	if !strings.Contains(check.SQL, "{day:") {
-		return []warehouse.Params{n.params}
-	}
-	days := n.allDays()
-	if strings.Contains(check.SQL, "{settled_before:") {
-		days = n.daysWhere(func(d dayToCompute) bool { return d.hasCopies }) // on the others each row is an event
-	}
-	if strings.Contains(check.SQL, "{version_before:") {
-		for _, today := range days {
-			days = append(days, today.Add(day))
+// checkedWith returns the parameters that a check is run with: once, for each day with copies, where a
+// comparison of numbers has not shown yet that all is there, or for a few days at a time.
+func (n *night) checkedWith(check sql.Statement) (params []warehouse.Params) {
+	switch {
+	case strings.Contains(check.SQL, "{day:"):
+		for _, today := range n.daysWhere(func(d dayToCompute) bool { return d.hasCopies }) {
+			params = append(params, n.ofDay(today, "sessions_versions"))
 		}
-		slices.SortFunc(days, time.Time.Compare)
-		days = slices.Compact(days)
-	}
-	params := make([]warehouse.Params, len(days))
-	for i, today := range days {
-		params[i] = n.ofDay(today, "sessions_versions").With("version_now", n.versionNow(today, "sessions_versions"))
+	case strings.Contains(check.SQL, "{first_day:"):
+		for _, days := range n.together(n.allDays(), func(dayToCompute) bool { return true }) {
+			params = append(params, n.params.With("first_day", warehouse.Day(days[0])).With("last_day", warehouse.Day(days[len(days)-1])))
+		}
+	default:
+		params = append(params, n.params.With("checked_days", dayList(n.allDays())))
 	}
 	return params
 }

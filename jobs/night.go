@@ -188,21 +188,38 @@ func (n *night) findCopies(ctx context.Context, today time.Time) error {
 	return nil
 }
 
-// eachDay computes the days independently of each other.
+// eachDay computes the days independently of each other; small ones that are computed whole in one statement.
 func (n *night) eachDay(ctx context.Context, name string) error {
 	var all []warehouse.Params
-	for _, day := range n.allDays() {
-		slices, err := n.slicesOf(ctx, day, sql.Nightly(name).Target)
+	for _, days := range n.together(n.allDays(), func(d dayToCompute) bool { return d.whole && !d.hasCopies }) {
+		slices, err := n.slicesOf(ctx, days[0], sql.Nightly(name).Target)
 		if err != nil {
 			return err
 		}
-		all = append(all, slices...)
+		for _, slice := range slices {
+			all = append(all, slice.With("last_day", warehouse.Day(days[len(days)-1])))
+		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
 	_, err := n.step(ctx, name, all...)
 	return err
+}
+
+// together puts days that follow each other and match into one statement, as long as they are small.
+func (n *night) together(days []time.Time, matches func(dayToCompute) bool) (groups [][]time.Time) {
+	var rows uint64
+	for i, today := range days {
+		d := n.days[today]
+		rows += d.rows
+		if i > 0 && rows < n.smallRows && days[i-1].Add(day).Equal(today) && matches(d) && matches(n.days[days[i-1]]) {
+			groups[len(groups)-1] = append(groups[len(groups)-1], today)
+			continue
+		}
+		groups, rows = append(groups, []time.Time{today}), d.rows
+	}
+	return groups
 }
 
 // ofDay returns the parameters of a step for a day of a table.

@@ -476,7 +476,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	for _, known := range []string{
 		"client_events", "conversions", "event_names", "published_days", // what a run finds
 		"sessions_versions", "exposures_versions", "decisions_versions",
-		"new_client_events", "new_conversions", "night_events", "open_sessions", // views
+		"new_client_events", "new_conversions", "night_events", // views
 	} {
 		written[known] = true
 	}

@@ -1,5 +1,5 @@
 -- Purpose:    Stage the sessions of one day (R1), out of its events and the sessions that were open when it began.
--- Reads:      night_events, open_sessions, sessions_versions, night_visitor_days
+-- Reads:      night_events, sessions_versions, night_visitor_days
 -- Writes:     sessions_versions
 -- Grain:      one row per session and day: its part of that day
 -- Parameters: day, whole, cutoff, version, version_of_day, version_before, session_gap_minutes, session_cap_hours,
@@ -15,7 +15,10 @@ with
     open_at_midnight as
     (
         select customer_id, visitor_id, started_at, expires_at
-        from open_sessions(day = {day:Date} - 1, version = {version_before:UInt64})
+        from sessions_versions
+        where day = {day:Date} - 1
+            and sessions_versions.version = {version_before:UInt64}
+            and expires_at > toDateTime64({day:Date}, 3, 'UTC')
     ),
     -- Each event, with the one before and the one after it, which is in 1970 where there is none.
     neighbours_seen as
@@ -35,6 +38,7 @@ with
         from night_events
         (
             day = {day:Date},
+            last_day = {day:Date},
             whole = {whole:UInt8},
             cutoff = {cutoff:DateTime64(3, 'UTC')},
             slice_first_customer = {slice_first_customer:String},

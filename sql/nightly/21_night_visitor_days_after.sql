@@ -1,5 +1,5 @@
 -- Purpose:    List the visitors whose next day changes, since their session that was open at midnight did.
--- Reads:      open_sessions, client_events, night_visitor_days
+-- Reads:      sessions_versions, client_events, night_visitor_days
 -- Writes:     night_visitor_days
 -- Grain:      one row per visitor-day that was not listed
 -- Parameters: day, version, version_of_day, session_gap_minutes
@@ -8,14 +8,10 @@ insert into night_visitor_days (customer_id, visitor_id, day, cause)
 with changed as
 (
     select customer_id, visitor_id
-    from
-    (
-        select customer_id, visitor_id, started_at, expires_at
-        from open_sessions(day = {day:Date}, version = {version:UInt64})
-        union all
-        select customer_id, visitor_id, started_at, expires_at
-        from open_sessions(day = {day:Date}, version = {version_of_day:UInt64})
-    )
+    from sessions_versions
+    where day = {day:Date}
+        and sessions_versions.version in ({version:UInt64}, {version_of_day:UInt64})
+        and expires_at > toDateTime64({day:Date} + 1, 3, 'UTC')
     group by customer_id, visitor_id, started_at, expires_at
     having count() = 1
 )

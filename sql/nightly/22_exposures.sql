@@ -1,8 +1,8 @@
--- Purpose:    Stage who saw which variation on one day (R9).
+-- Purpose:    Stage who saw which variation on a day (R9), or on several that are small and computed whole.
 -- Reads:      night_events, exposures_versions, night_visitor_days
 -- Writes:     exposures_versions
--- Grain:      one row per (account, optimization, variation, visitor) of the day
--- Parameters: day, whole, has_copies, cutoff, version, version_of_day, slice_first_customer, slice_first_visitor, slice_end_customer,
+-- Grain:      one row per (account, optimization, variation, visitor, day)
+-- Parameters: day, last_day, whole, has_copies, cutoff, version, version_of_day, slice_first_customer, slice_first_visitor, slice_end_customer,
 --             slice_end_visitor, slice_last
 -- Notes:      Slices keep the groups in the processor's cache. On a day with copies (R5) the events are read in the order of the
 --             table, where a copy lies behind the event that it repeats; on others that would only take time.
@@ -22,6 +22,7 @@ with
         from night_events
         (
             day = {day:Date},
+            last_day = {last_day:Date},
             whole = {whole:UInt8},
             cutoff = {cutoff:DateTime64(3, 'UTC')},
             slice_first_customer = {slice_first_customer:String},
@@ -44,6 +45,7 @@ with
         from night_events
         (
             day = {day:Date},
+            last_day = {last_day:Date},
             whole = {whole:UInt8},
             cutoff = {cutoff:DateTime64(3, 'UTC')},
             slice_first_customer = {slice_first_customer:String},
@@ -63,13 +65,13 @@ select
     optimization_id,
     variation_id,
     visitor_id,
-    {day:Date},
+    toDate(occurred_at) as day,
     min(occurred_at),
     max(occurred_at),
     count(),
     {version:UInt64}
 from views
-group by customer_id, optimization_id, variation_id, visitor_id
+group by customer_id, optimization_id, variation_id, visitor_id, day
 union all
 -- The other visitors of a day that is not computed whole.
 select customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, {version:UInt64}
