@@ -22,7 +22,7 @@ var plan = []stage{
 	{lane{changes("30_night_keys"), endIfNothingChanged}},
 	{
 		lane{eachDay("22_exposures"), versions("exposures_versions")},
-		lane{once("31_night_conversions"), once("32_night_links"), once("33_night_views"), once("34_night_candidates")},
+		lane{once("31_night_conversions"), once("32_night_links"), once("34_night_views"), once("33_night_candidates"), once("34_night_views")},
 	},
 	{
 		lane{decide("35_decisions"), versions("decisions_versions"), once("40_run_days"), once("41_run_changes"), check("decisions_versions")},

@@ -28,9 +28,10 @@ type Runner struct {
 	// are under way most of the time. 0 leaves it to ClickHouse.
 	Memory uint64
 
-	overlap   time.Duration
-	sliceRows uint64
-	smallRows uint64
+	overlap      time.Duration
+	sliceRows    uint64
+	smallRows    uint64
+	manyVisitors int
 }
 
 // visibilityOverlap is for how long before the last run a row may have been under way into ClickHouse,
@@ -45,7 +46,7 @@ const manyVisitors = 20
 func NewRunner(db *warehouse.DB, now func() time.Time, log *slog.Logger) *Runner {
 	return &Runner{
 		db: db, now: now, log: log,
-		overlap: visibilityOverlap, sliceRows: sliceRows, smallRows: smallRows,
+		overlap: visibilityOverlap, sliceRows: sliceRows, smallRows: smallRows, manyVisitors: manyVisitors,
 	}
 }
 
@@ -222,7 +223,7 @@ func (r *Runner) params(req Request, since since, record *Record) warehouse.Para
 		"full": flag(record.Mode == ModeFull), "range_from": warehouse.Day(from), "range_to": warehouse.Day(to),
 		"low": warehouse.Time(low), "high": warehouse.Time(high), "visible_since": warehouse.Time(visibleSince), "names_before": since.versions,
 		"session_gap_minutes": int(SessionGap.Minutes()), "session_cap_hours": int(SessionCap.Hours()),
-		"many_visitors": manyVisitors, "view_lookback_days": int(ViewLookback / day), "clocks_apart_seconds": int(ClocksApart.Seconds()),
+		"many_visitors": r.manyVisitors, "view_lookback_days": int(ViewLookback / day), "clocks_apart_seconds": int(ClocksApart.Seconds()),
 	}
 }
 

@@ -47,7 +47,8 @@ with
             argMin
             (
                 (night_views.variation_id, candidates.visitor_id, candidates.session_started_at, night_views.viewed_at),
-                night_views.place
+                -- The view that happened last wins, then the one received later, the smaller variation, the smaller visitor.
+                (-toUnixTimestamp64Milli(night_views.viewed_at), -toUnixTimestamp64Milli(night_views.received_at), night_views.variation_id, candidates.visitor_id)
             ) as winner
         from candidates
         asof inner join night_views

@@ -6,8 +6,7 @@
 -- Notes:      A user id may be that of thousands of visitors: a login that many share. Where of each optimization the view seen
 --             last by any of them may get the credit, no other visitor can, and only those who saw them are listed. Sessions
 --             of a visitor never overlap, so the last one that started by then is the only one that can be open. views_from
---             says how far back views count; which of them wins is in 33 (place) and here and in 35 (the direction of the ASOF
---             joins).
+--             says how far back views count; which of them wins is in 35, and here for crowded users.
 insert into night_candidates (conversion, customer_id, visitor_id, converted_at, views_from, session_started_at)
 with
     counted as
@@ -47,7 +46,7 @@ with
             crowded_users.user_id as user_id,
             night_views.optimization_id as optimization_id,
             night_views.viewed_at as viewed_at,
-            argMin((night_views.visitor_id, crowded_users.linked_at, sessions_near.open_until), night_views.place) as best
+            argMin((night_views.visitor_id, crowded_users.linked_at, sessions_near.open_until), (-toUnixTimestamp64Milli(night_views.received_at), night_views.variation_id, night_views.visitor_id)) as best
         from night_views
         asof inner join sessions_near
             on night_views.customer_id = sessions_near.customer_id
