@@ -7,6 +7,7 @@ import "context"
 //
 //	once      one statement
 //	changes   one statement, in a run that does not compute everything
+//	crowded   one statement, if there are users with very many visitors
 //	walk      day by day, each from what the day before left open; with the step that finds out who goes on
 //	eachDay   all days, as many at once as there are processors
 //	decide    one statement, of the days that the conversions lie on
@@ -22,7 +23,7 @@ var plan = []stage{
 	{lane{changes("30_night_keys"), endIfNothingChanged}},
 	{
 		lane{eachDay("22_exposures"), versions("exposures_versions")},
-		lane{once("31_night_conversions"), once("32_night_links"), once("34_night_views"), once("33_night_candidates"), once("34_night_views")},
+		lane{once("31_night_conversions"), once("32_night_links"), crowded("34_night_views"), once("33_night_candidates"), once("34_night_views")},
 	},
 	{
 		lane{decide("35_decisions"), versions("decisions_versions"), once("40_run_days"), once("41_run_changes"), check("decisions_versions")},
@@ -58,6 +59,17 @@ func changes(name string) part {
 	return func(ctx context.Context, n *night) error {
 		if n.full {
 			return nil
+		}
+		return once(name)(ctx, n)
+	}
+}
+
+func crowded(name string) part {
+	return func(ctx context.Context, n *night) error {
+		var users uint64
+		query := "select count() from (select 1 from night_links group by customer_id, user_domain, user_id having count() >= {many_visitors:UInt32} limit 1)"
+		if err := n.ask(ctx, "crowded users", query, &users); err != nil || users == 0 {
+			return err
 		}
 		return once(name)(ctx, n)
 	}

@@ -38,7 +38,6 @@ with
         from night_events
         (
             day = {day:Date},
-            last_day = {day:Date},
             whole = {whole:UInt8},
             cutoff = {cutoff:DateTime64(3, 'UTC')},
             slice_first_customer = {slice_first_customer:String},

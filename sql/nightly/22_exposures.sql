@@ -1,5 +1,5 @@
 -- Purpose:    Stage who saw which variation on a day (R9), or on several that are small and computed whole.
--- Reads:      night_events, exposures_versions, night_visitor_days
+-- Reads:      night_events, client_events, exposures_versions, night_visitor_days
 -- Writes:     exposures_versions
 -- Grain:      one row per (account, optimization, variation, visitor, day)
 -- Parameters: day, last_day, whole, has_copies, cutoff, version, version_of_day, slice_first_customer, slice_first_visitor, slice_end_customer,
@@ -22,7 +22,6 @@ with
         from night_events
         (
             day = {day:Date},
-            last_day = {last_day:Date},
             whole = {whole:UInt8},
             cutoff = {cutoff:DateTime64(3, 'UTC')},
             slice_first_customer = {slice_first_customer:String},
@@ -45,7 +44,6 @@ with
         from night_events
         (
             day = {day:Date},
-            last_day = {last_day:Date},
             whole = {whole:UInt8},
             cutoff = {cutoff:DateTime64(3, 'UTC')},
             slice_first_customer = {slice_first_customer:String},
@@ -59,6 +57,14 @@ with
         select customer_id, visitor_id, optimization_id, variation_id, occurred_at
         from looked_back
         where type = 'view' and not is_copy
+        union all
+        -- Small days that follow it.
+        select customer_id, visitor_id, optimization_id, variation_id, occurred_at
+        from client_events
+        where toDate(occurred_at) > {day:Date}
+            and toDate(occurred_at) <= {last_day:Date}
+            and received_at < {cutoff:DateTime64(3, 'UTC')}
+            and type = 'view'
     )
 select
     customer_id,

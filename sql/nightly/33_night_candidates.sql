@@ -48,7 +48,12 @@ with
             night_views.viewed_at as viewed_at,
             argMin((night_views.visitor_id, crowded_users.linked_at, sessions_near.open_until), (-toUnixTimestamp64Milli(night_views.received_at), night_views.variation_id, night_views.visitor_id)) as best
         from night_views
-        asof inner join sessions_near
+        asof inner join
+        (
+            select customer_id, visitor_id, started_at, open_until
+            from sessions_near
+            where (customer_id, visitor_id) in (select customer_id, visitor_id from crowded_users)
+        ) as sessions_near
             on night_views.customer_id = sessions_near.customer_id
             and night_views.visitor_id = sessions_near.visitor_id
             and night_views.viewed_at >= sessions_near.started_at
