@@ -1,6 +1,7 @@
 -- Sessions, in parts by day: one that goes on past midnight has a part in each of two days, with one start (R1). By day and
 -- version, so that publishing writes whole partitions and forgetting drops them. The parts of a partition are merged into one
--- when they are an hour old: sooner, merges would take a sixth of the processors' time from the night.
+-- when they are an hour old: sooner, merges would take a sixth of the processors' time from the night. The index finds the days of
+-- the sessions that a reader asks for by the day of their start.
 create table if not exists sessions_versions
 (
     customer_id LowCardinality(String) comment 'Account',
@@ -11,7 +12,8 @@ create table if not exists sessions_versions
     expires_at DateTime64(3, 'UTC') comment 'Until when the session is open, as far as this part goes (R1)',
     events UInt32 comment 'Client events of this part, of all types',
     views UInt32 comment 'Views of this part',
-    version UInt64 comment 'Version of the day'
+    version UInt64 comment 'Version of the day',
+    index started started_at type minmax granularity 1
 )
 engine = MergeTree
 partition by (day, version)
