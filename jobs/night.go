@@ -25,6 +25,7 @@ type night struct {
 	tables  *sync.Map // names of tables to how many rows of the run they are known to have
 
 	days      map[time.Time]dayToCompute           // whose sessions and exposures are computed
+	crowded   bool                                 // whether there are users with very many visitors
 	decided   []time.Time                          // days whose conversions are decided
 	published map[string]map[time.Time]publishedAs // by table and day
 }

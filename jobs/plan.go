@@ -50,7 +50,7 @@ var published = []string{"sessions_versions", "exposures_versions", "decisions_v
 
 func once(name string) part {
 	return func(ctx context.Context, n *night) error {
-		_, err := n.step(ctx, name, n.params)
+		_, err := n.step(ctx, name, n.params.With("crowded", flag(n.crowded)))
 		return err
 	}
 }
@@ -71,6 +71,7 @@ func crowded(name string) part {
 		if err := n.ask(ctx, "crowded users", query, &users); err != nil || users == 0 {
 			return err
 		}
+		n.crowded = true
 		return once(name)(ctx, n)
 	}
 }
