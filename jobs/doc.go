@@ -4,7 +4,8 @@
 // [Runner.Run] is the whole of it. It takes a cutoff and nothing from the clock: only rows received
 // before the cutoff take part (R8). The scheduler calls it at 00:00 UTC, `tieback run` by hand, the
 // tests a thousand times; all the same way. The steps and their order are in plan.go, the numbers of
-// the rules in rules.go, the statements in sql/nightly.
+// the rules in rules.go, the statements in sql/nightly, the same in plain words in sql/plain. The rules
+// R1 to R9 are in docs/rules.md.
 //
 // # The day is the fold
 //
