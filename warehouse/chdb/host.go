@@ -74,7 +74,7 @@ func (h *host) await(ctx context.Context, dataDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	for {
-		running, err := h.ask(ctx, h.endpoint.User, h.endpoint.Password, "select count() from system.processes where "+keeps)
+		running, err := h.ask(ctx, h.endpoint.User, h.endpoint.Password, "select count() from system.processes where read_rows > 0 and "+keeps)
 		if err == nil && running == "1" {
 			break
 		}
@@ -87,7 +87,8 @@ func (h *host) await(ctx context.Context, dataDir string) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	// Its two statements have used up the quota: from here on the user default gets nothing.
+	// Its two statements have used up the quota, the second one before it read a row: from here on the user
+	// default gets nothing.
 	_, err := h.ask(ctx, "default", "", "select number from system.numbers limit 1")
 	if err == nil || !strings.Contains(err.Error(), "QUOTA_EXCEEDED") {
 		return fmt.Errorf("the engine's user default is not closed: %w", err)
