@@ -296,7 +296,7 @@ func TestOldVersionsAreDropped(t *testing.T) {
 }
 
 // TestWhatCameOutTheSameKeepsItsVersion has a late event that moves a session and nothing
-// else: no more than the sessions of its day may be written anew.
+// else: no more than the sessions of its day may be written again.
 func TestWhatCameOutTheSameKeepsItsVersion(t *testing.T) {
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))

@@ -38,7 +38,7 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 	if before > newest {
 		return before, before, fmt.Errorf("the data has schema version %d, this tieback knows %d: use the newer tieback", before, newest)
 	}
-	// What a run inserts into a table that is being made anew would be lost.
+	// What a run inserts into a table that a migration replaces would be lost.
 	run, err := db.Lock(ctx, "run", 0, func() { db.log.Info("a run is under way, waiting for its end to migrate the schema") })
 	if err != nil {
 		return 0, 0, err

@@ -133,8 +133,7 @@ func TestSettingsDoNotOutliveTheStatement(t *testing.T) {
 }
 
 // TestMigrationKilledHalfWay leaves migrations as a kill would: begun, the statement run or
-// not, and never noted as done. What is published stays, those that make its tables anew
-// included.
+// not, and never noted as done. What is published stays.
 func TestMigrationKilledHalfWay(t *testing.T) {
 	db := warehousetest.Open(t)
 	files, err := fs.Glob(sql.Migrations(), "*.up.sql")

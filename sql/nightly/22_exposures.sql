@@ -9,16 +9,9 @@
 insert into exposures_versions
     (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, last_viewed_at, views, version)
 with
-    looked_back as
+    events as
     (
-        select
-            customer_id,
-            visitor_id,
-            type,
-            optimization_id,
-            variation_id,
-            occurred_at,
-            occurred_at = lagInFrame(occurred_at) over visitor and ingest_id = lagInFrame(ingest_id) over visitor as is_copy
+        select customer_id, visitor_id, type, optimization_id, variation_id, occurred_at, received_at, ingest_id
         from night_events
         (
             day = {day:Date},
@@ -30,6 +23,18 @@ with
             slice_end_visitor = {slice_end_visitor:String},
             slice_last = {slice_last:UInt8}
         )
+    ),
+    looked_back as
+    (
+        select
+            customer_id,
+            visitor_id,
+            type,
+            optimization_id,
+            variation_id,
+            occurred_at,
+            occurred_at = lagInFrame(occurred_at) over visitor and ingest_id = lagInFrame(ingest_id) over visitor as is_copy
+        from events
         where {has_copies:UInt8} = 1
         window visitor as
         (
@@ -41,17 +46,7 @@ with
     views as
     (
         select customer_id, visitor_id, optimization_id, variation_id, occurred_at
-        from night_events
-        (
-            day = {day:Date},
-            whole = {whole:UInt8},
-            cutoff = {cutoff:DateTime64(3, 'UTC')},
-            slice_first_customer = {slice_first_customer:String},
-            slice_first_visitor = {slice_first_visitor:String},
-            slice_end_customer = {slice_end_customer:String},
-            slice_end_visitor = {slice_end_visitor:String},
-            slice_last = {slice_last:UInt8}
-        )
+        from events
         where {has_copies:UInt8} = 0 and type = 'view'
         union all
         select customer_id, visitor_id, optimization_id, variation_id, occurred_at
