@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -28,6 +29,11 @@ type (
 	}
 	renameInput struct {
 		APIName string `json:"apiName"`
+	}
+	ruleInput struct {
+		Window string `json:"window"` // session, or days as 30d
+		Credit string `json:"credit"` // last when empty
+		From   string `json:"from"`   // TIME of docs/settings.md; now when empty
 	}
 	optimizationInput struct {
 		Name       string           `json:"name"`
@@ -125,10 +131,7 @@ func (a *Admin) addEvent(ctx context.Context, source, customerID string, in even
 	if err := checkNames(in.APIName, in.EventID); err != nil {
 		return answer, err
 	}
-	if in.From == "" {
-		in.From = "now"
-	}
-	from, err := jobs.ParseTime(in.From, a.cfg.Now())
+	from, err := jobs.ParseTime(cmp.Or(in.From, "now"), a.cfg.Now())
 	if err != nil {
 		return answer, err
 	}
@@ -161,10 +164,28 @@ func (a *Admin) archiveEvent(ctx context.Context, source, customerID, eventID st
 	return answer, err
 }
 
+// setRule says how an event's conversions are attributed from a moment on.
+func (a *Admin) setRule(ctx context.Context, source, customerID, eventID string, in ruleInput) (answer eventAnswer, err error) {
+	rule, err := catalog.ParseRule(in.Window, in.Credit)
+	if err != nil {
+		return answer, err
+	}
+	from, err := jobs.ParseTime(cmp.Or(in.From, "now"), a.cfg.Now())
+	if err != nil {
+		return answer, err
+	}
+	err = a.change(ctx, source, func(e *catalog.Edit) error {
+		err := e.SetRule(customerID, eventID, rule, from)
+		answer = eventIn(e.Snapshot, customerID, eventID)
+		return err
+	})
+	return answer, err
+}
+
 func eventIn(snap *catalog.Snapshot, customerID, eventID string) eventAnswer {
 	for _, event := range snap.EventsOf(customerID) {
 		if event.EventID == eventID {
-			return eventOf(event)
+			return eventOf(snap, customerID, event)
 		}
 	}
 	return eventAnswer{}

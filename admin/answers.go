@@ -24,6 +24,13 @@ type (
 		EventID string       `json:"eventId"`
 		APIName string       `json:"apiName"` // now; empty when it is archived
 		Names   []nameAnswer `json:"names"`
+		Rules   []ruleAnswer `json:"rules"` // other than session, last
+	}
+	ruleAnswer struct {
+		Window string `json:"window"` // session, or days as 30d
+		Credit string `json:"credit"`
+		From   int64  `json:"from"`
+		To     *int64 `json:"to"`
 	}
 	nameAnswer struct {
 		APIName string `json:"apiName"`
@@ -61,8 +68,15 @@ func tokenOf(t catalog.Token) tokenAnswer {
 	return answer
 }
 
-func eventOf(e catalog.Event) eventAnswer {
-	answer := eventAnswer{EventID: e.EventID, APIName: e.Current()}
+func eventOf(snap *catalog.Snapshot, customerID string, e catalog.Event) eventAnswer {
+	answer := eventAnswer{EventID: e.EventID, APIName: e.Current(), Rules: []ruleAnswer{}}
+	for _, r := range snap.RulesOf(customerID, e.EventID) {
+		rule := ruleAnswer{Window: r.Window(), Credit: r.Credit, From: ms(r.From)}
+		if r.To != nil {
+			rule.To = new(ms(*r.To))
+		}
+		answer.Rules = append(answer.Rules, rule)
+	}
 	for _, n := range e.Names {
 		name := nameAnswer{APIName: n.APIName, From: ms(n.From)}
 		if n.To != nil {

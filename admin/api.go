@@ -36,6 +36,7 @@ func (a *Admin) mountAPI(api fiber.Router) {
 	api.Post(account+"/events", a.answer(a.apiAddEvent))
 	api.Post(event+"/rename", a.answer(a.apiRenameEvent))
 	api.Post(event+"/archive", a.answer(a.apiArchiveEvent))
+	api.Post(event+"/rule", a.answer(a.apiSetRule))
 	api.Get(account+"/optimizations", a.answer(a.getOptimizations))
 	api.Put(optimization, a.answer(a.apiPutOptimization))
 	api.Get(optimization+"/results", a.answer(a.getResults))
@@ -231,7 +232,7 @@ func (a *Admin) getEvents(c *fiber.Ctx) (any, error) {
 	}
 	list := []eventAnswer{}
 	for _, event := range snap.EventsOf(account.CustomerID) {
-		list = append(list, eventOf(event))
+		list = append(list, eventOf(snap, account.CustomerID, event))
 	}
 	return list, nil
 }
@@ -261,6 +262,15 @@ func (a *Admin) apiArchiveEvent(c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	return a.archiveEvent(call.ctx, call.source, call.customerID, call.path[0])
+}
+
+func (a *Admin) apiSetRule(c *fiber.Ctx) (any, error) {
+	var in ruleInput
+	call, err := a.asks(c, &in, "eventId")
+	if err != nil {
+		return nil, err
+	}
+	return a.setRule(call.ctx, call.source, call.customerID, call.path[0], in)
 }
 
 func (a *Admin) getOptimizations(c *fiber.Ctx) (any, error) {

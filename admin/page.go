@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/reports"
 )
@@ -81,8 +82,19 @@ var functions = template.FuncMap{
 	"amount":  reports.Amount,
 	"join":    strings.Join,
 	"add":     func(a, b int) int { return a + b },
+	"minus":   func(a, b float64) float64 { return a - b },
+	"rule":    ruleText,
 	"moment":  momentText,
 	"json":    toJSON,
+}
+
+// ruleText tells an attribution rule in words (R4).
+func ruleText(window, credit string) string {
+	rule, err := catalog.ParseRule(window, credit)
+	if err != nil {
+		return window + ", " + credit
+	}
+	return rule.String()
 }
 
 // toJSON writes a value for an attribute, which html/template escapes.

@@ -35,7 +35,7 @@ func (a *Admin) mountPages(site fiber.Router) {
 	account.Get("/settings", a.page("settings", a.viewSettings))
 	// Where a refused form leaves the browser, a GET leads back to the page that it is on.
 	for path, page := range map[string]string{
-		"/origins": "/settings", "/tokens": "/settings", "/tokens/revoke": "/settings", "/events/rename": "/events", "/events/archive": "/events",
+		"/origins": "/settings", "/tokens": "/settings", "/tokens/revoke": "/settings", "/events/rename": "/events", "/events/archive": "/events", "/events/rule": "/events",
 	} {
 		account.Get(path, back(path, page))
 	}
@@ -48,6 +48,7 @@ func (a *Admin) mountPages(site fiber.Router) {
 	account.Get("/events", a.page("events", a.viewEvents))
 	account.Post("/events", a.form(a.formEvent, "events", a.viewEvents))
 	account.Post("/events/rename", a.form(a.formRename, "events", a.viewEvents))
+	account.Post("/events/rule", a.form(a.formRule, "events", a.viewEvents))
 	account.Post("/events/archive", a.form(a.formArchive, "events", a.viewEvents))
 	account.Get("/optimizations", a.page("optimizations", a.viewOptimizations))
 	account.Post("/optimizations", a.form(a.formNewOptimization, "optimizations", a.viewOptimizations))
@@ -182,7 +183,7 @@ func (a *Admin) viewEvents(c *fiber.Ctx) (*view, error) {
 	}
 	var events []eventAnswer
 	for _, event := range snap.EventsOf(account.CustomerID) {
-		events = append(events, eventOf(event))
+		events = append(events, eventOf(snap, account.CustomerID, event))
 	}
 	return &view{Title: "Custom events", Account: account.CustomerID, Tab: "events", Data: events}, nil
 }
@@ -203,6 +204,19 @@ func (a *Admin) formRename(c *fiber.Ctx) (string, error) {
 		return "", err
 	}
 	_, err = a.renameEvent(c.UserContext(), source(c), account.CustomerID, exactly(c, "eventId"), renameInput{value(c, "newName")})
+	return home(account.CustomerID) + "/events", err
+}
+
+func (a *Admin) formRule(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	in := ruleInput{Window: value(c, "window"), Credit: value(c, "credit"), From: value(c, "from")}
+	if days := value(c, "days"); in.Window == "days" {
+		in.Window = days + "d"
+	}
+	_, err = a.setRule(c.UserContext(), source(c), account.CustomerID, exactly(c, "eventId"), in)
 	return home(account.CustomerID) + "/events", err
 }
 

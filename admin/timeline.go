@@ -14,7 +14,9 @@ type timeline struct {
 	Rows          []timelineRow
 	At            float64 // where the conversion is
 	AtText        string
-	AtEnd         bool // its label goes to the left
+	AtEnd         bool    // its label goes to the left
+	WindowX       float64 // from there to At views count, under a window of days
+	Window        string  // the window, empty under session
 }
 
 type tick struct {
@@ -63,6 +65,9 @@ func newTimeline(c reports.Copy, j *reports.Journey) *timeline {
 		At: x(c.ActionTimestamp), AtText: "conversion " + clock(c.ActionTimestamp, last-first),
 	}
 	t.AtEnd = t.At > timelineWidth*0.7
+	if from := c.WindowFrom(); from > 0 {
+		t.WindowX, t.Window = max(x(from), 0), fmt.Sprintf("%s before, from %s on", c.Rule.Window, exact(from))
+	}
 	for i := range ticks {
 		at := first + (last-first)*int64(i)/(ticks-1)
 		t.Ticks = append(t.Ticks, tick{x(at), clock(at, last-first)})

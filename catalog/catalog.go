@@ -37,6 +37,33 @@ type EventName struct {
 	Version    uint64     `ch:"version"`
 }
 
+// Rule is how conversions of an event are attributed (R4).
+type Rule struct {
+	WindowDays uint16 `ch:"window_days"` // how many days before a conversion views count, 0 for those of the open session
+	Credit     string `ch:"credit"`      // which of them gets the credit, CreditLast or CreditFirst
+}
+
+// Which of the views that count gets the credit (R4): the one seen last, or first.
+const (
+	CreditLast  = "last"
+	CreditFirst = "first"
+)
+
+// DefaultRule holds where nothing else was set (R3).
+var DefaultRule = Rule{Credit: CreditLast}
+
+// EventRule is an interval in which an event had a rule: From is inclusive, To exclusive,
+// and nil while it holds (R3).
+type EventRule struct {
+	CustomerID string `ch:"customer_id"`
+	EventID    string `ch:"event_id"`
+	Rule
+	From      time.Time  `ch:"valid_from"`
+	To        *time.Time `ch:"valid_to"`
+	IsDeleted bool       `ch:"is_deleted"` // another one took its place
+	Version   uint64     `ch:"version"`
+}
+
 // Optimization is an A/B test or personalization.
 type Optimization struct {
 	CustomerID     string `ch:"customer_id"`
@@ -74,6 +101,7 @@ type Snapshot struct {
 	Accounts      map[string]Account
 	Tokens        map[string]Token                           // by public prefix
 	Names         map[string][]EventName                     // by account, in order of From
+	Rules         map[string]map[string][]EventRule          // by account, event, in order of From
 	Optimizations map[string]map[string]Optimization         // by account, id
 	Variations    map[string]map[string]map[string]Variation // by account, optimization, id
 	Goals         map[string]map[string]map[string]Goal      // by account, optimization, event

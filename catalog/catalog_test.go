@@ -18,6 +18,7 @@ import (
 func newEdit(now time.Time) *Edit {
 	return &Edit{now: now, Snapshot: &Snapshot{
 		Accounts: map[string]Account{}, Tokens: map[string]Token{}, Names: map[string][]EventName{},
+		Rules:         map[string]map[string][]EventRule{},
 		Optimizations: map[string]map[string]Optimization{},
 		Variations:    map[string]map[string]map[string]Variation{},
 		Goals:         map[string]map[string]map[string]Goal{},
@@ -279,5 +280,125 @@ func TestRefreshDoesNotOutlastItsCaller(t *testing.T) {
 	defer cancel()
 	if err := live.Refresh(ended); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestRules holds intervals of rules to a rule for each moment: setting one from a moment on replaces all
+// that was set from then on (R3).
+func TestRules(t *testing.T) {
+	const moments = 8
+	ms := func(n int) time.Time { return time.UnixMilli(1_790_000_000_000 + int64(n)).UTC() }
+	rule := rapid.Custom(func(t *rapid.T) Rule {
+		return Rule{WindowDays: rapid.SampledFrom([]uint16{0, 0, 1, 30}).Draw(t, "window"), Credit: rapid.SampledFrom([]string{CreditLast, CreditFirst}).Draw(t, "credit")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		e := newEdit(ms(moments))
+		if err := e.PutName(EventName{CustomerID: "c", EventID: "e", APIName: "a", From: ms(0)}); err != nil {
+			t.Fatal(err)
+		}
+		want := make([]Rule, moments)
+		for i := range want {
+			want[i] = DefaultRule
+		}
+		for range rapid.IntRange(1, 8).Draw(t, "changes") {
+			r, from := rule.Draw(t, "rule"), rapid.IntRange(0, moments-1).Draw(t, "from")
+			if err := e.SetRule("c", "e", r, ms(from)); err != nil {
+				t.Fatal(err)
+			}
+			for i := from; i < moments; i++ {
+				want[i] = r
+			}
+			for i := range want {
+				if got := e.RuleAt("c", "e", ms(i)); got != want[i] {
+					t.Fatalf("at %d the rule is %v, expected %v: %v", i, got, want[i], e.Rules["c"]["e"])
+				}
+			}
+			rules := e.RulesOf("c", "e")
+			for i := range rules {
+				if i > 0 && (rules[i-1].end().After(rules[i].From) || rules[i-1].Rule == rules[i].Rule && rules[i-1].end().Equal(rules[i].From)) {
+					t.Fatalf("intervals overlap, or go on as they are: %v", rules)
+				}
+			}
+			before := e.Changes()
+			if err := e.SetRule("c", "e", r, ms(from)); err != nil || e.Changes() != before {
+				t.Fatalf("set again: %d changes (%v)", e.Changes()-before, err)
+			}
+			keys := map[string]int{}
+			for _, r := range e.rules {
+				if keys[r.From.String()]++; keys[r.From.String()] > 1 {
+					t.Fatalf("two rows of one key in one change: %v", e.rules)
+				}
+			}
+		}
+	})
+}
+
+func TestRulesThatAreNone(t *testing.T) {
+	for _, window := range []string{"", "0d", "91d", "30", "d", "-1d", "1.5d", "030d", "+3d", "Session", "30 d"} {
+		if rule, err := ParseRule(window, "last"); err == nil {
+			t.Errorf("the window %q is taken for %v", window, rule)
+		}
+	}
+	if _, err := ParseRule("1d", "middle"); err == nil {
+		t.Error("the credit middle is taken")
+	}
+	now := time.UnixMilli(1_790_000_000_000).UTC()
+	e := newEdit(now)
+	if err := e.PutName(EventName{CustomerID: "c", EventID: "e", APIName: "a", From: now}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.SetRule("c", "e", Rule{30, CreditLast}, now.Add(time.Millisecond)); err == nil || !strings.Contains(err.Error(), "future") {
+		t.Errorf("a rule of the future gives %v", err)
+	}
+	if err := e.SetRule("c", "other", Rule{30, CreditLast}, now); err == nil || !strings.Contains(err.Error(), "no event other") {
+		t.Errorf("a rule of no event gives %v", err)
+	}
+}
+
+// TestImportRules: whatever the order of the lines, the same From replaces, and of two that overlap
+// the one that is there stays, else the one that begins first.
+func TestImportRules(t *testing.T) {
+	ms := func(n int) time.Time { return time.UnixMilli(1_790_000_000_000 + int64(n)).UTC() }
+	line := func(window uint16, from, to int) EventRule {
+		r := EventRule{CustomerID: "c", EventID: "e", Rule: Rule{window, CreditLast}, From: ms(from)}
+		if to > 0 {
+			r.To = new(ms(to))
+		}
+		return r
+	}
+	for _, c := range []struct {
+		there, lines []EventRule
+		want, bad    string
+	}{
+		{nil, []EventRule{line(2, 5, 0), line(1, 0, 5)}, "0-5 1d, 5- 2d", "[]"},
+		{nil, []EventRule{line(2, 5, 0), line(1, 0, 6)}, "0-6 1d", "[0]"},
+		{nil, []EventRule{line(1, 0, 6), line(2, 5, 0)}, "0-6 1d", "[1]"},
+		{nil, []EventRule{line(1, 0, 6), line(2, 0, 3), line(3, 3, 0)}, "0-3 2d, 3- 3d", "[]"},
+		{[]EventRule{line(1, 5, 0)}, []EventRule{line(2, 0, 0)}, "5- 1d", "[0]"},
+		{[]EventRule{line(1, 5, 0)}, []EventRule{line(2, 5, 9)}, "5-9 2d", "[]"},
+		{nil, []EventRule{line(1, 5, 5)}, "", "[0]"},
+		{nil, []EventRule{line(91, 5, 0)}, "", "[0]"},
+	} {
+		e := newEdit(ms(20))
+		if errs := e.ImportRules(c.there); errors.Join(errs...) != nil {
+			t.Fatal(errs)
+		}
+		bad := []int{}
+		for i, err := range e.ImportRules(c.lines) {
+			if err != nil {
+				bad = append(bad, i)
+			}
+		}
+		var got []string
+		for _, r := range e.RulesOf("c", "e") {
+			text := fmt.Sprintf("%d-", r.From.Sub(ms(0)).Milliseconds())
+			if r.To != nil {
+				text += fmt.Sprint(r.To.Sub(ms(0)).Milliseconds())
+			}
+			got = append(got, text+" "+r.Window())
+		}
+		if strings.Join(got, ", ") != c.want || fmt.Sprint(bad) != c.bad {
+			t.Errorf("%v, then %v: %q without %v, expected %q without %s", c.there, c.lines, strings.Join(got, ", "), bad, c.want, c.bad)
+		}
 	}
 }

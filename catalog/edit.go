@@ -20,6 +20,7 @@ type Edit struct {
 	accounts      []Account
 	tokens        []Token
 	names         []EventName
+	rules         []EventRule
 	optimizations []Optimization
 	variations    []Variation
 	goals         []Goal

@@ -19,6 +19,9 @@ func (e *Edit) AddEvent(customerID, apiName, eventID string, from time.Time) (st
 	if eventID == "" {
 		eventID = "evt_" + strings.ReplaceAll(uuid.Must(uuid.NewV7()).String(), "-", "")
 	}
+	if from.After(e.now) {
+		return "", refuse.Invalidf("%s lies in the future; an event can be added from now or from a moment in the past on", from.Format(time.RFC3339Nano))
+	}
 	if name, bears := borneAfter(e.Names[customerID], eventID, from); bears {
 		return "", refuse.Conflictf("account %s has an event %s already, named %q since %s", customerID, eventID, name.APIName, name.From.Format(time.RFC3339Nano)).Try("`tieback event rename` changes its name")
 	}

@@ -13,11 +13,14 @@ import (
 // endOfTime stands for an open end when intervals are compared.
 var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (n *EventName) end() time.Time {
-	if n.To == nil {
+func (n *EventName) end() time.Time { return openEnd(n.To) }
+
+// openEnd is the end of an interval that may have none.
+func openEnd(to *time.Time) time.Time {
+	if to == nil {
 		return endOfTime
 	}
-	return *n.To
+	return *to
 }
 
 // overlaps reports whether there is a moment at which both hold.

@@ -35,12 +35,13 @@ func (s *Store) Load(ctx context.Context) (*Snapshot, error) {
 	}
 	snap := &Snapshot{
 		Version: version, Accounts: map[string]Account{}, Tokens: map[string]Token{}, Names: map[string][]EventName{},
+		Rules:         map[string]map[string][]EventRule{},
 		Optimizations: map[string]map[string]Optimization{},
 		Variations:    map[string]map[string]map[string]Variation{},
 		Goals:         map[string]map[string]map[string]Goal{},
 	}
 	for _, load := range []func(context.Context, *Snapshot) error{
-		s.loadAccounts, s.loadNames, s.loadOptimizations,
+		s.loadAccounts, s.loadNames, s.loadRules, s.loadOptimizations,
 	} {
 		if err := load(ctx, snap); err != nil {
 			return nil, fmt.Errorf("read the catalog: %w", err)
@@ -82,6 +83,19 @@ func (s *Store) loadNames(ctx context.Context, snap *Snapshot) error {
 	})
 	for _, n := range names {
 		snap.Names[n.CustomerID] = append(snap.Names[n.CustomerID], n)
+	}
+	return err
+}
+
+func (s *Store) loadRules(ctx context.Context, snap *Snapshot) error {
+	var rules []EventRule
+	err := s.load(ctx, &rules, "customer_id, event_id, valid_from, valid_to, window_days, toString(credit) as credit, is_deleted = 1 as is_deleted, version",
+		"catalog_event_rules", "customer_id, event_id, valid_from")
+	slices.SortFunc(rules, func(a, b EventRule) int { return a.From.Compare(b.From) })
+	for _, r := range rules {
+		if !r.IsDeleted {
+			put(snap.Rules, r.CustomerID, r.EventID, append(snap.Rules[r.CustomerID][r.EventID], r))
+		}
 	}
 	return err
 }
@@ -161,7 +175,7 @@ func (s *Store) Change(ctx context.Context, source string, edit func(*Edit) erro
 func (s *Store) nextVersion(ctx context.Context) (version uint64, err error) {
 	err = s.db.Row(ctx, `select 1 + greatest(
 		(select max(version) from catalog_changes), (select max(version) from catalog_accounts), (select max(version) from catalog_tokens),
-		(select max(version) from catalog_event_names), (select max(version) from catalog_optimizations),
+		(select max(version) from catalog_event_names), (select max(version) from catalog_event_rules), (select max(version) from catalog_optimizations),
 		(select max(version) from catalog_variations), (select max(version) from catalog_goals))`, nil, &version)
 	return version, err
 }
@@ -182,6 +196,9 @@ func (s *Store) write(ctx context.Context, e *Edit, source string) error {
 	for i := range e.names {
 		e.names[i].Version = version
 	}
+	for i := range e.rules {
+		e.rules[i].Version = version
+	}
 	for i := range e.optimizations {
 		e.optimizations[i].Version = version
 	}
@@ -198,6 +215,7 @@ func (s *Store) write(ctx context.Context, e *Edit, source string) error {
 		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_accounts", e.accounts) },
 		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_tokens", e.tokens) },
 		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_event_names", e.names) },
+		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_event_rules", e.rules) },
 		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_optimizations", e.optimizations) },
 		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_variations", e.variations) },
 		func() error { return warehouse.InsertStructs(ctx, s.db, "catalog_goals", e.goals) },

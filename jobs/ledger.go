@@ -257,7 +257,7 @@ const (
 
 	// memory numbers what runs leave for the next one (identifies, parts of sessions). A run after an
 	// upgrade that has changed it is a full one.
-	memory = 1
+	memory = 2
 )
 
 // LastMidnight returns the newest midnight UTC that is not after t.

@@ -18,6 +18,7 @@ type story struct {
 	clientEvents []warehouse.ClientEvent
 	conversions  []warehouse.Conversion
 	names        []catalog.EventName
+	rules        []catalog.EventRule
 }
 
 const (
@@ -44,7 +45,7 @@ func model(h story, cutoff int64) map[string][]string {
 	}
 	rows["exposures"] = exposuresOf(clientEvents)
 	for _, c := range conversions {
-		outcome, event, attributions := decide(c, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names)
+		outcome, event, attributions := decide(c, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names, h.rules)
 		rows["conversion_outcomes"] = append(rows["conversion_outcomes"],
 			line(c.CustomerID, dayOf(c.ActionAtMS), c.APIName, c.ActionID, at(c.ActionAtMS), at(c.ReceivedAtMS), c.IngestID, outcome, event, c.UserDomain, c.UserID, valueOf(c)))
 		rows["attributions"] = append(rows["attributions"], attributions...)
@@ -162,7 +163,7 @@ func exposuresOf(clientEvents []warehouse.ClientEvent) []string {
 }
 
 // decide returns the outcome of a conversion (R6), the event that bore its name, and its attribution rows (R4).
-func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, identifies []warehouse.ClientEvent, sessions []session, names []catalog.EventName) (outcome, event string, attributions []string) {
+func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, identifies []warehouse.ClientEvent, sessions []session, names []catalog.EventName, rules []catalog.EventRule) (outcome, event string, attributions []string) {
 	for _, n := range names {
 		if n.CustomerID == c.CustomerID && n.APIName == c.APIName && n.From.UnixMilli() <= c.ActionAtMS && (n.To == nil || c.ActionAtMS < n.To.UnixMilli()) {
 			event = n.EventID
@@ -194,10 +195,16 @@ func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, id
 	if len(usable) == 0 {
 		return "identity_too_late", event, nil
 	}
+	rule := catalog.DefaultRule
+	for _, r := range rules {
+		if r.CustomerID == c.CustomerID && r.EventID == event && r.From.UnixMilli() <= c.ActionAtMS && (r.To == nil || c.ActionAtMS < r.To.UnixMilli()) {
+			rule = r.Rule
+		}
+	}
 	viewBefore := false
 	type winner struct {
-		view    warehouse.ClientEvent
-		session session
+		view           warehouse.ClientEvent
+		sessionStarted string
 	}
 	winners := map[string]winner{}
 	for _, e := range clientEvents {
@@ -207,26 +214,35 @@ func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, id
 		if e.OccurredAtMS >= c.ActionAtMS-7*dayMS {
 			viewBefore = true
 		}
+		if rule.WindowDays > 0 {
+			if e.OccurredAtMS >= c.ActionAtMS-int64(rule.WindowDays)*dayMS {
+				best, found := winners[e.OptimizationID]
+				if !found || beats(rule.Credit, e, best.view) {
+					winners[e.OptimizationID] = winner{view: e}
+				}
+			}
+			continue
+		}
 		for _, s := range sessions {
 			open := s.customer == e.CustomerID && s.visitor == e.VisitorID && s.startedAt <= c.ActionAtMS && c.ActionAtMS < s.expires
 			if !open || e.OccurredAtMS < s.startedAt {
 				continue
 			}
 			best, found := winners[e.OptimizationID]
-			if !found || beats(e, best.view) {
-				winners[e.OptimizationID] = winner{e, s}
+			if !found || beats(rule.Credit, e, best.view) {
+				winners[e.OptimizationID] = winner{e, at(s.startedAt)}
 			}
 		}
 	}
 	switch {
-	case !viewBefore:
+	case len(winners) == 0 && (!viewBefore || rule.WindowDays > 0):
 		return "no_view_before", event, nil
 	case len(winners) == 0:
 		return "session_expired", event, nil
 	}
 	for optimization, w := range winners {
 		attributions = append(attributions, line(c.CustomerID, dayOf(c.ActionAtMS), event, c.APIName, c.ActionID, c.UserDomain, c.UserID, at(c.ActionAtMS), valueOf(c),
-			optimization, w.view.VariationID, w.view.VisitorID, at(w.session.startedAt), at(w.view.OccurredAtMS)))
+			optimization, w.view.VariationID, w.view.VisitorID, w.sessionStarted, at(w.view.OccurredAtMS)))
 	}
 	return "attributed", event, attributions
 }
@@ -238,11 +254,15 @@ func valueOf(c warehouse.Conversion) string {
 	return c.Value.Decimal.String()
 }
 
-// beats reports whether view a wins over b: later, received later, smaller
-// variation, smaller visitor.
-func beats(a, b warehouse.ClientEvent) bool {
+// beats reports whether view a wins over b: later, received later, under first earlier, received
+// earlier; then smaller variation, smaller visitor.
+func beats(credit string, a, b warehouse.ClientEvent) bool {
+	before := int64(1)
+	if credit == catalog.CreditFirst {
+		before = -1
+	}
 	return cmp.Or(
-		cmp.Compare(b.OccurredAtMS, a.OccurredAtMS), cmp.Compare(b.ReceivedAtMS, a.ReceivedAtMS),
+		cmp.Compare(before*b.OccurredAtMS, before*a.OccurredAtMS), cmp.Compare(before*b.ReceivedAtMS, before*a.ReceivedAtMS),
 		cmp.Compare(a.VariationID, b.VariationID), cmp.Compare(a.VisitorID, b.VisitorID)) < 0
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,9 @@ func (s *story) takeOddNames(i int) {
 	for k := range s.names {
 		s.names[k].CustomerID += account
 	}
+	for k := range s.rules {
+		s.rules[k].CustomerID += account
+	}
 }
 
 // cutAnywhere lets slices begin at every sixteenth client event instead of every 8192nd.
@@ -135,6 +139,20 @@ func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []st
 			to.conversions = append(to.conversions, conversions[n:]...)
 			var names []catalog.EventName
 			from.names, names = take(random, from.names, nil, rest)
+			var rules []catalog.EventRule
+			from.rules, rules = take(random, from.rules, nil, rest)
+			_ = e.ImportRules(rules) // some overlap what is set
+			// Some are set late, for the past.
+			for _, name := range to.names {
+				if random.IntN(6) > 0 {
+					continue
+				}
+				rule := catalog.Rule{WindowDays: []uint16{0, 1, 2, 7, 30, 90}[random.IntN(6)], Credit: []string{"last", "first"}[random.IntN(2)]}
+				from := time.UnixMilli(date(19, 0).UnixMilli() + random.Int64N(9*dayMS))
+				if err := e.SetRule(name.CustomerID, name.EventID, rule, from); err != nil {
+					return err
+				}
+			}
 			for _, name := range names {
 				// Some end early at first, and are corrected the night after.
 				if !rest && random.IntN(3) == 0 {
@@ -149,6 +167,7 @@ func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []st
 					return err
 				}
 			}
+			to.takeRules(e.Snapshot)
 		}
 		return nil
 	})
@@ -160,6 +179,18 @@ func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []st
 	}
 	if err := db.InsertConversions(t.Context(), "", conversions); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// takeRules notes the rules of the story's accounts as they are.
+func (s *story) takeRules(snap *catalog.Snapshot) {
+	s.rules = nil
+	for customer, events := range snap.Rules {
+		for event := range events {
+			if slices.ContainsFunc(s.names, func(n catalog.EventName) bool { return n.CustomerID == customer && n.EventID == event }) {
+				s.rules = append(s.rules, snap.RulesOf(customer, event)...)
+			}
+		}
 	}
 }
 

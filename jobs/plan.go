@@ -8,6 +8,7 @@ import "context"
 //	once      one statement
 //	changes   one statement, in a run that does not compute everything
 //	crowded   one statement, if there are users with very many visitors
+//	emptied   not a statement: takes away what crowded wrote
 //	walk      day by day, each from what the day before left open; with the step that finds out who goes on
 //	eachDay   all days, as many at once as there are processors
 //	decide    one statement, of the days that the conversions lie on
@@ -17,14 +18,15 @@ import "context"
 // Lanes of a stage don't read what another one of it writes. Most statements are too small to keep all
 // processors busy, and the largest ones have a processor each.
 var plan = []stage{
-	{lane{once("10_run_names"), newDays}},
-	{lane{changes("11_night_visitor_days")}, lane{once("12_identifies")}},
+	{lane{once("10_run_names"), once("11_run_rules"), newDays}},
+	{lane{changes("12_night_visitor_days")}, lane{once("13_identifies")}},
 	{lane{walk("20_sessions", "21_night_visitor_days_after"), versions("sessions_versions")}},
 	{lane{changes("30_night_keys"), endIfNothingChanged}},
 	{
 		lane{eachDay("22_exposures"), versions("exposures_versions")},
-		lane{once("31_night_conversions"), once("32_night_links"), crowded("34_night_views"), once("33_night_candidates"), once("34_night_views")},
+		lane{once("31_night_conversions"), once("32_night_links")},
 	},
+	{lane{crowded("34_night_views"), once("33_night_candidates"), emptied("night_views"), once("34_night_views")}},
 	{
 		lane{decide("35_decisions"), versions("decisions_versions"), once("40_run_days"), once("41_run_changes"), check("decisions_versions")},
 		lane{check("sessions_versions")},
@@ -50,7 +52,7 @@ var published = []string{"sessions_versions", "exposures_versions", "decisions_v
 
 func once(name string) part {
 	return func(ctx context.Context, n *night) error {
-		_, err := n.step(ctx, name, n.params.With("crowded", flag(n.crowded)))
+		_, err := n.step(ctx, name, n.params.With("crowded", flag(n.crowded)).With("of_crowds", flag(false)))
 		return err
 	}
 }
@@ -72,7 +74,18 @@ func crowded(name string) part {
 			return err
 		}
 		n.crowded = true
-		return once(name)(ctx, n)
+		_, err := n.step(ctx, name, n.params.With("of_crowds", flag(true)))
+		return err
+	}
+}
+
+func emptied(table string) part {
+	return func(ctx context.Context, n *night) error {
+		if !n.crowded {
+			return nil
+		}
+		n.tables.Store(table, uint64(0))
+		return n.db.Exec(ctx, "truncate table "+table, nil)
 	}
 }
 

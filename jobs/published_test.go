@@ -37,8 +37,8 @@ func readRows(t testing.TB, db *warehouse.DB, table, from string) []string {
 	t.Helper()
 	var texts []string
 	for _, column := range columns[table] {
-		if column == "value" {
-			column = "ifNull(toString(value), '')"
+		if column == "value" || column == "session_started_at" {
+			column = "ifNull(toString(" + column + "), '')"
 		}
 		texts = append(texts, "toString("+column+")")
 	}

@@ -165,6 +165,9 @@ func drawAccount(t *rapid.T, s story, customer string) story {
 	for range rapid.IntRange(3, 8).Draw(t, "names") {
 		s.names = putNameIfFree(s.names, drawName(t, customer))
 	}
+	for range rapid.IntRange(0, 4).Draw(t, "rules") {
+		s.rules = putRuleIfFree(s.rules, drawRule(t, customer))
+	}
 	for range rapid.IntRange(5, 30).Draw(t, "events") {
 		s.clientEvents = append(s.clientEvents, drawClientEvent(t, customer, moment(t)))
 	}
@@ -211,6 +214,37 @@ func putNameIfFree(names []catalog.EventName, n catalog.EventName) []catalog.Eve
 	return append(names, n)
 }
 
+func drawRule(t *rapid.T, customer string) catalog.EventRule {
+	r := catalog.EventRule{
+		CustomerID: customer, EventID: pick(t, "event", "e1", "e2", "e3"), From: date(5, 0),
+		Rule: catalog.Rule{WindowDays: rapid.SampledFrom([]uint16{0, 1, 1, 2, 3, 7, 30}).Draw(t, "window"), Credit: pick(t, "credit", "last", "first")},
+	}
+	if rapid.IntRange(0, 2).Draw(t, "begins late") == 0 {
+		r.From = time.UnixMilli(moment(t)).UTC()
+	}
+	if rapid.IntRange(0, 2).Draw(t, "ends") == 0 {
+		to := r.From.Add(time.Duration(rapid.Int64Range(1, 9*dayMS).Draw(t, "length")) * time.Millisecond)
+		r.To = &to
+	}
+	return r
+}
+
+// putRuleIfFree keeps an event at one rule at a moment (R3).
+func putRuleIfFree(rules []catalog.EventRule, r catalog.EventRule) []catalog.EventRule {
+	ends := func(r catalog.EventRule) time.Time {
+		if r.To == nil {
+			return date(31, 0).AddDate(10, 0, 0)
+		}
+		return *r.To
+	}
+	for _, o := range rules {
+		if o.CustomerID == r.CustomerID && o.EventID == r.EventID && o.From.Before(ends(r)) && r.From.Before(ends(o)) {
+			return rules
+		}
+	}
+	return append(rules, r)
+}
+
 func drawClientEvent(t *rapid.T, customer string, happened int64) warehouse.ClientEvent {
 	e := warehouse.ClientEvent{
 		CustomerID: customer, VisitorID: pick(t, "visitor", "v1", "v1", "v2", "v3"), Type: pick(t, "type", "view", "view", "identify", "activity"),
@@ -246,7 +280,7 @@ func drawConversion(t *rapid.T, customer string, events []warehouse.ClientEvent)
 	happened := moment(t)
 	if len(events) > 0 && rapid.IntRange(0, 3).Draw(t, "near an event") > 0 {
 		near := rapid.SampledFrom(events).Draw(t, "event").OccurredAtMS
-		happened = near + rapid.SampledFrom([]int64{0, 1, -1, 60_000, 30*minuteMS - 1, 30 * minuteMS, 24 * hourMS, 24*hourMS - 1, 7 * dayMS, 7*dayMS + 1}).Draw(t, "after")
+		happened = near + rapid.SampledFrom([]int64{0, 1, -1, 60_000, 30*minuteMS - 1, 30 * minuteMS, 24 * hourMS, 24*hourMS - 1, 24*hourMS + 1, 2 * dayMS, 2*dayMS + 1, 2*dayMS - 1, 3 * dayMS, 3*dayMS + 1, 7 * dayMS, 7*dayMS + 1}).Draw(t, "after")
 	}
 	c := warehouse.Conversion{
 		CustomerID: customer, APIName: pick(t, "name", "bought", "bought", "Bought", "approved"), UserDomain: pick(t, "domain", "crm", "app"),
@@ -274,6 +308,9 @@ func (s story) inAccountsOf(name string) story {
 	for i := range s.names {
 		s.names[i].CustomerID = name + "-" + s.names[i].CustomerID
 	}
+	for i := range s.rules {
+		s.rules[i].CustomerID = name + "-" + s.rules[i].CustomerID
+	}
 	return s
 }
 
@@ -291,6 +328,13 @@ func (s story) lines(t testing.TB) [][]byte {
 		fields := map[string]any{"type": "event", "customerId": n.CustomerID, "eventId": n.EventID, "apiName": n.APIName, "from": n.From.UnixMilli(), "to": nil}
 		if n.To != nil {
 			fields["to"] = n.To.UnixMilli()
+		}
+		add(fields)
+	}
+	for _, r := range s.rules {
+		fields := map[string]any{"type": "rule", "customerId": r.CustomerID, "eventId": r.EventID, "window": r.Window(), "credit": r.Credit, "from": r.From.UnixMilli(), "to": nil}
+		if r.To != nil {
+			fields["to"] = r.To.UnixMilli()
 		}
 		add(fields)
 	}

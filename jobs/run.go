@@ -246,14 +246,16 @@ func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err
 	if err := sweeping.Wait(); err != nil {
 		return nil, err
 	}
-	var names []partition
-	err = r.db.Select(ctx, &names, "select distinct _partition_id as partition_id from run_names where version not in {versions:Array(UInt64)}",
-		warehouse.Params{"versions": since.versions})
-	if err != nil {
-		return nil, err
-	}
-	if err := r.drop(ctx, "run_names", names); err != nil {
-		return nil, err
+	for _, table := range []string{"run_names", "run_rules"} {
+		var old []partition
+		err = r.db.Select(ctx, &old, "select distinct _partition_id as partition_id from "+table+" where version not in {versions:Array(UInt64)}",
+			warehouse.Params{"versions": since.versions})
+		if err != nil {
+			return nil, err
+		}
+		if err := r.drop(ctx, table, old); err != nil {
+			return nil, err
+		}
 	}
 	return func() error {
 		work, ctx := errgroup.WithContext(ctx)

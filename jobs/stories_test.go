@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -131,6 +132,17 @@ func (s *toldStory) line(t *testing.T, text string) {
 			n.To = &to
 		}
 		s.story.names = append(s.story.names, n)
+	case "rule":
+		rule, err := catalog.ParseRule(words[2], words[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := catalog.EventRule{CustomerID: s.name, EventID: words[1], Rule: rule, From: happened}
+		if until := options["until"]; until != "" {
+			to := septemberTime(t, until)
+			r.To = &to
+		}
+		s.story.rules = append(s.story.rules, r)
 	case "view":
 		s.story.clientEvents = append(s.story.clientEvents, warehouse.ClientEvent{CustomerID: s.name, Type: "view", VisitorID: words[1], OptimizationID: words[2], VariationID: words[3],
 			OccurredAtMS: happened.UnixMilli(), ReceivedAtMS: received.UnixMilli(), IngestID: id})
@@ -181,6 +193,7 @@ func insertStories(t *testing.T, db *warehouse.DB, stories []*toldStory) {
 		all.clientEvents = append(all.clientEvents, s.story.clientEvents...)
 		all.conversions = append(all.conversions, s.story.conversions...)
 		all.names = append(all.names, s.story.names...)
+		all.rules = append(all.rules, s.story.rules...)
 	}
 	if err := db.InsertClientEvents(t.Context(), "", all.clientEvents); err != nil {
 		t.Fatal(err)
@@ -194,7 +207,7 @@ func insertStories(t *testing.T, db *warehouse.DB, stories []*toldStory) {
 				return err
 			}
 		}
-		return nil
+		return errors.Join(e.ImportRules(all.rules)...)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,10 +30,17 @@ type Copy struct {
 	ReceivedAt      int64         `json:"receivedAt"`
 	Outcome         string        `json:"outcome"`             // R6, or pending
 	DecidedBy       *int64        `json:"decidedBy,omitempty"` // of a pending one: when the run that decides begins
+	Rule            *Rule         `json:"rule,omitempty"`      // that was in force (R3); left out where no event bore the name
 	Reason          string        `json:"reason"`              // in words
 	Hints           []string      `json:"hints"`               // near misses: what may have gone wrong, in words
 	Facts           Facts         `json:"facts"`               // in figures
 	Attributions    []Attribution `json:"attributions"`
+}
+
+// Rule is an attribution rule (R3, R4).
+type Rule struct {
+	Window string `json:"window"` // session, or days as 30d
+	Credit string `json:"credit"` // last or first
 }
 
 // Facts decided the outcome of a conversion that was not attributed; those that
@@ -54,7 +61,7 @@ type NearestView struct {
 	Side             string `json:"side"`                       // before or after
 	SessionExpiredAt *int64 `json:"sessionExpiredAt,omitempty"` // of the session it lies in
 	// MissedByMS is by how much the conversion would have had to happen earlier (before the
-	// session expired, or within 7 days of the view), or with side after, later.
+	// session expired, or within the window of the view, or 7 days of it), or with side after, later.
 	MissedByMS int64 `json:"missedByMs"`
 }
 
@@ -68,7 +75,7 @@ type Attribution struct {
 	OptimizationID   string `json:"optimizationId"`
 	VariationID      string `json:"variationId"`
 	VisitorID        string `json:"visitorId"`
-	SessionStartedAt int64  `json:"sessionStartedAt"`
+	SessionStartedAt *int64 `json:"sessionStartedAt"` // null under a window of days
 	ViewedAt         int64  `json:"viewedAt"`
 }
 
@@ -83,12 +90,12 @@ type copyRow struct {
 }
 
 type attributionRow struct {
-	IngestID         string    `ch:"ingest_id"`
-	OptimizationID   string    `ch:"optimization_id"`
-	VariationID      string    `ch:"variation_id"`
-	VisitorID        string    `ch:"visitor_id"`
-	SessionStartedAt time.Time `ch:"session_started_at"`
-	ViewedAt         time.Time `ch:"viewed_at"`
+	IngestID         string     `ch:"ingest_id"`
+	OptimizationID   string     `ch:"optimization_id"`
+	VariationID      string     `ch:"variation_id"`
+	VisitorID        string     `ch:"visitor_id"`
+	SessionStartedAt *time.Time `ch:"session_started_at"`
+	ViewedAt         time.Time  `ch:"viewed_at"`
 }
 
 type visitorRow struct {
@@ -128,10 +135,14 @@ func Explain(ctx context.Context, db *warehouse.DB, customerID, apiName, actionI
 	if err := db.Select(ctx, &attributions, sql.Report("explain_attributions").SQL, key); err != nil {
 		return nil, fmt.Errorf("look up the attributions: %w", err)
 	}
+	names, rules, err := intervalsOf(ctx, db, customerID, apiName)
+	if err != nil {
+		return nil, fmt.Errorf("look up the rule: %w", err)
+	}
 	for _, row := range copies {
-		var err error
 		c := row.copy(attributions)
-		x := explainer{Explanation: e, db: db, copy: &c, now: now}
+		x := explainer{Explanation: e, db: db, copy: &c, now: now, names: names}
+		x.takeRule(rules)
 		if c.Reason, err = x.reason(ctx, copies[0]); err != nil {
 			return nil, fmt.Errorf("look up the reason: %w", err)
 		}
@@ -154,10 +165,11 @@ func (row copyRow) copy(attributions []attributionRow) Copy {
 	}
 	for _, a := range attributions {
 		if a.IngestID == row.IngestID {
-			c.Attributions = append(c.Attributions, Attribution{
-				OptimizationID: a.OptimizationID, VariationID: a.VariationID, VisitorID: a.VisitorID,
-				SessionStartedAt: a.SessionStartedAt.UnixMilli(), ViewedAt: a.ViewedAt.UnixMilli(),
-			})
+			credit := Attribution{OptimizationID: a.OptimizationID, VariationID: a.VariationID, VisitorID: a.VisitorID, ViewedAt: a.ViewedAt.UnixMilli()}
+			if a.SessionStartedAt != nil {
+				credit.SessionStartedAt = new(a.SessionStartedAt.UnixMilli())
+			}
+			c.Attributions = append(c.Attributions, credit)
 		}
 	}
 	return c

@@ -240,6 +240,9 @@ func (x *explainer) timeZone() string {
 	if v := x.nextView; v != nil {
 		for _, zone := range zones {
 			moved := x.at().Add(zone)
+			if moved.After(v.NextViewedAt) && x.rule.WindowDays > 0 && x.usable(v) {
+				return fmt.Sprintf("%s later it would have happened after the view that came after it: %s", human.Duration(zone), question)
+			}
 			if moved.After(v.NextViewedAt) && moved.Before(v.NextSessionExpiresAt) && (x.usable(v) || !moved.Before(v.LinkedAt)) {
 				return fmt.Sprintf("%s later it would have happened in the session of the view that came after it: %s", human.Duration(zone), question)
 			}

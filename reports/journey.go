@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
@@ -51,7 +52,7 @@ const (
 	journeyVisitors = 5                  // told at most
 	journeyEvents   = 200                // told at most
 	journeyMargin   = time.Hour          // before the first and after the last moment that matters
-	journeyReach    = 8 * 24 * time.Hour // how far from the conversion it goes at most
+	journeyReach    = 8 * 24 * time.Hour // how far from the conversion it goes at most, but for a longer window
 )
 
 // ConversionJourney finds the visitors that a copy of a conversion may belong to, with
@@ -73,12 +74,18 @@ func ConversionJourney(ctx context.Context, db *warehouse.DB, customerID string,
 	visitors = nearestFirst(visitors, c)
 	j := &Journey{Visitors: []JourneyVisitor{}, VisitorsLeftOut: max(0, len(visitors)-journeyVisitors)}
 	from, to := at, at.Add(journeyMargin)
+	reach := max(journeyReach, c.window()+journeyMargin)
+	for _, a := range c.Attributions {
+		if viewed := time.UnixMilli(a.ViewedAt); viewed.Before(from) {
+			from = viewed.UTC()
+		}
+	}
 	for _, v := range visitors[:len(visitors)-j.VisitorsLeftOut] {
 		j.Visitors = append(j.Visitors, JourneyVisitor{
 			VisitorID: v.VisitorID, LinkedAt: v.LinkedAt.UnixMilli(), Sessions: []JourneySession{}, Events: []JourneyEvent{},
 		})
 		for _, moment := range []time.Time{v.ViewedAt, v.SessionStartedAt, v.LinkedAt} {
-			if moment.Before(from) && at.Sub(moment) < journeyReach {
+			if moment.Before(from) && at.Sub(moment) < reach {
 				from = moment
 			}
 		}
@@ -97,6 +104,23 @@ func ConversionJourney(ctx context.Context, db *warehouse.DB, customerID string,
 		return nil, err
 	}
 	return j, j.addEvents(ctx, db, window, c)
+}
+
+// window is how long before the conversion views count, 0 under session.
+func (c Copy) window() time.Duration {
+	if c.Rule == nil {
+		return 0
+	}
+	rule, _ := catalog.ParseRule(c.Rule.Window, c.Rule.Credit) // it is one
+	return time.Duration(rule.WindowDays) * 24 * time.Hour
+}
+
+// WindowFrom is when the window of days begins that the conversion had, 0 for none.
+func (c Copy) WindowFrom() int64 {
+	if c.window() == 0 {
+		return 0
+	}
+	return c.ActionTimestamp - c.window().Milliseconds()
 }
 
 func nearestFirst(visitors []visitorRow, c Copy) []visitorRow {

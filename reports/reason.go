@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/sql"
@@ -13,6 +14,7 @@ import (
 
 const (
 	outcomePending         = "pending" // no run has decided yet
+	outcomeAttributed      = "attributed"
 	outcomeNoIdentity      = "no_identity"
 	outcomeIdentityTooLate = "identity_too_late"
 )
@@ -24,6 +26,9 @@ type explainer struct {
 	copy *Copy
 	now  time.Time
 
+	names    []nameRow    // when events bore its name
+	rule     catalog.Rule // that decided about it, or will
+	ruleNow  catalog.Rule // that holds for it by now
 	visitors []visitorRow // of the user, where the outcome hangs on them
 	nextView *visitorRow  // the usable one that saw a variation soonest at or after the conversion
 }
@@ -56,26 +61,34 @@ func (x *explainer) reason(ctx context.Context, first copyRow) (string, error) {
 		c.Facts.CountedIngestID = first.IngestID
 		return fmt.Sprintf("another copy with the same apiName and actionId was received first, at %s (%s)", human.Moment(first.ReceivedAt), first.IngestID), nil
 	case "event_not_defined":
-		return x.nameReason(ctx)
-	case "attributed":
-		return "it happened while a session was open that had seen a variation before; the last view of each optimization in it counts", nil
-	default:
+		return x.nameReason(), nil
+	}
+	text, err := x.ruledReason(ctx)
+	if err == nil && x.ruleNow != x.rule {
+		text += fmt.Sprintf("; by now the credit goes to %s, and the next run decides again", x.ruleNow)
+	}
+	return text, err
+}
+
+// ruledReason explains the outcomes that the rule has a part in.
+func (x *explainer) ruledReason(ctx context.Context) (string, error) {
+	switch {
+	case x.copy.Outcome != outcomeAttributed:
 		return x.visitorReason(ctx)
+	case x.rule.WindowDays > 0:
+		return fmt.Sprintf("variations were seen in the %s before it; the %s view of each optimization in them counts", human.Count(int64(x.rule.WindowDays), "day"), x.rule.Credit), nil
+	default:
+		return fmt.Sprintf("it happened while a session was open that had seen a variation before; the %s view of each optimization in it counts", x.rule.Credit), nil
 	}
 }
 
-func (x *explainer) nameReason(ctx context.Context) (string, error) {
-	var names []nameRow
-	err := x.db.Select(ctx, &names, sql.Report("explain_names").SQL, warehouse.Params{"customer_id": x.CustomerID, "api_name": x.APIName})
-	if err != nil {
-		return "", err
-	}
+func (x *explainer) nameReason() string {
 	name := human.Quote(x.APIName)
-	if len(names) == 0 {
-		return fmt.Sprintf("no event of the account has ever borne the name %s", name), nil
+	if len(x.names) == 0 {
+		return fmt.Sprintf("no event of the account has ever borne the name %s", name)
 	}
 	text := fmt.Sprintf("no event bore the name %s at %s; it was borne", name, human.Moment(x.at()))
-	for i, n := range names {
+	for i, n := range x.names {
 		if i > 0 {
 			text += ", and"
 		}
@@ -84,7 +97,7 @@ func (x *explainer) nameReason(ctx context.Context) (string, error) {
 			text += " to " + human.Moment(*n.To)
 		}
 	}
-	return text, nil
+	return text
 }
 
 // visitorReason explains the outcomes that hang on who the user was and what they
@@ -177,11 +190,16 @@ func (x *explainer) nearestBefore() (*NearestView, string) {
 	}
 	seen := fmt.Sprintf("the last view, at %s by visitor %s,", human.Moment(last.ViewedAt), human.Quote(last.VisitorID))
 	view := &NearestView{VisitorID: last.VisitorID, ViewedAt: last.ViewedAt.UnixMilli(), Side: sideBefore}
-	earlier := x.at().Sub(last.ViewedAt)
+	earlier, reach := x.at().Sub(last.ViewedAt), jobs.ViewLookback
+	if x.rule.WindowDays > 0 {
+		reach = time.Duration(x.rule.WindowDays) * 24 * time.Hour
+	}
 	switch {
-	case earlier > jobs.ViewLookback:
-		view.MissedByMS = (earlier - jobs.ViewLookback).Milliseconds()
-		return view, fmt.Sprintf("%s was seen more than %s before the conversion, by %s", seen, human.Duration(jobs.ViewLookback), human.Duration(earlier-jobs.ViewLookback))
+	case earlier > reach:
+		view.MissedByMS = (earlier - reach).Milliseconds()
+		return view, fmt.Sprintf("%s was seen more than %s before the conversion, by %s", seen, human.Duration(reach), human.Duration(earlier-reach))
+	case x.rule.WindowDays > 0:
+		return view, seen + " lies in the window by now, and did not when the last run decided"
 	case last.HasSession == 0 || x.at().Before(last.SessionExpiresAt):
 		view.MissedByMS = earlier.Milliseconds()
 		return view, seen + " lies in an earlier session than the one that was open at the conversion"

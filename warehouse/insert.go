@@ -204,6 +204,11 @@ func columnTags[R any]() []string {
 	var names []string
 	kind := reflect.TypeFor[R]()
 	for i := range kind.NumField() {
+		if kind.Field(i).Anonymous {
+			for inner := range kind.Field(i).Type.NumField() {
+				names = append(names, kind.Field(i).Type.Field(inner).Tag.Get("ch"))
+			}
+		}
 		if name := kind.Field(i).Tag.Get("ch"); name != "" {
 			names = append(names, name)
 		}

@@ -170,19 +170,22 @@ func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err e
 	if exists == 0 {
 		return 0, false, nil
 	}
-	// The numbers of the migrations began again since then.
-	var old uint8
-	if err := db.Row(ctx, "exists table conversion_outcomes_versions", nil, &old); err != nil {
-		return 0, false, err
-	}
-	if old == 1 {
-		return 0, false, ErrBeforeRelease
-	}
 	var v int64
 	var d uint8
 	err = db.Row(ctx, "select version, dirty from schema_migrations order by sequence desc limit 1", nil, &v, &d)
 	if errors.Is(err, ErrNoRows) {
 		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	// The numbers of the migrations began again since then, and the tables are all made before the first note of one.
+	var known uint8
+	if err := db.Row(ctx, "exists table catalog_event_rules", nil, &known); err != nil {
+		return 0, false, err
+	}
+	if known == 0 {
+		return 0, false, ErrBeforeRelease
 	}
 	return max(int(v), 0), d != 0, err
 }

@@ -125,7 +125,7 @@ func TestTablesHaveTheColumnsPromised(t *testing.T) {
 // TestSchemaBeforeTheFirstRelease: nothing was ever released with it, so it is refused in words.
 func TestSchemaBeforeTheFirstRelease(t *testing.T) {
 	db := warehousetest.Open(t)
-	if err := db.Exec(t.Context(), "create table conversion_outcomes_versions (a UInt8) engine = MergeTree order by a", nil); err != nil {
+	if err := db.Exec(t.Context(), "drop table catalog_event_rules sync", nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := db.Migrate(t.Context()); !errors.Is(err, warehouse.ErrBeforeRelease) {

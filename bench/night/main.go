@@ -222,7 +222,10 @@ func measureHistory(ctx context.Context) error {
 		}
 		nights = append(nights, night)
 	}
-	next := *days + uint(*rounds)
+	if err := s.measureWindows(ctx, *days+uint(*rounds), median(nights)); err != nil {
+		return err
+	}
+	next := *days + 2*uint(*rounds)
 	if err := s.fill(ctx, next, *perDay, *perDay/5, *conversionsPerDay); err != nil {
 		return err
 	}
@@ -244,11 +247,41 @@ func measureHistory(ctx context.Context) error {
 		return err
 	}
 	// A refresh reads all days so far: over the days about half of what the last one costs, each day.
-	held := float64(*days) + float64(*rounds) + 1
+	held := float64(*days) + 2*float64(*rounds) + 1
 	refreshes := grouped.Seconds() / held * float64(*days) * (float64(*days) + 1) / 2
 	fmt.Printf("the same results from raw tables, an optimization at a time, over %.0f days: %s; refreshed on each of %d days about %.0f s, the nights take %.3f of it\n",
 		held, grouped.Round(time.Millisecond), *days, refreshes, median(nights).Seconds()*float64(*days)/refreshes)
 	return s.printSteps(ctx, last.RunID)
+}
+
+// measureWindows has half of the events under a window of 30 days from the first of some more days on, and
+// then for all that there are.
+func (s *site) measureWindows(ctx context.Context, first uint, without time.Duration) error {
+	if err := s.setWindows(ctx, midnight(first-1)); err != nil {
+		return err
+	}
+	var nights []time.Duration
+	var record jobs.Record
+	for i := range uint(*rounds) {
+		if err := s.fill(ctx, first+i, *perDay, *perDay/5, *conversionsPerDay); err != nil {
+			return err
+		}
+		night, last, err := s.timed(ctx, jobs.Request{Cutoff: midnight(first + i)})
+		if err != nil {
+			return err
+		}
+		nights, record = append(nights, night), last
+	}
+	if err := s.setWindows(ctx, midnight(0).AddDate(0, 0, -1)); err != nil {
+		return err
+	}
+	all, changed, err := s.timed(ctx, jobs.Request{Cutoff: midnight(first + uint(*rounds) - 1)})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("half of the events under a window of 30 days: night %s, %.2f times the one without; set for all %d days %s, which publishes %d days\n",
+		median(nights).Round(time.Millisecond), median(nights).Seconds()/without.Seconds(), first+uint(*rounds), all.Round(time.Millisecond), changed.Days)
+	return s.printSteps(ctx, record.RunID)
 }
 
 // measureHeavy has one visitor with very many events, a second apart for days.

@@ -58,6 +58,23 @@ func newSite(ctx context.Context) (*site, error) {
 	return s, err
 }
 
+// setWindows gives half of the events a window of 30 days from a moment on.
+func (s *site) setWindows(ctx context.Context, from time.Time) error {
+	return catalog.NewStore(s.db, time.Now).Change(ctx, "bench", func(e *catalog.Edit) error {
+		for customer := range 20 {
+			for event := range 5 {
+				if (customer+event)%2 == 0 {
+					continue
+				}
+				if err := e.SetRule(fmt.Sprintf("site-%d", customer), fmt.Sprintf("event-%d", event), catalog.Rule{WindowDays: 30, Credit: catalog.CreditLast}, from); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // open starts an engine. One that is new has nothing in memory yet.
 func (s *site) open(ctx context.Context) (err error) {
 	log := slog.New(slog.DiscardHandler)

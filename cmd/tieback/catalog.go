@@ -97,7 +97,8 @@ type eventCmd struct {
 	Add     eventAddCmd     `cmd:"" help:"Add an event and print its id."`
 	Rename  eventRenameCmd  `cmd:"" help:"Give an event another name from now on."`
 	Archive eventArchiveCmd `cmd:"" help:"Free an event's name from now on."`
-	List    eventListCmd    `cmd:"" help:"List an account's events and the names they bore."`
+	Rule    eventRuleCmd    `cmd:"" help:"Set how an event's conversions are attributed, from a moment on."`
+	List    eventListCmd    `cmd:"" help:"List an account's events, the names they bore and their attribution rules."`
 }
 
 type eventAddCmd struct {
@@ -162,6 +163,26 @@ func (a *eventArchiveCmd) Run(ctx context.Context, p *program) error {
 	return p.change(ctx, func(e *catalog.Edit) error { return e.ArchiveEvent(a.Customer, a.EventID) })
 }
 
+type eventRuleCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	EventID  string `arg:"" name:"eventid" help:"The event's id."`
+	Window   string `required:"" placeholder:"session|Nd" help:"Which views count: those of the session that is open at the conversion, or of so many days before it, 1d to 90d."`
+	Credit   string `default:"last" placeholder:"last|first" help:"Which of them gets the credit."`
+	From     string `placeholder:"TIME" default:"now" help:"Since when, RFC 3339 or now; may lie in the past, and then concerns the conversions since. Replaces what was set from then on."`
+}
+
+func (r *eventRuleCmd) Run(ctx context.Context, p *program) error {
+	from, err := jobs.ParseTime(r.From, p.now())
+	if err != nil {
+		return err
+	}
+	rule, err := catalog.ParseRule(r.Window, r.Credit)
+	if err != nil {
+		return usagef("%s", err)
+	}
+	return p.change(ctx, func(e *catalog.Edit) error { return e.SetRule(r.Customer, r.EventID, rule, from) })
+}
+
 type eventListCmd struct {
 	Customer string `arg:"" help:"The account's id."`
 }
@@ -174,7 +195,20 @@ func (l *eventListCmd) Run(ctx context.Context, p *program) error {
 				t.AppendRow(table.Row{n.EventID, n.APIName, stamp(n.From), stampOr(n.To, "")})
 			}
 		}
-		return render(p.stdout, t)
+		if err := render(p.stdout, t); err != nil {
+			return err
+		}
+		rules := newTable("event", "window", "credit", "from", "to")
+		for _, event := range snap.EventsOf(l.Customer) {
+			for _, r := range snap.RulesOf(l.Customer, event.EventID) {
+				rules.AppendRow(table.Row{event.EventID, r.Window(), r.Credit, stamp(r.From), stampOr(r.To, "")})
+			}
+		}
+		if rules.Length() == 0 {
+			return nil
+		}
+		fmt.Fprintln(p.stdout, "attribution rules (at other times: window session, credit last)")
+		return render(p.stdout, rules)
 	})
 }
 

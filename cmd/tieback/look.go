@@ -52,13 +52,20 @@ func printCopy(p *program, e *reports.Explanation, c reports.Copy) {
 	if c.Value != nil {
 		fmt.Fprintf(p.stdout, "  value     %s\n", *c.Value)
 	}
+	if c.Rule != nil {
+		fmt.Fprintf(p.stdout, "  rule      window %s, credit %s\n", c.Rule.Window, c.Rule.Credit)
+	}
 	fmt.Fprintf(p.stdout, "  outcome   %s: %s\n", c.Outcome, c.Reason)
 	for _, hint := range c.Hints {
 		fmt.Fprintf(p.stdout, "  hint      %s\n", hint)
 	}
 	for _, a := range c.Attributions {
-		fmt.Fprintf(p.stdout, "  attributed to variation %s of optimization %s, seen by visitor %s at %s, in the session that began at %s\n",
-			human.Quote(a.VariationID), human.Quote(a.OptimizationID), human.Quote(a.VisitorID), moment(a.ViewedAt), moment(a.SessionStartedAt))
+		session := ""
+		if a.SessionStartedAt != nil {
+			session = ", in the session that began at " + moment(*a.SessionStartedAt)
+		}
+		fmt.Fprintf(p.stdout, "  attributed to variation %s of optimization %s, seen by visitor %s at %s%s\n",
+			human.Quote(a.VariationID), human.Quote(a.OptimizationID), human.Quote(a.VisitorID), moment(a.ViewedAt), session)
 	}
 }
 

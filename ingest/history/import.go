@@ -24,7 +24,7 @@ type Summary struct {
 	Known        int64 // of them, there already
 	ClientEvents int64
 	Conversions  int64
-	Catalog      int64 // events and optimizations
+	Catalog      int64 // events, rules and optimizations
 	Bad          int64
 }
 
@@ -269,11 +269,17 @@ func (im *Importer) Finish(ctx context.Context) (Summary, error) {
 func (im *Importer) apply(e *catalog.Edit) (known []bool, errs []error) {
 	known, errs = make([]bool, len(im.pending)), make([]error, len(im.pending))
 	var names []catalog.EventName
-	var lines []int // of names
+	var rules []catalog.EventRule
+	var nameLines, ruleLines []int // which of them these are
 	for i, l := range im.pending {
 		if l.row.eventName != nil {
 			known[i] = e.HasName(*l.row.eventName)
-			names, lines = append(names, *l.row.eventName), append(lines, i)
+			names, nameLines = append(names, *l.row.eventName), append(nameLines, i)
+			continue
+		}
+		if l.row.rule != nil {
+			known[i] = e.HasRule(*l.row.rule)
+			rules, ruleLines = append(rules, *l.row.rule), append(ruleLines, i)
 			continue
 		}
 		o := l.row.optimization
@@ -282,7 +288,10 @@ func (im *Importer) apply(e *catalog.Edit) (known []bool, errs []error) {
 		known[i] = e.Changes() == before
 	}
 	for k, err := range e.ImportNames(names) {
-		errs[lines[k]] = err
+		errs[nameLines[k]] = err
+	}
+	for k, err := range e.ImportRules(rules) {
+		errs[ruleLines[k]] = err
 	}
 	return known, errs
 }

@@ -31,6 +31,8 @@ type line struct {
 	Goals      jsontext.Value `json:"goals"`
 	Name       jsontext.Value `json:"name"`
 	Variations jsontext.Value `json:"variations"`
+	Window     jsontext.Value `json:"window"`
+	Credit     jsontext.Value `json:"credit"`
 
 	VisitorID      jsontext.Value `json:"visitorId"`
 	OptimizationID jsontext.Value `json:"optimizationId"`
@@ -63,6 +65,7 @@ type row struct {
 	clientEvent  *warehouse.ClientEvent
 	conversion   *warehouse.Conversion
 	eventName    *catalog.EventName
+	rule         *catalog.EventRule
 	optimization *optimization
 	warnings     []string
 }
@@ -94,6 +97,8 @@ func parseLine(text []byte) (row, error) {
 		r.conversion = l.conversion(c)
 	case "event":
 		r.eventName = l.eventName(c)
+	case "rule":
+		r.rule = l.rule(c)
 	case "optimization":
 		r.optimization = l.optimization(c)
 	default:
@@ -104,7 +109,7 @@ func parseLine(text []byte) (row, error) {
 	return r, errors.Join(c.faults...)
 }
 
-const lineTypes = "event, optimization, view, identify, activity, conversion"
+const lineTypes = "event, rule, optimization, view, identify, activity, conversion"
 
 // syntaxError says in a reader's words where a text is no JSON.
 func syntaxError(err error) error {
@@ -320,11 +325,34 @@ func (l *line) eventName(c *checker) *catalog.EventName {
 		CustomerID: c.id("customerId", l.CustomerID), EventID: c.id("eventId", l.EventID), APIName: c.id("apiName", l.APIName),
 		From: time.UnixMilli(c.time("from", l.From)).UTC(),
 	}
-	if !absent(l.To) {
-		to := time.UnixMilli(c.time("to", l.To)).UTC()
-		n.To = &to
-	}
+	n.To = l.to(c)
 	return n
+}
+
+// to reads the end of an interval, which may have none.
+func (l *line) to(c *checker) *time.Time {
+	if absent(l.To) {
+		return nil
+	}
+	to := time.UnixMilli(c.time("to", l.To)).UTC()
+	return &to
+}
+
+func (l *line) rule(c *checker) *catalog.EventRule {
+	r := &catalog.EventRule{
+		CustomerID: c.id("customerId", l.CustomerID), EventID: c.id("eventId", l.EventID),
+		From: time.UnixMilli(c.time("from", l.From)).UTC(), To: l.to(c),
+	}
+	window, credit := c.id("window", l.Window), c.text("credit", l.Credit, catalog.CreditLast)
+	if window == "" {
+		return r // which was told
+	}
+	rule, err := catalog.ParseRule(window, credit)
+	if err != nil {
+		c.fault("%s", err)
+	}
+	r.Rule = rule
+	return r
 }
 
 func (l *line) optimization(c *checker) *optimization {

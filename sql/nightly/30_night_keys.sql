@@ -1,9 +1,9 @@
 -- Purpose:    List the conversions that may be decided otherwise now, and why.
--- Reads:      new_conversions, conversions, identifies, night_visitor_days, run_names
+-- Reads:      new_conversions, conversions, identifies, night_visitor_days, run_names, run_rules
 -- Writes:     night_keys
 -- Grain:      one row per (account, name, action id, cause)
 -- Parameters: visible_since, low, high, version, names_before, whole_days, range_from, range_to, view_lookback_days
--- Notes:      By key, so that all copies of one are decided together (R5). Five causes, six selects.
+-- Notes:      By key, so that all copies of one are decided together (R5). Six causes, eight selects.
 insert into night_keys (customer_id, api_name, action_id, cause)
 with
     -- Since when a visitor was known to be a user when the last run read, and since when it is now.
@@ -69,6 +69,32 @@ with
         where length(ends) != 1 + length({names_before:Array(UInt64)})
             or arrayUniq(ends) > 1
         group by customer_id, api_name
+    ),
+    -- The rules now and then, of events that have other ones now.
+    changed_rules as
+    (
+        select
+            customer_id,
+            event_id,
+            arrayPushBack({names_before:Array(UInt64)}, {version:UInt64}) as versions,
+            groupArray((run_rules.version, valid_from, ifNull(valid_to, toDateTime64('2299-12-31 00:00:00', 3, 'UTC')), window_days, credit)) as rules
+        from run_rules
+        where run_rules.version in versions
+        group by customer_id, event_id
+        having arrayUniq(arrayMap(of -> arraySort(arrayMap(rule -> (rule.2, rule.3, rule.4, rule.5), arrayFilter(rule -> rule.1 = of, rules))), versions)) > 1
+    ),
+    -- How far back views may count under a name: under some rule of an event that bore it.
+    windows as
+    (
+        select run_names.customer_id as customer_id, run_names.api_name as api_name, max(run_rules.window_days) as window_days
+        from run_names
+        inner join run_rules
+            on run_names.customer_id = run_rules.customer_id
+            and run_names.event_id = run_rules.event_id
+        where run_names.version = {version:UInt64}
+            and run_rules.version = {version:UInt64}
+            and run_rules.window_days > {view_lookback_days:UInt32}
+        group by customer_id, api_name
     )
 -- Received since.
 select distinct customer_id, api_name, action_id, 'conversion'
@@ -84,16 +110,19 @@ select distinct customer_id, api_name, action_id, 'identity'
 from conversions
 where (customer_id, user_domain, user_id) in (select customer_id, user_domain, user_id from identified_users)
 union all
--- In reach of a view that may have changed: a view matters to conversions of the days after it (R6); the session that it is in
--- ends on the next day at the latest.
+-- In reach of a view that may have changed: a view matters to conversions of the days after it (R6), or of their window (R4); the
+-- session that it is in ends on the next day at the latest.
 select distinct conversions.customer_id, conversions.api_name, conversions.action_id, 'client_event'
 from conversions
 inner join user_days
     on conversions.customer_id = user_days.customer_id
     and conversions.user_domain = user_days.user_domain
     and conversions.user_id = user_days.user_id
+left join windows
+    on conversions.customer_id = windows.customer_id
+    and conversions.api_name = windows.api_name
 where conversions.action_at >= (select toDateTime64(min(day), 3, 'UTC') from night_visitor_days)
-    and toDate(conversions.action_at) between user_days.day and user_days.day + {view_lookback_days:UInt32}
+    and toDate(conversions.action_at) between user_days.day and user_days.day + greatest({view_lookback_days:UInt32}, windows.window_days)
 union all
 select distinct customer_id, api_name, action_id, 'client_event'
 from conversions
@@ -103,6 +132,17 @@ where toDate(action_at) in
         from (select arrayJoin({whole_days:Array(Date)}) as whole_day)
     )
 union all
+select distinct customer_id, api_name, action_id, 'client_event'
+from conversions
+inner join windows
+    on conversions.customer_id = windows.customer_id
+    and conversions.api_name = windows.api_name
+where (toDate(action_at), window_days) in
+    (
+        select arrayJoin({whole_days:Array(Date)}) + arrayJoin(range(windows.window_days + 1)), windows.window_days
+        from windows
+    )
+union all
 -- Under a name whose past has changed.
 select distinct conversions.customer_id, conversions.api_name, conversions.action_id, 'event_name'
 from conversions
@@ -110,6 +150,27 @@ inner join changed_names
     on conversions.customer_id = changed_names.customer_id
     and conversions.api_name = changed_names.api_name
 where conversions.action_at >= changed_names.since
+union all
+-- Of an event whose rule at that moment is another one.
+select distinct conversions.customer_id, conversions.api_name, conversions.action_id, 'rule'
+from conversions
+inner join run_names
+    on conversions.customer_id = run_names.customer_id
+    and conversions.api_name = run_names.api_name
+inner join changed_rules
+    on run_names.customer_id = changed_rules.customer_id
+    and run_names.event_id = changed_rules.event_id
+where run_names.version = {version:UInt64}
+    and conversions.action_at >= run_names.valid_from
+    and conversions.action_at < ifNull(run_names.valid_to, toDateTime64('2299-12-31 00:00:00', 3, 'UTC'))
+    and arrayUniq
+    (
+        arrayMap
+        (
+            of -> tupleElement(arrayFirst(rule -> rule.1 = of and rule.2 <= conversions.action_at and conversions.action_at < rule.3, rules) as held, 4) * 2 + toUInt8(held.5),
+            changed_rules.versions
+        )
+    ) > 1
 union all
 -- Of the days asked for.
 select distinct customer_id, api_name, action_id, 'rerun'

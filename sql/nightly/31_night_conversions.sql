@@ -1,5 +1,5 @@
--- Purpose:    Take the conversions to decide: which copy of a key counts (R5), and which event bore its name (R3).
--- Reads:      conversions, night_keys, run_names
+-- Purpose:    Take the conversions to decide: which copy of a key counts (R5), which event bore its name and which rule that had (R3).
+-- Reads:      conversions, night_keys, run_names, run_rules
 -- Writes:     night_conversions
 -- Grain:      one row per ingest_id, of the keys to decide
 -- Parameters: full, high, version
@@ -8,7 +8,8 @@
 --             read. Copies received behind the cutoff are taken, too: they may be published, of a later cutoff, and their
 --             days are staged then. 35_decisions leaves them out.
 insert into night_conversions
-    (conversion, customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id, is_duplicate)
+    (conversion, customer_id, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id,
+     window_days, credit, is_duplicate)
 with
     looked_back as
     (
@@ -45,12 +46,33 @@ with
         from run_names
         where run_names.version = {version:UInt64}
         group by customer_id, api_name
+    ),
+    named as
+    (
+        select
+            looked_back.*,
+            arrayFirst(interval -> interval.1 <= action_at and action_at < interval.2, names.intervals).3 as event_id
+        from looked_back
+        left join names
+            on looked_back.customer_id = names.customer_id
+            and looked_back.api_name = names.api_name
+        where not is_written_twice
+    ),
+    rules as
+    (
+        select
+            customer_id,
+            event_id,
+            groupArray((valid_from, ifNull(valid_to, toDateTime64('2299-12-31 00:00:00', 3, 'UTC')), window_days, credit)) as intervals
+        from run_rules
+        where run_rules.version = {version:UInt64}
+        group by customer_id, event_id
     )
 select
     row_number() over () as conversion,
-    looked_back.customer_id,
-    arrayFirst(interval -> interval.1 <= action_at and action_at < interval.2, names.intervals).3 as event_id,
-    looked_back.api_name,
+    named.customer_id,
+    named.event_id,
+    api_name,
     action_id,
     user_domain,
     user_id,
@@ -58,10 +80,12 @@ select
     value,
     received_at,
     ingest_id,
+    -- None gives the defaults: session, last.
+    (arrayFirst(interval -> interval.1 <= action_at and action_at < interval.2, rules.intervals) as rule).3,
+    rule.4,
     copy_number > 1
-from looked_back
-left join names
-    on looked_back.customer_id = names.customer_id
-    and looked_back.api_name = names.api_name
-where not is_written_twice
+from named
+left join rules
+    on named.customer_id = rules.customer_id
+    and named.event_id = rules.event_id
 settings min_insert_block_size_rows = 262144

@@ -4,7 +4,7 @@
 -- Writes:     decisions_versions
 -- Grain:      one row per conversion received
 -- Parameters: full, cutoff, version, decided_days, view_lookback_days
--- Notes:      Of each visitor the last view before a conversion is looked up, so that time goes with the number of
+-- Notes:      Of each visitor the view that comes first by its place (night_views) is looked up, so that time goes with the number of
 --             candidates and of views, and not with their product: a user id may have thousands of visitors, and a
 --             visitor hundreds of thousands of views. Run for some hundred days at a time, which bounds the memory that parts take.
 insert into decisions_versions
@@ -13,7 +13,7 @@ insert into decisions_versions
 with
     chosen as
     (
-        select conversion, customer_id, visitor_id, converted_at, views_from, session_started_at
+        select conversion, customer_id, visitor_id, converted_at, window_days, credit, views_from, session_started_at, place_before
         from night_candidates
         where toDate(converted_at) in {decided_days:Array(Date)}
     ),
@@ -30,8 +30,10 @@ with
             chosen.customer_id as customer_id,
             chosen.visitor_id as visitor_id,
             chosen.converted_at as converted_at,
+            chosen.credit as credit,
             assumeNotNull(chosen.views_from) as views_from,
-            assumeNotNull(chosen.session_started_at) as session_started_at,
+            chosen.session_started_at as session_started_at,
+            chosen.place_before as place_before,
             arrayJoin(visitor_optimizations.optimization_ids) as optimization_id
         from chosen
         inner join visitor_optimizations
@@ -47,16 +49,19 @@ with
             argMin
             (
                 (night_views.variation_id, candidates.visitor_id, candidates.session_started_at, night_views.viewed_at),
-                -- The view that happened last wins, then the one received later, the smaller variation, the smaller visitor.
-                (-toUnixTimestamp64Milli(night_views.viewed_at), -toUnixTimestamp64Milli(night_views.received_at), night_views.variation_id, candidates.visitor_id)
+                -- The view that happened last wins, then the one received later, the smaller variation, the smaller visitor; under
+                -- first places are negative.
+                (-night_views.place, -night_views.received_place, night_views.variation_id, candidates.visitor_id)
             ) as winner
         from candidates
         asof inner join night_views
             on candidates.customer_id = night_views.customer_id
             and candidates.visitor_id = night_views.visitor_id
+            and candidates.credit = night_views.credit
             and candidates.optimization_id = night_views.optimization_id
-            and candidates.converted_at > night_views.viewed_at
+            and candidates.place_before > night_views.place
         where night_views.viewed_at >= candidates.views_from
+            and night_views.viewed_at < candidates.converted_at
         group by conversion, optimization_id
     ),
     credits as
@@ -74,8 +79,8 @@ with
         from exposures_versions
         where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures_versions')
             and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from chosen)
-            and visitor_id in (select visitor_id from chosen) -- twice as fast as the tuple alone
-            and (customer_id, visitor_id) in (select customer_id, visitor_id from chosen)
+            and visitor_id in (select visitor_id from chosen where window_days = 0) -- twice as fast as the tuple alone
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from chosen where window_days = 0)
         group by customer_id, visitor_id, day
     ),
     -- The last day with a view before the conversion decides: no day before has a later one.
@@ -87,7 +92,8 @@ with
             on chosen.customer_id = viewed.customer_id
             and chosen.visitor_id = viewed.visitor_id
             and chosen.converted_at > viewed.first_at
-        where viewed.last_at >= chosen.converted_at - toIntervalDay({view_lookback_days:UInt32})
+        where chosen.window_days = 0
+            and viewed.last_at >= chosen.converted_at - toIntervalDay({view_lookback_days:UInt32})
     )
 select
     customer_id,
@@ -107,7 +113,7 @@ select
         event_id = '', 'event_not_defined',
         (customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from night_links), 'no_identity',
         night_conversions.conversion not in (select conversion from chosen), 'identity_too_late',
-        night_conversions.conversion not in (select conversion from viewed_before) and empty(credits.rows), 'no_view_before',
+        empty(credits.rows) and (window_days > 0 or night_conversions.conversion not in (select conversion from viewed_before)), 'no_view_before',
         empty(credits.rows), 'session_expired',
         'attributed'
     ),

@@ -1,5 +1,5 @@
 -- Every view before a conversion by a visitor who was linked in time (R2), once for each session of that visitor, and whether it is
--- in that session and the session was open at the conversion (R4).
+-- in that session and the session was open at the conversion, or under a rule of days whether it is in its window (R4).
 create or replace table plain_views engine = MergeTree order by ingest_id
 as with
     linked as
@@ -32,7 +32,8 @@ select
     plain_sessions.started_at as session_started_at,
     plain_sessions.started_at <= before.action_at
         and before.action_at < plain_sessions.expires_at
-        and before.viewed_at >= plain_sessions.started_at as is_in_open_session
+        and before.viewed_at >= plain_sessions.started_at as is_in_open_session,
+    before.viewed_at >= before.action_at - toIntervalDay(before.window_days) as is_in_window
 from before
 left join
 (

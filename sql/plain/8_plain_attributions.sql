@@ -7,10 +7,14 @@ as with numbered as
         row_number() over
         (
             partition by ingest_id, optimization_id
-            order by viewed_at desc, view_received_at desc, variation_id, visitor_id
+            order by
+                if(credit = 'last', -1, 1) * toUnixTimestamp64Milli(viewed_at),
+                if(credit = 'last', -1, 1) * toUnixTimestamp64Milli(view_received_at),
+                variation_id,
+                visitor_id
         ) as place
     from plain_views
-    where is_in_open_session
+    where if(window_days = 0, is_in_open_session, is_in_window)
         and not is_duplicate
         and event_id != ''
 )
@@ -27,7 +31,7 @@ select
     optimization_id,
     variation_id,
     visitor_id,
-    session_started_at,
+    if(window_days = 0, session_started_at, null) as session_started_at,
     viewed_at,
     ingest_id
 from numbered

@@ -24,7 +24,12 @@ select
         event_id = '', 'event_not_defined',
         (customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from plain_links), 'no_identity',
         ingest_id not in (select ingest_id from linked), 'identity_too_late',
-        ingest_id not in (select ingest_id from plain_views where viewed_at >= action_at - toIntervalDay({view_lookback_days:UInt32})), 'no_view_before',
+        ingest_id not in
+        (
+            select ingest_id
+            from plain_views
+            where viewed_at >= action_at - toIntervalDay(if(window_days = 0, {view_lookback_days:UInt32}, window_days))
+        ), 'no_view_before',
         ingest_id not in (select ingest_id from plain_attributions), 'session_expired',
         'attributed'
     ) as outcome,

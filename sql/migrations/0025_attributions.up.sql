@@ -13,7 +13,7 @@ create or replace view attributions
     optimization_id String comment 'Optimization',
     variation_id String comment 'Variation that the conversion is attributed to (R4)',
     visitor_id String comment 'Browser that saw it',
-    session_started_at DateTime64(3, 'UTC') comment 'Start of the session open at the conversion',
+    session_started_at Nullable(DateTime64(3, 'UTC')) comment 'Start of the session open at the conversion; NULL under a window of days',
     viewed_at DateTime64(3, 'UTC') comment 'The view that won',
     ingest_id UUID comment 'The copy of the conversion that counts (R5)'
 )

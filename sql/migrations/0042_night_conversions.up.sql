@@ -12,6 +12,8 @@ create table if not exists night_conversions
     value Nullable(Decimal(18, 4)) comment 'Monetary value, if any',
     received_at DateTime64(3, 'UTC') comment 'When this copy was received',
     ingest_id UUID comment 'This copy',
+    window_days UInt16 comment 'How many days before it views count, 0 for the open session (R3)',
+    credit Enum8('last' = 0, 'first' = 1) comment 'Which of them gets the credit (R3)',
     is_duplicate UInt8 comment '1 where another copy of the key counts (R5)'
 )
 engine = MergeTree

@@ -18,7 +18,7 @@ create table if not exists decisions_versions
     `credits.optimization_id` Array(String) comment 'Optimizations for which a view gets the credit',
     `credits.variation_id` Array(String) comment 'Of each, the variation that was seen',
     `credits.visitor_id` Array(String) comment 'Of each, the browser that saw it',
-    `credits.session_started_at` Array(DateTime64(3, 'UTC')) comment 'Of each, the start of the session open at the conversion',
+    `credits.session_started_at` Array(Nullable(DateTime64(3, 'UTC'))) comment 'Of each, the start of the session open at the conversion; NULL under a window of days',
     `credits.viewed_at` Array(DateTime64(3, 'UTC')) comment 'Of each, the view that won',
     version UInt64 comment 'Version of the day'
 )

@@ -8,7 +8,9 @@ create table if not exists exposures_versions
     visitor_id String comment 'Browser that saw it',
     day Date comment 'UTC day of the views',
     first_viewed_at DateTime64(3, 'UTC') comment 'First view of that day',
+    first_received_at DateTime64(3, 'UTC') comment 'When that was received, the earliest of several at that moment',
     last_viewed_at DateTime64(3, 'UTC') comment 'Last view of that day',
+    last_received_at DateTime64(3, 'UTC') comment 'When that was received, the latest of several at that moment',
     views UInt32 comment 'Views of that day',
     version UInt64 comment 'Version of the day'
 )
