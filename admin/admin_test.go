@@ -160,6 +160,9 @@ func TestAPI(t *testing.T) {
 		{400, "PUT", "/accounts/c1", `{"origin":[]}`}, {400, "PUT", "/accounts/c1", `{"origins":["www.example.com"]}`}, {400, "PUT", "/accounts/c1", ``},
 		{409, "POST", "/accounts/c1/tokens", `{"name":"crm"}`}, {400, "POST", "/accounts/c1/tokens", `{"name":""}`}, {404, "DELETE", "/accounts/c1/tokens/x", ""},
 		{409, "POST", "/accounts/c1/events", `{"apiName":"bought"}`}, {400, "POST", "/accounts/c1/events", `{"apiName":"x","from":"yesterday"}`},
+		{404, "POST", "/accounts/c1/events/e9/rule", `{"window":"30d"}`}, {400, "POST", "/accounts/c1/events/e1/rule", `{"window":"91d"}`},
+		{400, "POST", "/accounts/c1/events/e1/rule", `{"window":"30d","credit":"both"}`}, {400, "POST", "/accounts/c1/events/e1/rule", `{}`},
+		{400, "POST", "/accounts/c1/events/e1/rule", `{"window":"30d","from":"2100-01-01T00:00:00Z"}`},
 		{404, "POST", "/accounts/c1/events/e9/rename", `{"apiName":"x"}`}, {409, "POST", "/accounts/c1/events/e1/rename", `{"apiName":"bought"}`},
 		{400, "PUT", "/accounts/c1/optimizations/o", `{"name":"O","variations":[]}`},
 		{400, "PUT", "/accounts/c1/optimizations/o", `{"name":"O","variations":[{"id":"a","weight":-1}]}`},
@@ -193,7 +196,7 @@ func TestAPI(t *testing.T) {
 		"/accounts/c1/activity":                                   `"views":2,"identifies":2`,
 		"/accounts/c1/optimizations/hero/results":                 `"as_of":"2026-09-24T12:00:00Z"`,
 		"/accounts/c1/optimizations/hero/trend?eventId=e1":        `{"day":"2026-09-24","variation_id":"b","visitors":2,"conversions":2,"converters":2}`,
-		"/accounts/c1/flags":                                      `{"crowdedUsers":[],"droppedEvents":[],"undefinedNames":[]}`,
+		"/accounts/c1/flags":                                      `{"crowdedUsers":[],"droppedEvents":[],"undefinedNames":[],"waitingAdjustments":[]}`,
 		"/accounts/c1/outcomes":                                   `"days":[{"day":"2026-09-24","received":2,"outcomes":{"attributed":2}}]`,
 		"/accounts/c1/conversions?outcome=attributed":             `"actionId":"1"`,
 		"/accounts/c1/conversions/bought/" + url.PathEscape(hard): `"journey":{"visitors":[{"visitorId":"v'\"\\/?#%`,
@@ -224,6 +227,9 @@ func TestAPI(t *testing.T) {
 	}
 
 	h.call(200, "POST", "/accounts/c1/events/e1/rename", `{"apiName":"sold"}`)
+	if answer := h.call(200, "POST", "/accounts/c1/events/e1/rule", `{"window":"30d","credit":"first"}`); !strings.Contains(answer, `"rules":[{"window":"30d","credit":"first","from":`) {
+		t.Errorf("a rule: %s", answer)
+	}
 	h.call(200, "POST", "/accounts/c1/events/e1/archive", "")
 	h.call(200, "DELETE", "/accounts/c1/optimizations/hero/goals/e1", "")
 	h.call(204, "DELETE", "/accounts/c1/tokens/crm", "")
@@ -380,6 +386,8 @@ func TestFormsDoWhatTheySay(t *testing.T) {
 		want string
 	}{
 		{"/accounts/c1/origins", url.Values{"origins": {"https://a.example\r\nhttps://b.example"}}, "/accounts/c1", `"origins":["https://a.example","https://b.example"]`},
+		{"/accounts/c1/events/rule", url.Values{"eventId": {"e1"}, "window": {"days"}, "days": {"7"}, "credit": {"last"}}, "/accounts/c1/events", `"rules":[{"window":"7d","credit":"last"`},
+		{"/accounts/c1/events/rule", url.Values{"eventId": {"e1"}, "window": {"session"}, "days": {"30"}, "credit": {"first"}}, "/accounts/c1/events", `{"window":"session","credit":"first"`},
 		{"/accounts/c1/events/rename", url.Values{"eventId": {"e1"}, "newName": {"sold"}}, "/accounts/c1/events", `"apiName":"sold","names":[{"apiName":"bought"`},
 		{"/accounts/c1/optimizations/hero/goals/remove", url.Values{"eventId": {"e1"}}, "/accounts/c1/optimizations", `"goals":[]`},
 		{"/accounts/c1/optimizations/hero/goals", url.Values{"eventId": {"e1"}}, "/accounts/c1/optimizations", `"goals":[{"eventId":"e1","primary":false}]`},

@@ -155,7 +155,7 @@ func format(moment any, layout string) string {
 // outcomeText is an outcome of R6 in words.
 func outcomeText(outcome string) string {
 	words := map[string]string{
-		"attributed": "attributed", "duplicate": "sent twice", "event_not_defined": "no event of that name then",
+		"attributed": "attributed", "duplicate": "sent twice", "retracted": "taken back", "event_not_defined": "no event of that name then",
 		"no_identity": "user never identified", "identity_too_late": "user identified too late",
 		"no_view_before": "no view before it", "session_expired": "session had expired", "pending": "not decided yet",
 	}

@@ -27,7 +27,7 @@ type conversionsData struct {
 	Newer     string // links to the other pages of the list, empty where there are none
 	Older     string
 	First     uint32
-	MatchRate *float64 // attributed, of those received without duplicates; nil where there are none
+	MatchRate *float64 // attributed, of those received without duplicates and those taken back; nil where there are none
 	Flags     *reports.Flags
 }
 
@@ -57,7 +57,7 @@ func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
 			data.Totals[outcome] += n
 		}
 	}
-	if counted := data.Received - data.Totals["duplicate"]; counted > 0 {
+	if counted := data.Received - data.Totals["duplicate"] - data.Totals["retracted"]; counted > 0 {
 		rate := float64(data.Totals["attributed"]) / float64(counted)
 		data.MatchRate = &rate
 	}

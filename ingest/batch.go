@@ -25,22 +25,27 @@ const (
 
 // postEvents accepts many conversions, each by itself. Those that are accepted are
 // made durable together.
-func (s *Server) postEvents(c *fiber.Ctx) error {
+func (s *Server) postEvents(c *fiber.Ctx) error { return s.postMany(c, false) }
+
+// postAdjustments is postEvents for adjustments.
+func (s *Server) postAdjustments(c *fiber.Ctx) error { return s.postMany(c, true) }
+
+func (s *Server) postMany(c *fiber.Ctx, adjusts bool) error {
 	tokenAccount, apiErr := s.authorize(c)
 	if apiErr != nil {
 		return apiErr
 	}
 	return s.withAuthorized(c, maxInflatedBytes, func(raw []byte) error {
-		return s.acceptEvents(c, raw, tokenAccount, s.now())
+		return s.acceptMany(c, raw, tokenAccount, s.now(), adjusts)
 	})
 }
 
-// acceptEvents answers for a body whose token is good.
-func (s *Server) acceptEvents(c *fiber.Ctx, raw []byte, tokenAccount string, receivedAt time.Time) error {
+// acceptMany answers for a body whose token is good.
+func (s *Server) acceptMany(c *fiber.Ctx, raw []byte, tokenAccount string, receivedAt time.Time, adjusts bool) error {
 	dry, unknown := dryRun(c)
 	batch := s.newBatch(tokenAccount, receivedAt)
 	defer batch.release()
-	batch.dryRun = dry
+	batch.dryRun, batch.adjusts = dry, adjusts
 	if apiErr := unknown.with(batch.check(raw)); apiErr != nil {
 		return apiErr
 	}
@@ -51,7 +56,11 @@ func (s *Server) acceptEvents(c *fiber.Ctx, raw []byte, tokenAccount string, rec
 		if err := s.append(batch.records...); err != nil {
 			return errNotDurable()
 		}
-		s.metrics.conversions.Add(uint64(len(batch.records)))
+		if adjusts {
+			s.metrics.adjustments.Add(uint64(len(batch.records)))
+		} else {
+			s.metrics.conversions.Add(uint64(len(batch.records)))
+		}
 	}
 	return sendJSON(c, batch.answer())
 }
@@ -63,6 +72,7 @@ type batch struct {
 	tokenAccount string
 	receivedAt   time.Time
 	dryRun       bool
+	adjusts      bool          // adjustments and not conversions
 	random       *bufio.Reader // for ingest_ids, read for many at once
 
 	items    []item
@@ -74,6 +84,7 @@ type batch struct {
 // item is what became of one: it was accepted, or refused.
 type item struct {
 	row     warehouse.Conversion
+	adjusts *warehouse.Adjustment // in the place of row
 	body    sent
 	refused *apiError // nil where it was accepted
 }
@@ -112,7 +123,7 @@ func (b *batch) check(raw []byte) *apiError {
 	}
 	var body eventBody
 	r.elements(func() bool {
-		body = eventBody{}
+		body = eventBody{adjusts: b.adjusts}
 		r.object(&body)
 		return !b.full()
 	}, func(bad *apiError) {
@@ -139,7 +150,7 @@ func (b *batch) lines(r *jsonReader) *apiError {
 			return errTooManyEvents(maxBatchEvents)
 		}
 		start := r.at
-		body = eventBody{}
+		body = eventBody{adjusts: b.adjusts}
 		r.object(&body)
 		for c := r.peek(); c == ' ' || c == '\t' || c == '\r'; c = r.peek() {
 			r.at++
@@ -170,13 +181,25 @@ func (b *batch) add(body *eventBody) {
 	id := b.ingestID()
 	b.items = append(b.items, item{})
 	it := &b.items[len(b.items)-1]
-	if it.refused = body.conversion(&it.row, "", b.tokenAccount, b.receivedAt, b.server.cfg.Limits); it.refused != nil {
+	if b.adjusts {
+		it.adjusts = new(warehouse.Adjustment)
+		it.refused = body.toAdjust(it.adjusts, "", b.tokenAccount, b.receivedAt, b.server.cfg.Limits)
+	} else {
+		it.refused = body.conversion(&it.row, "", b.tokenAccount, b.receivedAt, b.server.cfg.Limits)
+	}
+	if it.refused != nil {
 		b.rejected = append(b.rejected, it.refused.Code)
 		return
 	}
-	it.row.IngestID, it.body = id, body.sent
+	it.body = body.sent
 	start := len(b.buf)
-	b.buf = EncodeConversion(b.buf, &it.row)
+	if b.adjusts {
+		it.adjusts.IngestID = id
+		b.buf = EncodeAdjustment(b.buf, it.adjusts)
+	} else {
+		it.row.IngestID = id
+		b.buf = EncodeConversion(b.buf, &it.row)
+	}
 	b.records = append(b.records, b.buf[start:])
 }
 
@@ -203,6 +226,10 @@ func (b *batch) reject(reason *apiError) {
 
 // answer is the JSON of the whole batch's result, once what was accepted is stored.
 func (b *batch) answer() []byte {
+	var missing map[ConversionKey]bool
+	if b.adjusts {
+		missing = b.missing()
+	}
 	answer := fmt.Appendf(make([]byte, 0, 40*len(b.items)+64), `{"accepted":%d,"rejected":%d,"results":[`, len(b.records), len(b.rejected))
 	for i := range b.items {
 		if i > 0 {
@@ -217,7 +244,11 @@ func (b *batch) answer() []byte {
 			answer = append(append(answer, `,"status":"rejected","error":`...), text...)
 		} else {
 			answer = append(answer, `,"status":"accepted"`...)
-			answer = appendWarnings(answer, b.server.warnings(&it.body, &it.row, !b.dryRun))
+			if b.adjusts {
+				answer = appendWarnings(answer, b.server.adjustmentWarnings(&it.body, it.adjusts, missing))
+			} else {
+				answer = appendWarnings(answer, b.server.warnings(&it.body, &it.row, !b.dryRun))
+			}
 		}
 		answer = append(answer, '}')
 	}
@@ -226,6 +257,17 @@ func (b *batch) answer() []byte {
 		answer = append(answer, `,"stored":false`...)
 	}
 	return append(answer, '}')
+}
+
+// missing returns the keys of adjustments that no conversion was received with.
+func (b *batch) missing() map[ConversionKey]bool {
+	var accepted []*warehouse.Adjustment
+	for i := range b.items {
+		if b.items[i].refused == nil {
+			accepted = append(accepted, b.items[i].adjusts)
+		}
+	}
+	return b.server.missing(b.tokenAccount, accepted)
 }
 
 func errWrapped(field string) *apiError {

@@ -25,7 +25,7 @@ type DeadLetters struct {
 // DeadLetter is one of them.
 type DeadLetter struct {
 	At     time.Time          `json:"at"`
-	Table  string             `json:"table"` // client_events, conversions, or record for one that can't be decoded
+	Table  string             `json:"table"` // client_events, conversions, adjustments, or record for one that can't be decoded
 	Reason string             `json:"reason"`
 	Row    stdjson.RawMessage `json:"row"`
 }
@@ -151,6 +151,12 @@ func (l *DeadLetter) insert(ctx context.Context, into Inserter) error {
 			return fmt.Errorf("%w: %w", warehouse.ErrBadRow, err)
 		}
 		return into.InsertConversions(ctx, "", []warehouse.Conversion{row})
+	case "adjustments":
+		var row warehouse.Adjustment
+		if err := stdjson.Unmarshal(l.Row, &row); err != nil {
+			return fmt.Errorf("%w: %w", warehouse.ErrBadRow, err)
+		}
+		return into.InsertAdjustments(ctx, "", []warehouse.Adjustment{row})
 	default:
 		return &sameReason{l.Reason}
 	}

@@ -18,9 +18,12 @@ type Limits struct {
 	MaxAge    time.Duration // before receipt, 7 days when 0
 }
 
+// MaxFuture is how far ahead of its receipt something may claim to be, unless told otherwise.
+const MaxFuture = 5 * time.Second
+
 func (l Limits) withDefaults() Limits {
 	if l.MaxFuture == 0 {
-		l.MaxFuture = 5 * time.Second
+		l.MaxFuture = MaxFuture
 	}
 	if l.MaxAge == 0 {
 		l.MaxAge = 7 * 24 * time.Hour
@@ -28,11 +31,16 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// eventBody is a conversion as a backend sends it. It is fields of a jsonReader.
+// eventBody is a conversion as a backend sends it, or where adjusts is set an adjustment of one. It is
+// fields of a jsonReader.
 type eventBody struct {
+	adjusts bool
+
 	customerID, apiName, userDomain, userID, actionID, actionTimestamp, value jsonText
 
 	eventName jsonText // another name for apiName
+
+	adjustment, adjustedAt jsonText
 
 	sent
 	wrapper    string // a field that is not known and holds other objects, an array rather than an object
@@ -53,16 +61,26 @@ func (body *eventBody) field(key string) *jsonText {
 		return &body.apiName
 	case "eventName":
 		return &body.eventName
+	case "actionId":
+		return &body.actionID
+	case "value":
+		return &body.value
+	}
+	switch {
+	case body.adjusts && key == "adjustment":
+		return &body.adjustment
+	case body.adjusts && key == "adjustedAt":
+		return &body.adjustedAt
+	case body.adjusts:
+		return nil
+	}
+	switch key {
 	case "userDomain":
 		return &body.userDomain
 	case "userId":
 		return &body.userID
-	case "actionId":
-		return &body.actionID
 	case "actionTimestamp":
 		return &body.actionTimestamp
-	case "value":
-		return &body.value
 	default:
 		return nil
 	}
@@ -70,7 +88,7 @@ func (body *eventBody) field(key string) *jsonText {
 
 // other ignores a field, and keeps what to say about it.
 func (body *eventBody) other(key string, value jsonText) {
-	if IgnoredField(key) != "" {
+	if ours := IgnoredField(key); ours != "" && ours != key { // one of ours is for the other kind of body
 		body.ignored = append(body.ignored, key)
 	}
 	if value[0] == '[' && !body.wrapsArray || value[0] == '{' && body.wrapper == "" {
@@ -81,7 +99,7 @@ func (body *eventBody) other(key string, value jsonText) {
 // ignoredFields has our fields by their plain names, and the names that senders give to value.
 var ignoredFields = func() map[string]string {
 	fields := map[string]string{}
-	for _, name := range []string{"customerId", "apiName", "eventName", "userDomain", "userId", "actionId", "actionTimestamp", "value"} {
+	for _, name := range []string{"customerId", "apiName", "eventName", "userDomain", "userId", "actionId", "actionTimestamp", "value", "adjustment", "adjustedAt"} {
 		fields[plainField(name)] = name
 	}
 	for _, name := range []string{"currency", "revenue", "amount", "price", "total"} {
@@ -102,13 +120,17 @@ func (body *eventBody) wrapped() bool {
 	return body.wrapper != "" && body.apiName == "" && body.eventName == "" && body.actionID == "" && body.actionTimestamp == ""
 }
 
-// decodeEvent reads a body that is one conversion.
-func decodeEvent(raw []byte) (*eventBody, *apiError) {
-	body := new(eventBody)
+// decodeBody reads a body that is one conversion, or one adjustment.
+func decodeBody(raw []byte, adjusts bool) (*eventBody, *apiError) {
+	body := &eventBody{adjusts: adjusts}
 	r := newJSONReader(raw)
 	r.space()
 	if r.peek() == '[' {
-		r.fail("the body is an array, and must be an object: send several events to /events")
+		several := "events to /events"
+		if adjusts {
+			several = "adjustments to /adjustments"
+		}
+		r.fail("the body is an array, and must be an object: send several %s", several)
 	}
 	r.object(body)
 	r.end()
@@ -163,18 +185,23 @@ func (body *eventBody) conversion(c *warehouse.Conversion, pathAccount, tokenAcc
 		UserDomain:   f.realID("userDomain", body.userDomain),
 		UserID:       f.realID("userId", body.userID),
 		ActionID:     f.realID("actionId", body.actionID),
-		ActionAtMS:   body.timestamp(&f, receivedAt, limits),
+		ActionAtMS:   f.timestamp("actionTimestamp", body.actionTimestamp, receivedAt, limits.MaxFuture, limits.MaxAge),
 		Value:        f.value("value", body.value),
 		ReceivedAtMS: receivedAt.UnixMilli(),
 	}
-	if len(f.list) > 0 {
-		apiErr := errInvalidEvent(f.list)
-		if body.wrapped() {
-			apiErr.Message = fmt.Sprintf("the object holds no conversion; if the field %q does, send what is inside it, without an object around it", body.wrapper)
-		}
-		return apiErr
+	return body.invalid(f.list, "conversion")
+}
+
+// invalid is the error of a body with faults, nil without any; what says what it should have been.
+func (body *eventBody) invalid(list []fault, what string) *apiError {
+	if len(list) == 0 {
+		return nil
 	}
-	return nil
+	apiErr := errInvalidEvent(list)
+	if body.wrapped() {
+		apiErr.Message = fmt.Sprintf("the object holds no %s; if the field %q does, send what is inside it, without an object around it", what, body.wrapper)
+	}
+	return apiErr
 }
 
 func (body *eventBody) account(f *faults, pathAccount string) string {
@@ -204,22 +231,22 @@ func (body *eventBody) name(f *faults) string {
 	return name
 }
 
-func (body *eventBody) timestamp(f *faults, receivedAt time.Time, limits Limits) int64 {
-	const field = "actionTimestamp"
-	at, ok := f.integer(field, body.actionTimestamp)
+// timestamp reads a moment that lies at most so far before and after its receipt.
+func (f *faults) timestamp(field string, raw jsonText, receivedAt time.Time, maxFuture, maxAge time.Duration) int64 {
+	at, ok := f.integer(field, raw)
 	if !ok {
 		return 0
 	}
 	received := receivedAt.UnixMilli()
 	switch {
 	case at < secondsBelow:
-		f.add(field, "timestamp_in_seconds", body.actionTimestamp, "actionTimestamp must be in milliseconds since 1970 in UTC; this looks like seconds")
+		f.add(field, "timestamp_in_seconds", raw, "%s must be in milliseconds since 1970 in UTC; this looks like seconds", field)
 	case at > microsecondsAbove:
-		f.add(field, "timestamp_in_microseconds", body.actionTimestamp, "actionTimestamp must be in milliseconds since 1970 in UTC; this looks like microseconds or nanoseconds")
-	case at > received+limits.MaxFuture.Milliseconds():
-		f.add(field, "timestamp_in_future", body.actionTimestamp, "actionTimestamp (%s) is more than %s after it was received (%s)", human.Moment(time.UnixMilli(at)), human.Duration(limits.MaxFuture), human.Moment(receivedAt))
-	case at < received-limits.MaxAge.Milliseconds():
-		f.add(field, "timestamp_too_old", body.actionTimestamp, "actionTimestamp (%s) is more than %s before it was received (%s)", human.Moment(time.UnixMilli(at)), human.Duration(limits.MaxAge), human.Moment(receivedAt))
+		f.add(field, "timestamp_in_microseconds", raw, "%s must be in milliseconds since 1970 in UTC; this looks like microseconds or nanoseconds", field)
+	case at > received+maxFuture.Milliseconds():
+		f.add(field, "timestamp_in_future", raw, "%s (%s) is more than %s after it was received (%s)", field, human.Moment(time.UnixMilli(at)), human.Duration(maxFuture), human.Moment(receivedAt))
+	case at < received-maxAge.Milliseconds():
+		f.add(field, "timestamp_too_old", raw, "%s (%s) is more than %s before it was received (%s)", field, human.Moment(time.UnixMilli(at)), human.Duration(maxAge), human.Moment(receivedAt))
 	}
 	return at
 }

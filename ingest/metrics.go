@@ -14,6 +14,7 @@ import (
 // dropped, which are configured ones and bounded.
 type Metrics struct {
 	conversions, clientEvents  atomic.Uint64 // accepted
+	adjustments                atomic.Uint64 // accepted
 	insertRetries, deadLetters atomic.Uint64
 
 	rejected      labelled[string] // by error code
@@ -111,7 +112,8 @@ func (m *Metrics) madeDurable(took time.Duration) {
 
 // Figures are totals since the start, apart from the spool's, which are as they are now.
 type Figures struct {
-	Conversions, ClientEvents, Rejected, Dropped            uint64
+	Conversions, Adjustments, ClientEvents                  uint64
+	Rejected, Dropped                                       uint64
 	InsertedRows, InsertBatches, InsertRetries, DeadLetters uint64
 	SpoolBytes                                              uint64
 	SpoolOldest                                             time.Duration
@@ -124,7 +126,7 @@ type Figures struct {
 // Figures reads them.
 func (m *Metrics) Figures() Figures {
 	f := Figures{
-		Conversions: m.conversions.Load(), ClientEvents: m.clientEvents.Load(), Rejected: m.rejected.sum(), Dropped: m.dropped.sum(),
+		Conversions: m.conversions.Load(), Adjustments: m.adjustments.Load(), ClientEvents: m.clientEvents.Load(), Rejected: m.rejected.sum(), Dropped: m.dropped.sum(),
 		InsertedRows: m.insertedRows.sum(), InsertBatches: m.insertBatches.sum(),
 		InsertRetries: m.insertRetries.Load(), DeadLetters: m.deadLetters.Load(),
 		Durable: time.Duration(m.durableNanos.Load()), DurableCalls: m.durableCalls.Load(), DroppedBy: m.dropped.read(),
@@ -138,7 +140,7 @@ func (m *Metrics) Figures() Figures {
 
 // What /metrics shows.
 var (
-	acceptedDesc = prometheus.NewDesc("tieback_events_accepted_total", "Events made durable, by kind (conversion, client_event).", []string{"kind"}, nil)
+	acceptedDesc = prometheus.NewDesc("tieback_events_accepted_total", "Events made durable, by kind (conversion, adjustment, client_event).", []string{"kind"}, nil)
 	rejectedDesc = prometheus.NewDesc("tieback_requests_rejected_total", "Requests refused, by error code.", []string{"code"}, nil)
 	droppedDesc  = prometheus.NewDesc("tieback_client_events_dropped_total", "Client events of a readable batch that were not stored, by account and reason.", []string{"account", "reason"}, nil)
 	rowsDesc     = prometheus.NewDesc("tieback_rows_inserted_total", "Rows inserted into ClickHouse, by table.", []string{"table"}, nil)
@@ -165,6 +167,7 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), labels...)
 	}
 	count(acceptedDesc, f.Conversions, "conversion")
+	count(acceptedDesc, f.Adjustments, "adjustment")
 	count(acceptedDesc, f.ClientEvents, "client_event")
 	for code, n := range m.rejected.read() {
 		count(rejectedDesc, n, code)

@@ -22,7 +22,8 @@ func TestExamplesKeepTheContract(t *testing.T) {
 	c := contracttest.Load(t)
 	for path, body := range map[string]string{
 		"/event": event("value", "1.5"), "/customer/123456789/event": event("customerId", "", "eventName", `"bought"`, "actionTimestamp", `"1578316150000"`),
-		"/events":  "[" + event() + "]",
+		"/events":     "[" + event() + "]",
+		"/adjustment": adjustment(), "/customer/123456789/adjustment": adjustment("customerId", "", "adjustment", `"retract"`, "value", ""), "/adjustments": "[" + adjustment() + "]",
 		"/collect": `{"customerId":"123456789","visitorId":"v","sentAt":1,"events":[{"type":"view","optimizationId":"o","variationId":"a","occurredAt":1,"id":"x"}]}`,
 	} {
 		req := httptest.NewRequest(http.MethodPost, "http://localhost:8080"+path, strings.NewReader(body))

@@ -16,6 +16,7 @@ import (
 const (
 	kindConversion  = 1
 	kindClientEvent = 2
+	kindAdjustment  = 3
 )
 
 var errRecord = errors.New("the record is cut off")
@@ -33,12 +34,28 @@ func EncodeConversion(buf []byte, c *warehouse.Conversion) []byte {
 	for _, text := range [...]string{c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID} {
 		buf = appendText(buf, text)
 	}
-	if !c.Value.Valid {
+	return appendValue(buf, c.Value)
+}
+
+// EncodeAdjustment is EncodeConversion for an adjustment.
+func EncodeAdjustment(buf []byte, a *warehouse.Adjustment) []byte {
+	buf = append(buf, kindAdjustment)
+	buf = append(buf, a.IngestID[:]...)
+	buf = binary.AppendVarint(buf, a.ReceivedAtMS)
+	buf = binary.AppendVarint(buf, a.AdjustedAtMS)
+	for _, text := range [...]string{a.CustomerID, a.APIName, a.ActionID, a.Kind} {
+		buf = appendText(buf, text)
+	}
+	return appendValue(buf, a.Value)
+}
+
+func appendValue(buf []byte, value decimal.NullDecimal) []byte {
+	if !value.Valid {
 		return append(buf, 0)
 	}
 	buf = append(buf, 1)
-	buf = binary.AppendVarint(buf, c.Value.Decimal.CoefficientInt64())
-	return binary.AppendVarint(buf, int64(c.Value.Decimal.Exponent()))
+	buf = binary.AppendVarint(buf, value.Decimal.CoefficientInt64())
+	return binary.AppendVarint(buf, int64(value.Decimal.Exponent()))
 }
 
 func encodeClientEvent(e *warehouse.ClientEvent) []byte {
@@ -63,13 +80,15 @@ type rows struct {
 	expected     int // how many of one kind there may be; it sizes the slices
 	conversions  []warehouse.Conversion
 	clientEvents []warehouse.ClientEvent
+	adjustments  []warehouse.Adjustment
 }
 
 // empty keeps the memory for other rows, and nothing of what these refer to.
 func (rows *rows) empty() {
 	clear(rows.conversions)
 	clear(rows.clientEvents)
-	rows.conversions, rows.clientEvents = rows.conversions[:0], rows.clientEvents[:0]
+	clear(rows.adjustments)
+	rows.conversions, rows.clientEvents, rows.adjustments = rows.conversions[:0], rows.clientEvents[:0], rows.adjustments[:0]
 }
 
 // add decodes a record. The texts of the row are views into it.
@@ -82,10 +101,7 @@ func (rows *rows) add(record string) error {
 	case kindConversion:
 		c := warehouse.Conversion{IngestID: r.id(), ReceivedAtMS: r.number(), ActionAtMS: r.number()}
 		c.CustomerID, c.APIName, c.UserDomain, c.UserID, c.ActionID = r.text(), r.text(), r.text(), r.text(), r.text()
-		if r.flag() {
-			coefficient, exponent := r.number(), r.number()
-			c.Value = decimal.NewNullDecimal(decimal.New(coefficient, int32(exponent)))
-		}
+		c.Value = r.value()
 		if r.err == nil {
 			if cap(rows.conversions) < rows.expected {
 				rows.conversions = make([]warehouse.Conversion, 0, rows.expected)
@@ -101,6 +117,13 @@ func (rows *rows) add(record string) error {
 				rows.clientEvents = make([]warehouse.ClientEvent, 0, rows.expected)
 			}
 			rows.clientEvents = append(rows.clientEvents, e)
+		}
+	case kindAdjustment:
+		a := warehouse.Adjustment{IngestID: r.id(), ReceivedAtMS: r.number(), AdjustedAtMS: r.number()}
+		a.CustomerID, a.APIName, a.ActionID, a.Kind = r.text(), r.text(), r.text(), r.text()
+		a.Value = r.value()
+		if r.err == nil {
+			rows.adjustments = append(rows.adjustments, a)
 		}
 	default:
 		return fmt.Errorf("a record of unknown kind %d", record[0])
@@ -151,6 +174,14 @@ func (r *recordReader) flag() bool {
 	set := r.data[0] != 0
 	r.data = r.data[1:]
 	return set
+}
+
+func (r *recordReader) value() decimal.NullDecimal {
+	if !r.flag() {
+		return decimal.NullDecimal{}
+	}
+	coefficient, exponent := r.number(), r.number()
+	return decimal.NewNullDecimal(decimal.New(coefficient, int32(exponent)))
 }
 
 func (r *recordReader) text() string {

@@ -41,6 +41,7 @@ type Config struct {
 	Patience time.Duration      // for a whole request to arrive, 30 s when 0
 	Explain  Explainer          // answers GET /conversions; not found when nil
 	Results  Resulter           // answers GET /results; not found when nil
+	Received Receiver           // says which conversions are there, for warnings; none are given when nil
 	Mount    func(fiber.Router) // adds more routes; none when nil
 	Ready    func() error       // why the service is not ready; always ready when nil
 	Now      func() time.Time   // time.Now when nil
@@ -102,6 +103,9 @@ func NewServer(cfg Config) *Server {
 	s.app.Post("/event", s.limitAddress, s.postEvent)
 	s.app.Post("/customer/:customerId/event", s.limitAddress, s.postEvent)
 	s.app.Post("/events", s.limitAddress, s.postEvents)
+	s.app.Post("/adjustment", s.limitAddress, s.postAdjustment)
+	s.app.Post("/customer/:customerId/adjustment", s.limitAddress, s.postAdjustment)
+	s.app.Post("/adjustments", s.limitAddress, s.postAdjustments)
 	s.app.Get("/conversions/:apiName/:actionId", s.limitAddress, s.getConversion)
 	s.app.Get("/results/:optimizationId", s.limitAddress, s.getResults)
 	s.app.Get("/snippet.js", s.limitAddress, s.getSnippet)
@@ -163,6 +167,13 @@ func (s *Server) foreignError(c *fiber.Ctx, err error) *apiError {
 
 // postEvent accepts one conversion (docs/openapi.yaml).
 func (s *Server) postEvent(c *fiber.Ctx) error {
+	return s.postOne(c, func(raw []byte, pathAccount, tokenAccount string) error {
+		return s.acceptEvent(c, raw, pathAccount, tokenAccount, s.now())
+	})
+}
+
+// postOne looks at token and path, and hands on the body and the accounts that they name.
+func (s *Server) postOne(c *fiber.Ctx, accept func(raw []byte, pathAccount, tokenAccount string) error) error {
 	tokenAccount, apiErr := s.authorize(c)
 	if apiErr != nil {
 		return apiErr
@@ -174,14 +185,12 @@ func (s *Server) postEvent(c *fiber.Ctx) error {
 	if pathAccount != "" && pathAccount != tokenAccount {
 		return errWrongAccount
 	}
-	return s.withAuthorized(c, maxEventBytes, func(raw []byte) error {
-		return s.acceptEvent(c, raw, pathAccount, tokenAccount, s.now())
-	})
+	return s.withAuthorized(c, maxEventBytes, func(raw []byte) error { return accept(raw, pathAccount, tokenAccount) })
 }
 
 // acceptEvent answers for a body whose token is good.
 func (s *Server) acceptEvent(c *fiber.Ctx, raw []byte, pathAccount, tokenAccount string, receivedAt time.Time) error {
-	body, apiErr := decodeEvent(raw)
+	body, apiErr := decodeBody(raw, false)
 	if apiErr != nil {
 		return apiErr
 	}

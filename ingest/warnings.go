@@ -44,19 +44,23 @@ func (s *Server) warnings(body *sent, c *warehouse.Conversion, stored bool) (lis
 	if message := s.names.undefined(s.cfg.Catalog, c, s.cfg.Now); message != "" {
 		list = append(list, warning{body.nameField(), "event_not_defined", message})
 	}
-	for _, id := range [...]struct{ field, text string }{
-		{body.nameField(), c.APIName}, {"userDomain", c.UserDomain}, {"userId", c.UserID}, {"actionId", c.ActionID},
-	} {
-		if surrounded(id.text) {
-			list = append(list, warning{id.field, "surrounding_space", fmt.Sprintf("%s %s begins or ends with white space, which counts", id.field, human.Quote(id.text))})
+	list = body.textWarnings(list, [][2]string{{body.nameField(), c.APIName}, {"userDomain", c.UserDomain}, {"userId", c.UserID}, {"actionId", c.ActionID}})
+	if s.earlier.differs(c, stored) {
+		list = append(list, warning{"actionId", "differs_from_earlier", fmt.Sprintf(
+			"a conversion with this apiName and actionId %s was received before with another user, moment or value; the first one counts, this one will be a duplicate", human.Quote(c.ActionID))})
+	}
+	return list
+}
+
+// textWarnings warns of spaces around ids, which come as field and text, and of fields that are ignored.
+func (body *sent) textWarnings(list []warning, ids [][2]string) []warning {
+	for _, id := range ids {
+		if surrounded(id[1]) {
+			list = append(list, warning{id[0], "surrounding_space", fmt.Sprintf("%s %s begins or ends with white space, which counts", id[0], human.Quote(id[1]))})
 		}
 	}
 	for _, field := range body.ignored {
 		list = append(list, warning{field, "ignored_field", fmt.Sprintf("the field %s is ignored; the one that is read is called %s", human.Quote(field), IgnoredField(field))})
-	}
-	if s.earlier.differs(c, stored) {
-		list = append(list, warning{"actionId", "differs_from_earlier", fmt.Sprintf(
-			"a conversion with this apiName and actionId %s was received before with another user, moment or value; the first one counts, this one will be a duplicate", human.Quote(c.ActionID))})
 	}
 	return list
 }
@@ -159,7 +163,7 @@ func newEarlier() earlier {
 // differs reports whether the first conversion of that key that is remembered had another user,
 // moment or value, and remembers one that is stored.
 func (e *earlier) differs(c *warehouse.Conversion, stored bool) bool {
-	key := e.hash(e.hash(e.hash(0, c.CustomerID), c.APIName), c.ActionID)
+	key := e.key(c.CustomerID, c.APIName, c.ActionID)
 	content := mix(e.hash(e.hash(key, c.UserDomain), c.UserID), uint64(c.ActionAtMS))
 	if c.Value.Valid {
 		content = mix(content, 1+uint64(tenThousandths(c.Value.Decimal)))
@@ -172,6 +176,18 @@ func (e *earlier) differs(c *warehouse.Conversion, stored bool) bool {
 		slot.Store(now)
 	}
 	return same && before != now
+}
+
+func (e *earlier) key(customerID, apiName, actionID string) uint64 {
+	return e.hash(e.hash(e.hash(0, customerID), apiName), actionID)
+}
+
+// remembers reports whether a conversion of that key was received that is not forgotten.
+func (e *earlier) remembers(customerID, apiName, actionID string) bool {
+	const low = 1<<32 - 1
+	key := e.key(customerID, apiName, actionID)
+	before := e.slots[key%earlierSlots].Load()
+	return before != 0 && before&^uint64(low) == key&^uint64(low)
 }
 
 func (e *earlier) hash(sum uint64, text string) uint64 {

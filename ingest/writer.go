@@ -20,6 +20,7 @@ import (
 type Inserter interface {
 	InsertClientEvents(ctx context.Context, token string, rows []warehouse.ClientEvent) error
 	InsertConversions(ctx context.Context, token string, rows []warehouse.Conversion) error
+	InsertAdjustments(ctx context.Context, token string, rows []warehouse.Adjustment) error
 }
 
 const (
@@ -169,6 +170,9 @@ func (w *Writer) insertBatch(ctx context.Context, reader *spool.Reader, batch de
 		return err
 	}
 	if err := insertRows(ctx, w, "conversions", token, batch.conversions, w.into.InsertConversions); err != nil {
+		return err
+	}
+	if err := insertRows(ctx, w, "adjustments", token, batch.adjustments, w.into.InsertAdjustments); err != nil {
 		return err
 	}
 	return reader.Commit(batch.End)

@@ -50,6 +50,10 @@ func (f *fakeTable) InsertConversions(_ context.Context, token string, rows []wa
 	return nil
 }
 
+func (f *fakeTable) InsertAdjustments(context.Context, string, []warehouse.Adjustment) error {
+	return nil
+}
+
 // drainInto puts n conversions into a spool and drains it.
 func drainInto(t *testing.T, table *fakeTable, n int) *Writer {
 	t.Helper()

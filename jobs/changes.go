@@ -49,6 +49,10 @@ func CauseText(cause string) string {
 		return "identities"
 	case "event_name":
 		return "name changes"
+	case "rule":
+		return "attribution rules"
+	case "adjustment":
+		return "adjustments"
 	case "rerun":
 		return "the re-run"
 	case "full":

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -17,6 +19,7 @@ import (
 type story struct {
 	clientEvents []warehouse.ClientEvent
 	conversions  []warehouse.Conversion
+	adjustments  []warehouse.Adjustment
 	names        []catalog.EventName
 	rules        []catalog.EventRule
 }
@@ -45,9 +48,10 @@ func model(h story, cutoff int64) map[string][]string {
 	}
 	rows["exposures"] = exposuresOf(clientEvents)
 	for _, c := range conversions {
-		outcome, event, attributions := decide(c, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names, h.rules)
+		retracted, worth := adjusted(c, h.adjustments, cutoff)
+		outcome, event, attributions := decide(c, retracted, worth, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names, h.rules)
 		rows["conversion_outcomes"] = append(rows["conversion_outcomes"],
-			line(c.CustomerID, dayOf(c.ActionAtMS), c.APIName, c.ActionID, at(c.ActionAtMS), at(c.ReceivedAtMS), c.IngestID, outcome, event, c.UserDomain, c.UserID, valueOf(c)))
+			line(c.CustomerID, dayOf(c.ActionAtMS), c.APIName, c.ActionID, at(c.ActionAtMS), at(c.ReceivedAtMS), c.IngestID, outcome, event, c.UserDomain, c.UserID, valueOf(c.Value)))
 		rows["attributions"] = append(rows["attributions"], attributions...)
 	}
 	for _, table := range rows {
@@ -163,7 +167,7 @@ func exposuresOf(clientEvents []warehouse.ClientEvent) []string {
 }
 
 // decide returns the outcome of a conversion (R6), the event that bore its name, and its attribution rows (R4).
-func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, identifies []warehouse.ClientEvent, sessions []session, names []catalog.EventName, rules []catalog.EventRule) (outcome, event string, attributions []string) {
+func decide(c warehouse.Conversion, retracted bool, worth decimal.NullDecimal, all []warehouse.Conversion, clientEvents, identifies []warehouse.ClientEvent, sessions []session, names []catalog.EventName, rules []catalog.EventRule) (outcome, event string, attributions []string) {
 	for _, n := range names {
 		if n.CustomerID == c.CustomerID && n.APIName == c.APIName && n.From.UnixMilli() <= c.ActionAtMS && (n.To == nil || c.ActionAtMS < n.To.UnixMilli()) {
 			event = n.EventID
@@ -175,6 +179,9 @@ func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, id
 		if sameKey && earlier {
 			return "duplicate", event, nil
 		}
+	}
+	if retracted {
+		return "retracted", event, nil
 	}
 	if event == "" {
 		return "event_not_defined", "", nil
@@ -241,17 +248,40 @@ func decide(c warehouse.Conversion, all []warehouse.Conversion, clientEvents, id
 		return "session_expired", event, nil
 	}
 	for optimization, w := range winners {
-		attributions = append(attributions, line(c.CustomerID, dayOf(c.ActionAtMS), event, c.APIName, c.ActionID, c.UserDomain, c.UserID, at(c.ActionAtMS), valueOf(c),
+		attributions = append(attributions, line(c.CustomerID, dayOf(c.ActionAtMS), event, c.APIName, c.ActionID, c.UserDomain, c.UserID, at(c.ActionAtMS), valueOf(worth),
 			optimization, w.view.VariationID, w.view.VisitorID, w.sessionStarted, at(w.view.OccurredAtMS)))
 	}
 	return "attributed", event, attributions
 }
 
-func valueOf(c warehouse.Conversion) string {
-	if !c.Value.Valid {
+// adjusted says whether a conversion was taken back, and what it is worth now (R10).
+func adjusted(c warehouse.Conversion, adjustments []warehouse.Adjustment, cutoff int64) (retracted bool, worth decimal.NullDecimal) {
+	var last *warehouse.Adjustment
+	for i := range adjustments {
+		a := &adjustments[i]
+		if a.CustomerID != c.CustomerID || a.APIName != c.APIName || a.ActionID != c.ActionID || a.ReceivedAtMS >= cutoff {
+			continue
+		}
+		if last == nil || cmp.Or(cmp.Compare(a.AdjustedAtMS, last.AdjustedAtMS), cmp.Compare(a.ReceivedAtMS, last.ReceivedAtMS),
+			cmp.Compare(a.IngestID.String(), last.IngestID.String())) > 0 {
+			last = a
+		}
+	}
+	switch {
+	case last == nil:
+		return false, c.Value
+	case last.Kind == "retract":
+		return true, decimal.NullDecimal{}
+	default:
+		return false, last.Value
+	}
+}
+
+func valueOf(value decimal.NullDecimal) string {
+	if !value.Valid {
 		return ""
 	}
-	return c.Value.Decimal.String()
+	return value.Decimal.String()
 }
 
 // beats reports whether view a wins over b: later, received later, under first earlier, received

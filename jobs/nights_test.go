@@ -97,6 +97,9 @@ func (s *story) takeOddNames(i int) {
 		c.CustomerID += account
 		c.UserID = users[c.UserID]
 	}
+	for k := range s.adjustments {
+		s.adjustments[k].CustomerID += account
+	}
 	for k := range s.names {
 		s.names[k].CustomerID += account
 	}
@@ -128,6 +131,7 @@ func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []st
 	t.Helper()
 	var clientEvents []warehouse.ClientEvent
 	var conversions []warehouse.Conversion
+	var adjustments []warehouse.Adjustment
 	err := catalog.NewStore(db, time.Now).Change(t.Context(), "test", func(e *catalog.Edit) error {
 		for i := range all {
 			from, to := &all[i], &visible[i]
@@ -137,6 +141,9 @@ func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []st
 			n = len(conversions)
 			from.conversions, conversions = take(random, from.conversions, conversions, rest)
 			to.conversions = append(to.conversions, conversions[n:]...)
+			n = len(adjustments)
+			from.adjustments, adjustments = take(random, from.adjustments, adjustments, rest)
+			to.adjustments = append(to.adjustments, adjustments[n:]...)
 			var names []catalog.EventName
 			from.names, names = take(random, from.names, nil, rest)
 			var rules []catalog.EventRule
@@ -178,6 +185,9 @@ func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []st
 		t.Fatal(err)
 	}
 	if err := db.InsertConversions(t.Context(), "", conversions); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.InsertAdjustments(t.Context(), "", adjustments); err != nil {
 		t.Fatal(err)
 	}
 }

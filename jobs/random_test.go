@@ -114,7 +114,7 @@ func compare(t *testing.T, db *warehouse.DB, stories []story, seed int, cutoff t
 		}
 	}
 	t.Logf("outcomes compared: %v", outcomes)
-	for _, outcome := range []string{"attributed", "duplicate", "event_not_defined", "identity_too_late", "no_identity", "no_view_before", "session_expired"} {
+	for _, outcome := range []string{"attributed", "duplicate", "event_not_defined", "identity_too_late", "no_identity", "no_view_before", "retracted", "session_expired"} {
 		if outcomes[outcome] == 0 && len(stories) >= 100 {
 			t.Errorf("no history has the outcome %s: the generator is too narrow", outcome)
 		}
@@ -176,6 +176,9 @@ func drawAccount(t *rapid.T, s story, customer string) story {
 	}
 	for range rapid.IntRange(0, 12).Draw(t, "conversions") {
 		s.conversions = append(s.conversions, drawConversion(t, customer, s.clientEvents))
+	}
+	for range rapid.IntRange(0, 8).Draw(t, "adjustments") {
+		s.adjustments = append(s.adjustments, drawAdjustment(t, customer))
 	}
 	return s
 }
@@ -297,6 +300,22 @@ func drawConversion(t *rapid.T, customer string, events []warehouse.ClientEvent)
 	return c
 }
 
+// drawAdjustment draws one of some conversion, or of none, often at the same moment as another.
+func drawAdjustment(t *rapid.T, customer string) warehouse.Adjustment {
+	adjusted := moment(t)
+	if rapid.Bool().Draw(t, "at a usual moment") {
+		adjusted = date(23, 0).UnixMilli() + rapid.Int64Range(0, 1).Draw(t, "beside")
+	}
+	a := warehouse.Adjustment{
+		CustomerID: customer, APIName: pick(t, "name", "bought", "bought", "Bought", "approved"), ActionID: pick(t, "action", "1", "2", "3", "4", "5", "6"),
+		Kind: pick(t, "kind", warehouse.Restate, warehouse.Restate, warehouse.Retract), AdjustedAtMS: adjusted, ReceivedAtMS: receipt(t, adjusted),
+	}
+	if a.Kind == warehouse.Restate {
+		a.Value = decimal.NewNullDecimal(decimal.New(rapid.Int64Range(0, 2_000_000).Draw(t, "value"), -4))
+	}
+	return a
+}
+
 // inAccountsOf puts a history into accounts that no other history has.
 func (s story) inAccountsOf(name string) story {
 	for i := range s.clientEvents {
@@ -304,6 +323,9 @@ func (s story) inAccountsOf(name string) story {
 	}
 	for i := range s.conversions {
 		s.conversions[i].CustomerID = name + "-" + s.conversions[i].CustomerID
+	}
+	for i := range s.adjustments {
+		s.adjustments[i].CustomerID = name + "-" + s.adjustments[i].CustomerID
 	}
 	for i := range s.names {
 		s.names[i].CustomerID = name + "-" + s.names[i].CustomerID
@@ -353,6 +375,14 @@ func (s story) lines(t testing.TB) [][]byte {
 			"actionId": c.ActionID, "actionTimestamp": c.ActionAtMS, "receivedAt": c.ReceivedAtMS}
 		if c.Value.Valid {
 			fields["value"] = json.RawMessage(c.Value.Decimal.String())
+		}
+		add(fields)
+	}
+	for _, a := range s.adjustments {
+		fields := map[string]any{"type": "adjustment", "customerId": a.CustomerID, "apiName": a.APIName, "actionId": a.ActionID, "adjustment": a.Kind,
+			"adjustedAt": a.AdjustedAtMS, "receivedAt": a.ReceivedAtMS}
+		if a.Value.Valid {
+			fields["value"] = json.RawMessage(a.Value.Decimal.String())
 		}
 		add(fields)
 	}
@@ -430,10 +460,13 @@ func (s *story) takeImportedIDs(t testing.TB) {
 	for i := range s.conversions {
 		s.conversions[i].IngestID = ids.conversions[i]
 	}
+	for i := range s.adjustments {
+		s.adjustments[i].IngestID = ids.adjustments[i]
+	}
 }
 
 // idCatcher takes rows in the place of ClickHouse, for their ids.
-type idCatcher struct{ clientEvents, conversions []uuid.UUID }
+type idCatcher struct{ clientEvents, conversions, adjustments []uuid.UUID }
 
 func (c *idCatcher) InsertClientEvents(_ context.Context, _ string, rows []warehouse.ClientEvent) error {
 	for _, row := range rows {
@@ -445,6 +478,13 @@ func (c *idCatcher) InsertClientEvents(_ context.Context, _ string, rows []wareh
 func (c *idCatcher) InsertConversions(_ context.Context, _ string, rows []warehouse.Conversion) error {
 	for _, row := range rows {
 		c.conversions = append(c.conversions, row.IngestID)
+	}
+	return nil
+}
+
+func (c *idCatcher) InsertAdjustments(_ context.Context, _ string, rows []warehouse.Adjustment) error {
+	for _, row := range rows {
+		c.adjustments = append(c.adjustments, row.IngestID)
 	}
 	return nil
 }

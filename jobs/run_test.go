@@ -474,9 +474,9 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	}
 	written := map[string]bool{}
 	for _, known := range []string{
-		"client_events", "conversions", "event_names", "event_rules", "published_days", // what a run finds
+		"client_events", "conversions", "adjustments", "event_names", "event_rules", "published_days", // what a run finds
 		"sessions_versions", "exposures_versions", "decisions_versions",
-		"new_client_events", "new_conversions", "night_events", // views
+		"new_client_events", "new_conversions", "new_adjustments", "night_events", // views
 		"night_views", // run before 33, for crowded users, and after it
 	} {
 		written[known] = true

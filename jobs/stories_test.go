@@ -170,6 +170,13 @@ func (s *toldStory) line(t *testing.T, text string) {
 			c.Value = decimal.NewNullDecimal(decimal.RequireFromString(value))
 		}
 		s.story.conversions = append(s.story.conversions, c)
+	case "restate", "retract": // as `restate bought c1 20.5 @ 22 10:00`
+		a := warehouse.Adjustment{CustomerID: s.name, Kind: words[0], APIName: words[1], ActionID: words[2],
+			AdjustedAtMS: happened.UnixMilli(), ReceivedAtMS: received.UnixMilli(), IngestID: id}
+		if a.Kind == warehouse.Restate {
+			a.Value = decimal.NewNullDecimal(decimal.RequireFromString(words[3]))
+		}
+		s.story.adjustments = append(s.story.adjustments, a)
 	default:
 		t.Fatalf("%s: what is %q?", s.file, text)
 	}
@@ -192,6 +199,7 @@ func insertStories(t *testing.T, db *warehouse.DB, stories []*toldStory) {
 	for _, s := range stories {
 		all.clientEvents = append(all.clientEvents, s.story.clientEvents...)
 		all.conversions = append(all.conversions, s.story.conversions...)
+		all.adjustments = append(all.adjustments, s.story.adjustments...)
 		all.names = append(all.names, s.story.names...)
 		all.rules = append(all.rules, s.story.rules...)
 	}
@@ -199,6 +207,9 @@ func insertStories(t *testing.T, db *warehouse.DB, stories []*toldStory) {
 		t.Fatal(err)
 	}
 	if err := db.InsertConversions(t.Context(), "", all.conversions); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.InsertAdjustments(t.Context(), "", all.adjustments); err != nil {
 		t.Fatal(err)
 	}
 	err := catalog.NewStore(db, time.Now).Change(t.Context(), "test", func(e *catalog.Edit) error {

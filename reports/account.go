@@ -11,7 +11,7 @@ import (
 
 // OutcomeNames are the outcomes of R6, in the order in which they are looked for.
 var OutcomeNames = []string{
-	"duplicate", "event_not_defined", "no_identity", "identity_too_late", "no_view_before", "session_expired", "attributed",
+	"duplicate", "retracted", "event_not_defined", "no_identity", "identity_too_late", "no_view_before", "session_expired", "attributed",
 }
 
 // OutcomeDay is a day of an account: how many conversions were received for it, and what

@@ -18,6 +18,8 @@ type Explanation struct {
 	APIName    string `json:"apiName"`
 	ActionID   string `json:"actionId"`
 	Copies     []Copy `json:"copies"` // every one received, the one that counts first
+	// History has all that was received about it, copies and adjustments, in the order of its receipt.
+	History []HistoryItem `json:"history"`
 }
 
 // Copy is one time that the conversion was received.
@@ -26,7 +28,7 @@ type Copy struct {
 	UserDomain      string        `json:"userDomain"`
 	UserID          string        `json:"userId"`
 	ActionTimestamp int64         `json:"actionTimestamp"`
-	Value           *string       `json:"value,omitempty"`
+	Value           *string       `json:"value,omitempty"` // as received
 	ReceivedAt      int64         `json:"receivedAt"`
 	Outcome         string        `json:"outcome"`             // R6, or pending
 	DecidedBy       *int64        `json:"decidedBy,omitempty"` // of a pending one: when the run that decides begins
@@ -86,6 +88,7 @@ type copyRow struct {
 	ActionAt   time.Time        `ch:"action_at"`
 	Value      *decimal.Decimal `ch:"value"`
 	ReceivedAt time.Time        `ch:"received_at"`
+	InsertedAt time.Time        `ch:"inserted_at"`
 	Outcome    string           `ch:"outcome"`
 }
 
@@ -125,7 +128,7 @@ type nameRow struct {
 // Explain looks up a conversion. An Explanation without copies means that none was
 // received; now tells when a pending one will be decided.
 func Explain(ctx context.Context, db *warehouse.DB, customerID, apiName, actionID string, now time.Time) (*Explanation, error) {
-	e := &Explanation{CustomerID: customerID, APIName: apiName, ActionID: actionID, Copies: []Copy{}}
+	e := &Explanation{CustomerID: customerID, APIName: apiName, ActionID: actionID, Copies: []Copy{}, History: []HistoryItem{}}
 	key := warehouse.Params{"customer_id": customerID, "api_name": apiName, "action_id": actionID}
 	var copies []copyRow
 	if err := db.Select(ctx, &copies, sql.Report("explain_copies").SQL, key); err != nil {
@@ -151,6 +154,12 @@ func Explain(ctx context.Context, db *warehouse.DB, customerID, apiName, actionI
 		}
 		e.Copies = append(e.Copies, c)
 	}
+	if len(copies) == 0 {
+		return e, nil
+	}
+	if err := e.addHistory(ctx, db, copies); err != nil {
+		return nil, fmt.Errorf("look up the history: %w", err)
+	}
 	return e, nil
 }
 
@@ -159,10 +168,7 @@ func (row copyRow) copy(attributions []attributionRow) Copy {
 		IngestID: row.IngestID, UserDomain: row.UserDomain, UserID: row.UserID, ActionTimestamp: row.ActionAt.UnixMilli(),
 		ReceivedAt: row.ReceivedAt.UnixMilli(), Outcome: row.Outcome, Attributions: []Attribution{},
 	}
-	if row.Value != nil {
-		text := row.Value.String()
-		c.Value = &text
-	}
+	c.Value = decimalText(row.Value)
 	for _, a := range attributions {
 		if a.IngestID == row.IngestID {
 			credit := Attribution{OptimizationID: a.OptimizationID, VariationID: a.VariationID, VisitorID: a.VisitorID, ViewedAt: a.ViewedAt.UnixMilli()}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
@@ -159,5 +160,129 @@ func TestWhyNot(t *testing.T) {
 	}
 	if near := e.Copies[0].Facts.NearestView; near == nil || near.Side != "after" || near.MissedByMS != 651 || near.ViewedAt != seen.UnixMilli() {
 		t.Errorf("nearest view: %+v", near)
+	}
+}
+
+// TestRuleAndHistory: which rule was in force, what it makes of the views, and what adjustments did in which run.
+func TestRuleAndHistory(t *testing.T) {
+	db := warehousetest.Open(t)
+	noon := time.Date(2026, 9, 21, 12, 0, 0, 0, time.UTC)
+	now := noon.AddDate(0, 0, 3)
+	setRule := func(window string, from time.Time) {
+		t.Helper()
+		err := catalog.NewStore(db, func() time.Time { return now }).Change(t.Context(), "test", func(e *catalog.Edit) error {
+			rule, err := catalog.ParseRule(window, "first")
+			if err != nil {
+				return err
+			}
+			return e.SetRule("c1", "e1", rule, from)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := catalog.NewStore(db, func() time.Time { return now }).Change(t.Context(), "test", func(e *catalog.Edit) error {
+		_, err := e.AddEvent("c1", "deal-won", "e1", noon.AddDate(0, -1, 0))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	setRule("3d", noon.AddDate(0, 0, -2))
+	ms := func(at time.Time) int64 { return at.UnixMilli() }
+	id := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	seen := noon.AddDate(0, 0, -4)
+	events := []warehouse.ClientEvent{
+		{CustomerID: "c1", VisitorID: "v1", Type: "view", OptimizationID: "hero", VariationID: "b", OccurredAtMS: ms(seen), ReceivedAtMS: ms(seen), IngestID: id()},
+		{CustomerID: "c1", VisitorID: "v1", Type: "identify", UserDomain: "crm", UserID: "u1", OccurredAtMS: ms(seen), ReceivedAtMS: ms(seen), IngestID: id()},
+	}
+	if err := db.InsertClientEvents(t.Context(), "", events); err != nil {
+		t.Fatal(err)
+	}
+	var rows []warehouse.Conversion
+	for action, at := range map[string]time.Time{"before the rule": noon.AddDate(0, 0, -3), "inside": noon.AddDate(0, 0, -1).Add(-time.Hour), "outside": noon} {
+		rows = append(rows, warehouse.Conversion{CustomerID: "c1", APIName: "deal-won", UserDomain: "crm", UserID: "u1", ActionID: action,
+			Value: decimal.NewNullDecimal(decimal.New(100, 0)), ActionAtMS: ms(at), ReceivedAtMS: ms(noon), IngestID: id()})
+	}
+	if err := db.InsertConversions(t.Context(), "", rows); err != nil {
+		t.Fatal(err)
+	}
+	runner := jobs.NewRunner(db, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: noon.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	adjust := func(kind string, value int64, adjusted, received time.Time) {
+		t.Helper()
+		a := warehouse.Adjustment{CustomerID: "c1", APIName: "deal-won", ActionID: "inside", Kind: kind, AdjustedAtMS: ms(adjusted), ReceivedAtMS: ms(received), IngestID: id()}
+		if kind == warehouse.Restate {
+			a.Value = decimal.NewNullDecimal(decimal.New(value, 0))
+		}
+		if err := db.InsertAdjustments(t.Context(), "", []warehouse.Adjustment{a}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adjust(warehouse.Restate, 80, noon, noon.Add(2*time.Hour))
+	adjust(warehouse.Retract, 0, noon.Add(time.Hour), noon.Add(3*time.Hour))
+	adjust(warehouse.Restate, 1, noon.Add(-time.Hour), noon.Add(4*time.Hour))
+	if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: noon.Add(5 * time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	adjust(warehouse.Restate, 90, noon.Add(2*time.Hour), noon.Add(6*time.Hour))
+	explain := func(action string) *reports.Explanation {
+		t.Helper()
+		e, err := reports.Explain(t.Context(), db, "c1", "deal-won", action, now)
+		if err != nil || len(e.Copies) != 1 {
+			t.Fatalf("%s: %+v (%v)", action, e, err)
+		}
+		return e
+	}
+	var changes []string
+	history := explain("inside").History
+	for _, item := range history {
+		changes = append(changes, item.Kind+": "+item.Change)
+	}
+	want := "received: counts | restate: value 100 -> value 80 | retract: value 80 -> retracted | " +
+		"restate: none: an adjustment that is meant to hold later counts | restate: retracted -> value 90"
+	if got := strings.Join(changes, " | "); got != want {
+		t.Errorf("history %s", got)
+	}
+	if len(history) == 5 && (*history[0].RunCutoff != ms(noon.Add(time.Hour)) || *history[1].RunCutoff != ms(noon.Add(5*time.Hour)) || !history[4].IsPending || history[3].IsPending) {
+		t.Errorf("runs of the history: %+v", history)
+	}
+	for action, says := range map[string][]string{
+		"before the rule": {"session", "session_expired", "expired at"},
+		"inside":          {"3d", "retracted", "taken it back"},
+		"outside":         {"3d", "no_view_before", "was seen more than 3 days before the conversion, by 24 hours"},
+	} {
+		c := explain(action).Copies[0]
+		if c.Rule == nil || c.Rule.Window != says[0] || c.Outcome != says[1] || !strings.Contains(c.Reason, says[2]) {
+			t.Errorf("%s: rule %+v, %s: %s", action, c.Rule, c.Outcome, c.Reason)
+		}
+	}
+	setRule("30d", noon.AddDate(0, 0, -10))
+	if c := explain("outside").Copies[0]; c.Rule.Window != "3d" || !strings.Contains(c.Reason, "by now the credit goes to the first view of the 30 days before") {
+		t.Errorf("%+v: %s", c.Rule, c.Reason)
+	}
+	if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: noon.Add(7 * time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	c := explain("inside").Copies[0]
+	if c.Outcome != "attributed" || !strings.Contains(c.Reason, "in the 30 days before it; the first view") || c.Attributions[0].SessionStartedAt != nil {
+		t.Errorf("%s: %s, %+v", c.Outcome, c.Reason, c.Attributions)
+	}
+	journey, err := reports.ConversionJourney(t.Context(), db, "c1", c, now)
+	if err != nil || len(journey.Visitors) != 1 || len(journey.Visitors[0].Events) != 2 || c.WindowFrom() != c.ActionTimestamp-30*24*3600*1000 {
+		t.Errorf("journey %+v (%v)", journey, err)
+	}
+	e, err := reports.Explain(t.Context(), db, "c1", "deal-won", "nothing", now)
+	if err != nil || len(e.Copies) > 0 {
+		t.Errorf("%+v (%v)", e, err)
+	}
+	if err := db.InsertAdjustments(t.Context(), "", []warehouse.Adjustment{{CustomerID: "c1", APIName: "deal-won", ActionID: "nothing", Kind: warehouse.Retract, AdjustedAtMS: ms(noon), ReceivedAtMS: ms(noon), IngestID: id()}}); err != nil {
+		t.Fatal(err)
+	}
+	flags, err := reports.AccountFlags(t.Context(), db, "c1", now)
+	if err != nil || len(flags.WaitingAdjustments) != 1 || flags.WaitingAdjustments[0].Conversions != 1 || flags.WaitingAdjustments[0].LastActionID != "nothing" {
+		t.Errorf("%+v (%v)", flags, err)
 	}
 }

@@ -31,7 +31,7 @@ func (x *explainer) hints(ctx context.Context, copies []copyRow) (hints []string
 	}
 	add(otherUsers(copies))
 	switch x.copy.Outcome {
-	case "attributed", outcomePending, "duplicate":
+	case outcomeAttributed, outcomePending, outcomeRetracted, "duplicate":
 		return hints, nil
 	}
 	for _, id := range []struct{ field, text string }{{"apiName", x.APIName}, {"userDomain", x.copy.UserDomain}, {"userId", x.copy.UserID}, {"actionId", x.ActionID}} {

@@ -15,6 +15,7 @@ import (
 const (
 	outcomePending         = "pending" // no run has decided yet
 	outcomeAttributed      = "attributed"
+	outcomeRetracted       = "retracted"
 	outcomeNoIdentity      = "no_identity"
 	outcomeIdentityTooLate = "identity_too_late"
 )
@@ -48,18 +49,15 @@ func (x *explainer) reason(ctx context.Context, first copyRow) (string, error) {
 	c := x.copy
 	switch c.Outcome {
 	case outcomePending:
-		// The first midnight after the receipt; one that became visible only after that
-		// run waits for the next.
-		next := jobs.LastMidnight(time.UnixMilli(c.ReceivedAt)).Add(24 * time.Hour)
-		if !next.After(x.now) {
-			next = jobs.LastMidnight(x.now).Add(24 * time.Hour)
-		}
+		next := nextRun(c.ReceivedAt, x.now)
 		at := next.UnixMilli()
 		c.DecidedBy = &at
 		return "not decided yet: the run at " + human.Moment(next) + " will", nil
 	case "duplicate":
 		c.Facts.CountedIngestID = first.IngestID
 		return fmt.Sprintf("another copy with the same apiName and actionId was received first, at %s (%s)", human.Moment(first.ReceivedAt), first.IngestID), nil
+	case outcomeRetracted:
+		return "an adjustment has taken it back; the history says when", nil
 	case "event_not_defined":
 		return x.nameReason(), nil
 	}

@@ -34,6 +34,22 @@ type Conversion struct {
 	IngestID            uuid.UUID
 }
 
+// Adjustment is a row of adjustments (R10). Times are Unix milliseconds.
+type Adjustment struct {
+	CustomerID, APIName        string // the name that the conversion was sent under
+	ActionID                   string
+	Kind                       string              // Restate or Retract
+	Value                      decimal.NullDecimal // to restate, rounded to 4 places
+	AdjustedAtMS, ReceivedAtMS int64
+	IngestID                   uuid.UUID
+}
+
+// Kinds of adjustments.
+const (
+	Restate = "restate"
+	Retract = "retract"
+)
+
 // column is a column of a batch: its type in the table, and its values as a slice.
 type column struct {
 	name, kind string
@@ -71,17 +87,33 @@ func (db *DB) InsertConversions(ctx context.Context, token string, rows []Conver
 		{"user_id", "String", texts(func(c *Conversion) string { return c.UserID })},
 		{"action_id", "String", texts(func(c *Conversion) string { return c.ActionID })},
 		{"action_at", "DateTime64(3, 'UTC')", numbers(func(c *Conversion) int64 { return c.ActionAtMS })},
-		{"value", "Nullable(Decimal(18, 4))", gather(rows, nullableValue)},
+		{"value", "Nullable(Decimal(18, 4))", gather(rows, func(c *Conversion) *decimal.Decimal { return nullable(&c.Value) })},
 		{"received_at", "DateTime64(3, 'UTC')", numbers(func(c *Conversion) int64 { return c.ReceivedAtMS })},
 		{"ingest_id", "UUID", gather(rows, func(c *Conversion) uuid.UUID { return c.IngestID })},
 	})
 }
 
-func nullableValue(c *Conversion) *decimal.Decimal {
-	if !c.Value.Valid {
+// InsertAdjustments is InsertClientEvents for adjustments.
+func (db *DB) InsertAdjustments(ctx context.Context, token string, rows []Adjustment) error {
+	texts := func(field func(*Adjustment) string) []string { return gather(rows, field) }
+	numbers := func(field func(*Adjustment) int64) []int64 { return gather(rows, field) }
+	return db.insert(ctx, "adjustments", token, len(rows), []column{
+		{"customer_id", "String", texts(func(a *Adjustment) string { return a.CustomerID })},
+		{"api_name", "String", texts(func(a *Adjustment) string { return a.APIName })},
+		{"action_id", "String", texts(func(a *Adjustment) string { return a.ActionID })},
+		{"kind", "Enum8('restate' = 1, 'retract' = 2)", texts(func(a *Adjustment) string { return a.Kind })},
+		{"value", "Nullable(Decimal(18, 4))", gather(rows, func(a *Adjustment) *decimal.Decimal { return nullable(&a.Value) })},
+		{"adjusted_at", "DateTime64(3, 'UTC')", numbers(func(a *Adjustment) int64 { return a.AdjustedAtMS })},
+		{"received_at", "DateTime64(3, 'UTC')", numbers(func(a *Adjustment) int64 { return a.ReceivedAtMS })},
+		{"ingest_id", "UUID", gather(rows, func(a *Adjustment) uuid.UUID { return a.IngestID })},
+	})
+}
+
+func nullable(value *decimal.NullDecimal) *decimal.Decimal {
+	if !value.Valid {
 		return nil
 	}
-	return &c.Value.Decimal
+	return &value.Decimal
 }
 
 func gather[R, V any](rows []R, field func(*R) V) []V {
@@ -142,7 +174,7 @@ func (db *DB) insert(ctx context.Context, table, token string, rows int, columns
 func (db *DB) DeletionEpoch(ctx context.Context) (string, error) {
 	var epoch string
 	err := db.Row(ctx, `select hex(MD5(toString((count(), max(create_time), max(mutation_id))))) from system.mutations
-		where database = currentDatabase() and table in ('client_events', 'conversions')`, nil, &epoch)
+		where database = currentDatabase() and table in ('client_events', 'conversions', 'adjustments')`, nil, &epoch)
 	if err != nil {
 		return "", fmt.Errorf("look for deletions: %w", err)
 	}

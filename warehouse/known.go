@@ -38,6 +38,12 @@ func (h *History) KnownConversions(ctx context.Context, rows []Conversion) (map[
 		func(c *Conversion) (uuid.UUID, int64) { return c.IngestID, c.ActionAtMS })
 }
 
+// KnownAdjustments is KnownClientEvents for adjustments.
+func (h *History) KnownAdjustments(ctx context.Context, rows []Adjustment) (map[uuid.UUID]bool, error) {
+	return known(ctx, h, sql.Report("rows_before_adjustments").SQL, sql.Report("known_adjustments").SQL, rows,
+		func(a *Adjustment) (uuid.UUID, int64) { return a.IngestID, a.AdjustedAtMS })
+}
+
 func known[R any](ctx context.Context, h *History, before, query string, rows []R, of func(*R) (uuid.UUID, int64)) (map[uuid.UUID]bool, error) {
 	if len(rows) == 0 {
 		return nil, nil

@@ -92,6 +92,8 @@ func TestSchemaIsWhatTheFilesSay(t *testing.T) {
 var analystsTables = map[string]string{
 	"client_events": "customer_id, visitor_id, type, optimization_id, variation_id, user_domain, user_id, occurred_at, received_at, inserted_at, ingest_id",
 	"conversions":   "customer_id, api_name, user_domain, user_id, action_id, action_at, value, received_at, inserted_at, ingest_id",
+	"adjustments":   "customer_id, api_name, action_id, kind, value, adjusted_at, received_at, inserted_at, ingest_id",
+	"event_rules":   "customer_id, event_id, window_days, credit, valid_from, valid_to",
 	"event_names":   "customer_id, event_id, api_name, valid_from, valid_to",
 	"sessions":      "customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views",
 	"exposures":     "customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, views",

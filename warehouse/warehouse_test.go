@@ -149,8 +149,8 @@ func TestMigrationKilledHalfWay(t *testing.T) {
 			started_at DateTime64(3, \'UTC\'), last_event_at DateTime64(3, \'UTC\'), expires_at DateTime64(3, \'UTC\'), events UInt32, views UInt32,
 			version UInt64', 1) limit 20`,
 		`insert into exposures_versions select * from generateRandom('customer_id LowCardinality(String), optimization_id LowCardinality(String),
-			variation_id LowCardinality(String), visitor_id String, day Date, first_viewed_at DateTime64(3, \'UTC\'),
-			last_viewed_at DateTime64(3, \'UTC\'), views UInt32, version UInt64', 1) limit 20`,
+			variation_id LowCardinality(String), visitor_id String, day Date, first_viewed_at DateTime64(3, \'UTC\'), first_received_at DateTime64(3, \'UTC\'),
+			last_viewed_at DateTime64(3, \'UTC\'), last_received_at DateTime64(3, \'UTC\'), views UInt32, version UInt64', 1) limit 20`,
 	} {
 		if err := db.Exec(t.Context(), statement, nil); err != nil {
 			t.Fatal(err)

@@ -239,7 +239,7 @@ func (p *program) lookAtFlags(ctx context.Context, db *warehouse.DB) []finding {
 	case err != nil:
 		return []finding{{subject: "events", found: err.Error(), mend: "see ClickHouse above"}}
 	}
-	crowded, dropped, undefined := flags.Texts()
+	crowded, dropped, undefined, waiting := flags.Texts()
 	return []finding{
 		flagged("user ids", "none has very many visitors", crowded,
 			"a placeholder, or a login that many share: send an id that is a person's own, since all of them are taken for one"),
@@ -247,6 +247,8 @@ func (p *program) lookAtFlags(ctx context.Context, db *warehouse.DB) []finding {
 			"docs/operating.md explains the reasons; the console of the pages' browsers warns of placeholders"),
 		flagged("event names", "every conversion of 30 days has an event", undefined,
 			"`tieback event add CUSTOMER APINAME --from TIME` makes the event, for past conversions too; or correct the name in the backend"),
+		flagged("adjustments", "none waits for its conversion", waiting,
+			"they name conversions that were not received: apiName and actionId must be as those were sent; they wait, however long"),
 	}
 }
 

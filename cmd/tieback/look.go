@@ -37,7 +37,7 @@ func (x *explainCmd) Run(ctx context.Context, p *program) error {
 		for _, c := range e.Copies {
 			printCopy(p, e, c)
 		}
-		return nil
+		return printHistory(p, e)
 	})
 }
 
@@ -69,6 +69,26 @@ func printCopy(p *program, e *reports.Explanation, c reports.Copy) {
 	}
 }
 
+// printHistory lists what was received about a conversion that has more than itself.
+func printHistory(p *program, e *reports.Explanation) error {
+	if len(e.History) < 2 {
+		return nil
+	}
+	fmt.Fprintln(p.stdout, "history")
+	t := newTable("received", "what", "meant to hold from", "value", "changed", "taken into account by")
+	for _, item := range e.History {
+		adjusted, value := "", ""
+		if item.AdjustedAt != nil {
+			adjusted = human.Moment(time.UnixMilli(*item.AdjustedAt))
+		}
+		if item.Value != nil {
+			value = *item.Value
+		}
+		t.AppendRow(table.Row{human.Moment(time.UnixMilli(item.ReceivedAt)), item.Kind, adjusted, value, item.Change, item.When(p.now())})
+	}
+	return render(p.stdout, t)
+}
+
 type statusCmd struct {
 	Changes bool `help:"Show which figures of past days the last run changed, and why."`
 }
@@ -76,6 +96,7 @@ type statusCmd struct {
 type waitingRows struct {
 	ClientEvents uint64 `ch:"client_events"`
 	Conversions  uint64 `ch:"conversions"`
+	Adjustments  uint64 `ch:"adjustments"`
 }
 
 func (s *statusCmd) Run(ctx context.Context, p *program) error {
@@ -105,7 +126,12 @@ func (s *statusCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "received since: %d conversions, %d client events; the next run takes those before its cutoff\n", waiting[0].Conversions, waiting[0].ClientEvents)
+		fmt.Fprintf(p.stdout, "received since: %d conversions, %d adjustments, %d client events; the next run takes those before its cutoff\n", waiting[0].Conversions, waiting[0].Adjustments, waiting[0].ClientEvents)
+		orphans, err := reports.AdjustmentsWaiting(ctx, db)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "adjustments that wait for their conversion: %d\n", orphans)
 		if behind.Before(end) {
 			fmt.Fprintln(p.stdout, "spool: events wait to be sent to ClickHouse")
 		} else {

@@ -65,6 +65,7 @@ type cli struct {
 	Optimization optimizationCmd `cmd:"" help:"Optimizations and their variations."`
 	Goal         goalCmd         `cmd:"" help:"Which events count for which optimization."`
 	Results      resultsCmd      `cmd:"" help:"Show an optimization's results: its variations side by side, per goal."`
+	Adjust       adjustCmd       `cmd:"" help:"Give a conversion another value, or take it back."`
 	Explain      explainCmd      `cmd:"" help:"Tell what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
 	Doctor       doctorCmd       `cmd:"" help:"Look whether all that Tieback lives on is well, and tell how to mend what is not."`

@@ -24,6 +24,7 @@ import (
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/reports"
+	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -169,7 +170,7 @@ func (s *service) start(ctx context.Context) error {
 		Limits:  ingest.Limits{MaxFuture: s.settings.MaxFuture, MaxAge: s.settings.MaxAge},
 		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
 		Proxies: proxies,
-		Explain: s.explain, Results: s.results, Mount: mount, Metrics: s.metrics,
+		Explain: s.explain, Results: s.results, Received: s.received, Mount: mount, Metrics: s.metrics,
 	})
 	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.metrics, s.log)
 
@@ -229,6 +230,27 @@ func (s *service) explain(ctx context.Context, customerID, apiName, actionID str
 		return nil, false, err
 	}
 	return e, len(e.Copies) > 0, nil
+}
+
+// received says which conversions are in ClickHouse.
+func (s *service) received(ctx context.Context, customerID string, keys []ingest.ConversionKey) (map[ingest.ConversionKey]bool, error) {
+	var found []struct {
+		APIName  string `ch:"api_name"`
+		ActionID string `ch:"action_id"`
+	}
+	names, actions := make([]string, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		names[i], actions[i] = key.APIName, key.ActionID
+	}
+	params := warehouse.Params{"customer_id": customerID, "api_names": names, "action_ids": actions}
+	if err := s.db.Select(ctx, &found, sql.Report("received_keys").SQL, params); err != nil {
+		return nil, err
+	}
+	received := make(map[ingest.ConversionKey]bool, len(found))
+	for _, f := range found {
+		received[ingest.ConversionKey{APIName: f.APIName, ActionID: f.ActionID}] = true
+	}
+	return received, nil
 }
 
 // results are those of `tieback results`.

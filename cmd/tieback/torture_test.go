@@ -21,7 +21,7 @@ var kills = flag.Int("kills", 10, "how often TestTorture kills the service, the 
 
 // TestTorture kills the service, the engine or both at random moments while clients
 // post and retry. Every event that was acknowledged must then be in conversions, and
-// count exactly once in the results. `make torture` does it 200 times.
+// count exactly once in the results, with the value that an acknowledged adjustment gave it. `make torture` does it 200 times.
 func TestTorture(t *testing.T) {
 	dir := t.TempDir()
 	address := freeAddress(t)
@@ -57,12 +57,24 @@ func TestTorture(t *testing.T) {
 	for _, action := range strings.Fields(must(t, dir, "sql", "select action_id from conversion_outcomes where outcome != 'duplicate'", "--format", "TSV")) {
 		counted[action]++
 	}
+	adjusted := map[string]bool{}
+	for _, action := range strings.Fields(must(t, dir, "sql", "select distinct action_id from adjustments where kind = 'retract'", "--format", "TSV")) {
+		adjusted[action] = true
+	}
+	outcomes := must(t, dir, "sql", "select count() from conversion_outcomes where outcome = 'retracted' and action_id not in (select action_id from adjustments)"+
+		" or outcome not in ('retracted', 'duplicate') and action_id in (select action_id from adjustments)", "--format", "TSV")
+	if outcomes != "0" {
+		t.Errorf("%s conversions are not what their adjustments say", outcomes)
+	}
 	total := 0
 	for i := range clients {
 		total += len(acknowledged[i])
 		for _, action := range acknowledged[i] {
 			if counted[action] != 1 {
 				t.Errorf("event %s was acknowledged and counts %d times", action, counted[action])
+			}
+			if isAdjusted(action) && !adjusted[action] {
+				t.Errorf("the adjustment of %s was acknowledged and is not there", action)
 			}
 		}
 	}
@@ -100,14 +112,25 @@ func killEngine(dir string) {
 	}
 }
 
-// postUntil posts one event after the other, each until it is acknowledged, and
-// returns those that were.
+// isAdjusted reports whether the client takes the event back: every third one.
+func isAdjusted(action string) bool {
+	var client, n int
+	_, err := fmt.Sscanf(action, "%d-%d", &client, &n)
+	return err == nil && n%3 == 0
+}
+
+// postUntil posts one event after the other, and adjustments of some, each until it is acknowledged, and
+// returns the events that were.
 func postUntil(ctx context.Context, address, token string, client int) (acknowledged []string) {
 	sender := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for n := 0; ctx.Err() == nil; n++ {
 		action := fmt.Sprintf("%d-%d", client, n)
 		body := seedBody(action, time.Minute)
-		for ctx.Err() == nil && !posted(ctx, sender, address, token, body) {
+		for ctx.Err() == nil && !posted(ctx, sender, address, token, "/event", body) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		body = fmt.Sprintf(`{"customerId":"123456789","apiName":"application-accepted","actionId":%q,"adjustment":"retract"}`, action)
+		for isAdjusted(action) && ctx.Err() == nil && !posted(ctx, sender, address, token, "/adjustment", body) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		if ctx.Err() == nil {
@@ -118,8 +141,8 @@ func postUntil(ctx context.Context, address, token string, client int) (acknowle
 	return acknowledged
 }
 
-func posted(ctx context.Context, sender *http.Client, address, token, body string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/event", strings.NewReader(body))
+func posted(ctx context.Context, sender *http.Client, address, token, path, body string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+path, strings.NewReader(body))
 	if err != nil {
 		return false
 	}

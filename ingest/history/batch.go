@@ -16,10 +16,13 @@ import (
 type batch struct {
 	clientEvents []warehouse.ClientEvent
 	conversions  []warehouse.Conversion
+	adjustments  []warehouse.Adjustment
 }
 
+func (b *batch) rows() int { return len(b.clientEvents) + len(b.conversions) + len(b.adjustments) }
+
 func (b *batch) reset() {
-	b.clientEvents, b.conversions = b.clientEvents[:0], b.conversions[:0]
+	b.clientEvents, b.conversions, b.adjustments = b.clientEvents[:0], b.conversions[:0], b.adjustments[:0]
 }
 
 // insert leaves out what is there already, and returns how many rows that are. It names each
@@ -36,11 +39,15 @@ func (b *batch) insert(ctx context.Context, into ingest.Inserter, known Known, e
 		return 0, err
 	}
 	token = contentToken(epoch, b.conversions, func(c *warehouse.Conversion) uuid.UUID { return c.IngestID })
-	return left, into.InsertConversions(ctx, token, b.conversions)
+	if err := into.InsertConversions(ctx, token, b.conversions); err != nil {
+		return 0, err
+	}
+	token = contentToken(epoch, b.adjustments, func(a *warehouse.Adjustment) uuid.UUID { return a.IngestID })
+	return left, into.InsertAdjustments(ctx, token, b.adjustments)
 }
 
 func (b *batch) leaveOut(ctx context.Context, known Known) (left int, err error) {
-	all := len(b.clientEvents) + len(b.conversions)
+	all := b.rows()
 	events, err := known.KnownClientEvents(ctx, b.clientEvents)
 	if err != nil {
 		return 0, err
@@ -49,9 +56,14 @@ func (b *batch) leaveOut(ctx context.Context, known Known) (left int, err error)
 	if err != nil {
 		return 0, err
 	}
+	adjustments, err := known.KnownAdjustments(ctx, b.adjustments)
+	if err != nil {
+		return 0, err
+	}
 	b.clientEvents = slices.DeleteFunc(b.clientEvents, func(e warehouse.ClientEvent) bool { return events[e.IngestID] })
 	b.conversions = slices.DeleteFunc(b.conversions, func(c warehouse.Conversion) bool { return conversions[c.IngestID] })
-	return all - len(b.clientEvents) - len(b.conversions), nil
+	b.adjustments = slices.DeleteFunc(b.adjustments, func(a warehouse.Adjustment) bool { return adjustments[a.IngestID] })
+	return all - b.rows(), nil
 }
 
 func contentToken[R any](epoch string, rows []R, id func(*R) uuid.UUID) string {

@@ -15,6 +15,7 @@ import (
 type memory struct {
 	clientEvents []warehouse.ClientEvent
 	conversions  []warehouse.Conversion
+	adjustments  []warehouse.Adjustment
 }
 
 func (m *memory) InsertClientEvents(_ context.Context, _ string, rows []warehouse.ClientEvent) error {
@@ -24,6 +25,11 @@ func (m *memory) InsertClientEvents(_ context.Context, _ string, rows []warehous
 
 func (m *memory) InsertConversions(_ context.Context, _ string, rows []warehouse.Conversion) error {
 	m.conversions = append(m.conversions, rows...)
+	return nil
+}
+
+func (m *memory) InsertAdjustments(_ context.Context, _ string, rows []warehouse.Adjustment) error {
+	m.adjustments = append(m.adjustments, rows...)
 	return nil
 }
 
@@ -217,7 +223,7 @@ func FuzzLine(f *testing.F) {
 	f.Add([]byte(`{"type":"event","customerId":"c","eventId":"e","apiName":"n","from":1790000000000,"to":null}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := parseLine(text)
-		if err == nil && r.clientEvent == nil && r.conversion == nil && r.eventName == nil && r.optimization == nil {
+		if err == nil && r.clientEvent == nil && r.conversion == nil && r.adjustment == nil && r.rule == nil && r.eventName == nil && r.optimization == nil {
 			t.Errorf("%q is neither bad nor anything", text)
 		}
 		if err == nil && r.conversion != nil && r.conversion.Value.Valid && r.conversion.Value.Decimal.IsNegative() {

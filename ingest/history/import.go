@@ -24,6 +24,7 @@ type Summary struct {
 	Known        int64 // of them, there already
 	ClientEvents int64
 	Conversions  int64
+	Adjustments  int64
 	Catalog      int64 // events, rules and optimizations
 	Bad          int64
 }
@@ -38,6 +39,7 @@ type Warning struct {
 type Known interface {
 	KnownClientEvents(ctx context.Context, rows []warehouse.ClientEvent) (map[uuid.UUID]bool, error)
 	KnownConversions(ctx context.Context, rows []warehouse.Conversion) (map[uuid.UUID]bool, error)
+	KnownAdjustments(ctx context.Context, rows []warehouse.Adjustment) (map[uuid.UUID]bool, error)
 }
 
 // Importer loads lines. Lines of any number of readers go to one Finish.
@@ -173,7 +175,7 @@ func (im *Importer) readArray(ctx context.Context, source string, reader *bufio.
 }
 
 func (im *Importer) flushFull(ctx context.Context) error {
-	if len(im.batch.clientEvents)+len(im.batch.conversions) < batchRows {
+	if im.batch.rows() < batchRows {
 		return nil
 	}
 	return im.Flush(ctx)
@@ -232,6 +234,10 @@ func (im *Importer) line(where func() string, text []byte) {
 		im.accounts[r.conversion.CustomerID] = true
 		im.batch.conversions = append(im.batch.conversions, *r.conversion)
 		im.summary.Conversions++
+	case r.adjustment != nil:
+		im.accounts[r.adjustment.CustomerID] = true
+		im.batch.adjustments = append(im.batch.adjustments, *r.adjustment)
+		im.summary.Adjustments++
 	default:
 		im.pending = append(im.pending, catalogLine{where(), bytes.Clone(text), r})
 	}

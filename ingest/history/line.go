@@ -44,6 +44,8 @@ type line struct {
 	OccurredAt     jsontext.Value `json:"occurredAt"`
 	ReceivedAt     jsontext.Value `json:"receivedAt"`
 	Value          jsontext.Value `json:"value"`
+	Adjustment     jsontext.Value `json:"adjustment"`
+	AdjustedAt     jsontext.Value `json:"adjustedAt"`
 
 	Others jsontext.Value `json:",embed"` // an object of all other fields
 }
@@ -64,6 +66,7 @@ type goalLine struct {
 type row struct {
 	clientEvent  *warehouse.ClientEvent
 	conversion   *warehouse.Conversion
+	adjustment   *warehouse.Adjustment
 	eventName    *catalog.EventName
 	rule         *catalog.EventRule
 	optimization *optimization
@@ -95,6 +98,8 @@ func parseLine(text []byte) (row, error) {
 		r.clientEvent = l.clientEvent(c, kind)
 	case "conversion":
 		r.conversion = l.conversion(c)
+	case "adjustment":
+		r.adjustment = l.adjustment(c)
 	case "event":
 		r.eventName = l.eventName(c)
 	case "rule":
@@ -109,7 +114,7 @@ func parseLine(text []byte) (row, error) {
 	return r, errors.Join(c.faults...)
 }
 
-const lineTypes = "event, rule, optimization, view, identify, activity, conversion"
+const lineTypes = "event, rule, optimization, view, identify, activity, conversion, adjustment"
 
 // syntaxError says in a reader's words where a text is no JSON.
 func syntaxError(err error) error {
@@ -293,13 +298,36 @@ func (l *line) conversion(c *checker) *warehouse.Conversion {
 		ActionAtMS: c.time("actionTimestamp", l.ActionAt), Value: l.value(c),
 	}
 	v.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, v.ActionAtMS)
-	stored := "null"
-	if v.Value.Valid {
-		stored = v.Value.Decimal.StringFixed(4)
-	}
 	v.IngestID = ingest.DerivedID("conversions", v.CustomerID, v.APIName, v.UserDomain, v.UserID, v.ActionID,
-		fmt.Sprint(v.ActionAtMS), stored, fmt.Sprint(v.ReceivedAtMS))
+		fmt.Sprint(v.ActionAtMS), storedValue(v.Value), fmt.Sprint(v.ReceivedAtMS))
 	return v
+}
+
+// storedValue is the text of a value as it is stored.
+func storedValue(value decimal.NullDecimal) string {
+	if !value.Valid {
+		return "null"
+	}
+	return value.Decimal.StringFixed(4)
+}
+
+func (l *line) adjustment(c *checker) *warehouse.Adjustment {
+	a := &warehouse.Adjustment{
+		CustomerID: c.id("customerId", l.CustomerID), APIName: c.id("apiName", l.APIName), ActionID: c.realID("actionId", l.ActionID),
+		Kind: c.id("adjustment", l.Adjustment), AdjustedAtMS: c.time("adjustedAt", l.AdjustedAt), Value: l.value(c),
+	}
+	a.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, a.AdjustedAtMS)
+	switch {
+	case a.Kind == warehouse.Restate && !a.Value.Valid && absent(l.Value):
+		c.fault("value is missing: to restate, the new one is required")
+	case a.Kind == warehouse.Retract && !absent(l.Value):
+		c.fault("value is %.40s, and must be left out to retract", l.Value)
+	case a.Kind != "" && a.Kind != warehouse.Restate && a.Kind != warehouse.Retract:
+		c.fault("adjustment is %.40s, and must be restate or retract", l.Adjustment)
+	}
+	a.IngestID = ingest.DerivedID("adjustments", a.CustomerID, a.APIName, a.ActionID, a.Kind, storedValue(a.Value),
+		fmt.Sprint(a.AdjustedAtMS), fmt.Sprint(a.ReceivedAtMS))
+	return a
 }
 
 func (l *line) value(c *checker) decimal.NullDecimal {

@@ -1,9 +1,9 @@
 -- Purpose:    List the conversions that may be decided otherwise now, and why.
--- Reads:      new_conversions, conversions, identifies, night_visitor_days, run_names, run_rules
+-- Reads:      new_conversions, new_adjustments, conversions, identifies, night_visitor_days, run_names, run_rules
 -- Writes:     night_keys
 -- Grain:      one row per (account, name, action id, cause)
 -- Parameters: visible_since, low, high, version, names_before, whole_days, range_from, range_to, view_lookback_days
--- Notes:      By key, so that all copies of one are decided together (R5). Six causes, eight selects.
+-- Notes:      By key, so that all copies of one are decided together (R5). Seven causes, nine selects.
 insert into night_keys (customer_id, api_name, action_id, cause)
 with
     -- Since when a visitor was known to be a user when the last run read, and since when it is now.
@@ -99,6 +99,15 @@ with
 -- Received since.
 select distinct customer_id, api_name, action_id, 'conversion'
 from new_conversions
+(
+    visible_since = {visible_since:DateTime64(3, 'UTC')},
+    low = {low:DateTime64(3, 'UTC')},
+    high = {high:DateTime64(3, 'UTC')}
+)
+union all
+-- Adjusted since (R10).
+select distinct customer_id, api_name, action_id, 'adjustment'
+from new_adjustments
 (
     visible_since = {visible_since:DateTime64(3, 'UTC')},
     low = {low:DateTime64(3, 'UTC')},

@@ -25,6 +25,7 @@ with
             received_at + toIntervalSecond({clocks_apart_seconds:UInt32}) as linked_until
         from night_conversions
         where is_duplicate = 0
+            and is_retracted = 0
             and event_id != ''
     ),
     sessions_near as

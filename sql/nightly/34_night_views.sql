@@ -30,6 +30,7 @@ with
         from night_conversions
         where {of_crowds:UInt8} = 1
             and is_duplicate = 0
+            and is_retracted = 0
             and event_id != ''
             and (window_days > 0 or credit = 'last')
             and (customer_id, user_domain, user_id) in (select customer_id, user_domain, user_id from crowded_users)

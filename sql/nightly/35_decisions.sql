@@ -8,7 +8,7 @@
 --             candidates and of views, and not with their product: a user id may have thousands of visitors, and a
 --             visitor hundreds of thousands of views. Run for some hundred days at a time, which bounds the memory that parts take.
 insert into decisions_versions
-    (customer_id, day, event_id, api_name, action_id, user_domain, user_id, converted_at, value, received_at, ingest_id, outcome,
+    (customer_id, day, event_id, api_name, action_id, user_domain, user_id, converted_at, value, credited_value, received_at, ingest_id, outcome,
      `credits.optimization_id`, `credits.variation_id`, `credits.visitor_id`, `credits.session_started_at`, `credits.viewed_at`, version)
 with
     chosen as
@@ -105,11 +105,13 @@ select
     user_id,
     converted_at,
     value,
+    credited_value,
     received_at,
     night_conversions.ingest_id,
     -- The first reason that applies counts, so their order is the rule.
     multiIf(
         is_duplicate, 'duplicate',
+        is_retracted, 'retracted',
         event_id = '', 'event_not_defined',
         (customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from night_links), 'no_identity',
         night_conversions.conversion not in (select conversion from chosen), 'identity_too_late',
@@ -140,6 +142,7 @@ select
     user_id,
     converted_at,
     value,
+    credited_value,
     received_at,
     ingest_id,
     outcome,

@@ -44,8 +44,8 @@ with
             0,
             countIf(decisions_versions.version != {version:UInt64}),
             countIf(decisions_versions.version = {version:UInt64}),
-            sumIf(toDecimal128(ifNull(decisions_versions.value, 0), 4), decisions_versions.version != {version:UInt64}),
-            sumIf(toDecimal128(ifNull(decisions_versions.value, 0), 4), decisions_versions.version = {version:UInt64})
+            sumIf(toDecimal128(ifNull(decisions_versions.credited_value, 0), 4), decisions_versions.version != {version:UInt64}),
+            sumIf(toDecimal128(ifNull(decisions_versions.credited_value, 0), 4), decisions_versions.version = {version:UInt64})
         from decisions_versions
         array join credits.optimization_id as optimization_id, credits.variation_id as variation_id
         where (day, decisions_versions.version) in (select compared_days.day, compared_days.version from compared_days where table_name = 'decisions_versions')

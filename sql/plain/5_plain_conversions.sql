@@ -30,16 +30,38 @@ as with
             and named.event_id = event_rules.event_id
         where event_rules.valid_from <= received.action_at
             and (event_rules.valid_to is null or received.action_at < event_rules.valid_to)
+    ),
+    -- Of the adjustments of a key the last one counts (R10).
+    adjusted as
+    (
+        select customer_id, api_name, action_id, kind, value
+        from adjustments
+        where received_at < {cutoff:DateTime64(3, 'UTC')}
+        order by adjusted_at desc, received_at desc, toString(ingest_id) desc
+        limit 1 by customer_id, api_name, action_id
     )
 select
-    received.* except (ingest_id),
+    received.customer_id as customer_id,
+    received.api_name as api_name,
+    user_domain,
+    user_id,
+    received.action_id as action_id,
+    action_at,
+    received.value as value,
+    received_at,
     received.ingest_id as ingest_id,
     named.event_id as event_id,
     ruled.window_days as window_days, -- without a rule 0, the open session
     if(ruled.credit = 'first', 'first', 'last') as credit,
-    row_number() over (partition by customer_id, api_name, action_id order by received_at, toString(received.ingest_id)) > 1 as is_duplicate
+    row_number() over (partition by received.customer_id, received.api_name, received.action_id order by received_at, toString(received.ingest_id)) > 1 as is_duplicate,
+    not is_duplicate and adjusted.kind = 'retract' as is_retracted,
+    if(adjusted.action_id = '', received.value, adjusted.value) as credited_value
 from received
 left join named
     on received.ingest_id = named.ingest_id
 left join ruled
     on received.ingest_id = ruled.ingest_id
+left join adjusted
+    on received.customer_id = adjusted.customer_id
+    and received.api_name = adjusted.api_name
+    and received.action_id = adjusted.action_id

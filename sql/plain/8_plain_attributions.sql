@@ -16,6 +16,7 @@ as with numbered as
     from plain_views
     where if(window_days = 0, is_in_open_session, is_in_window)
         and not is_duplicate
+        and not is_retracted
         and event_id != ''
 )
 select
@@ -27,7 +28,7 @@ select
     user_domain,
     user_id,
     action_at as converted_at,
-    value,
+    credited_value as value,
     optimization_id,
     variation_id,
     visitor_id,

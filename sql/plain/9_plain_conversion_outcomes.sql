@@ -21,6 +21,7 @@ select
     ingest_id,
     multiIf(
         is_duplicate, 'duplicate',
+        is_retracted, 'retracted',
         event_id = '', 'event_not_defined',
         (customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from plain_links), 'no_identity',
         ingest_id not in (select ingest_id from linked), 'identity_too_late',

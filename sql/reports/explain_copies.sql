@@ -7,12 +7,12 @@
 with
     copies as
     (
-        select api_name, action_id, user_domain, user_id, action_at, value, received_at, ingest_id
+        select api_name, action_id, user_domain, user_id, action_at, value, received_at, inserted_at, ingest_id
         from conversions
         where customer_id = {customer_id:String}
             and api_name = {api_name:String}
             and action_id = {action_id:String}
-        order by received_at, action_at, user_domain, user_id, value
+        order by received_at, action_at, user_domain, user_id, value, inserted_at
         limit 1 by ingest_id
     ),
     outcomes as
@@ -30,6 +30,7 @@ select
     copies.action_at as action_at,
     copies.value as value,
     copies.received_at as received_at,
+    copies.inserted_at as inserted_at,
     if(outcomes.outcome = '', 'pending', toString(outcomes.outcome)) as outcome
 from copies
 left join outcomes on copies.ingest_id = outcomes.ingest_id

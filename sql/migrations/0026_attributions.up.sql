@@ -9,7 +9,7 @@ create or replace view attributions
     user_domain String comment 'System that the user id is from',
     user_id String comment 'Who converted',
     converted_at DateTime64(3, 'UTC') comment 'When',
-    value Nullable(Decimal(18, 4)) comment 'Monetary value, if any',
+    value Nullable(Decimal(18, 4)) comment 'Monetary value, if any: as received, or as restated (R10)',
     optimization_id String comment 'Optimization',
     variation_id String comment 'Variation that the conversion is attributed to (R4)',
     visitor_id String comment 'Browser that saw it',
@@ -20,7 +20,7 @@ create or replace view attributions
 definer = current_user sql security definer
 comment 'Which variation a conversion is attributed to (R4), as last published'
 as select
-    customer_id, day as conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value,
+    customer_id, day as conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, credited_value as value,
     optimization_id, variation_id, visitor_id, session_started_at, viewed_at, ingest_id
 from decisions_versions
 array join
