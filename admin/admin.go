@@ -49,6 +49,7 @@ type Admin struct {
 	failures *rate.Limiter // wrong tokens, from anywhere
 	runs     *runs
 	pages    pages
+	uploads  uploads
 }
 
 // New returns an Admin that Mount puts into a server.

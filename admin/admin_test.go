@@ -52,7 +52,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.admin.Close)
-	h.app = fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
+	h.app = fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10, BodyLimit: 64 << 20})
 	h.admin.Mount(h.app)
 	return h
 }

@@ -209,6 +209,24 @@ func (a *Admin) form(act func(c *fiber.Ctx) (to string, err error), name string,
 	}
 }
 
+// shows answers a POST whose outcome is a page of its own; where it is refused, the page that the form is on
+// says why.
+func (a *Admin) shows(name string, act, otherwise viewer) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		v, err := act(c)
+		if err == nil {
+			return a.show(c, fiber.StatusOK, name, v)
+		}
+		p := a.problemOf(c, err)
+		if v, err = otherwise(c); err != nil {
+			return a.showProblem(c, err)
+		}
+		v.Problem = p.Message
+		p.headers(c)
+		return a.show(c, p.Status, name, v)
+	}
+}
+
 // typed returns the fields of a form, copies.
 func typed(c *fiber.Ctx) url.Values {
 	fields := url.Values{}
@@ -237,7 +255,11 @@ func (a *Admin) onlyPages(c *fiber.Ctx) error {
 		return a.showProblem(c, err)
 	}
 	c.Locals(sourceKey, source)
-	if err := readBody(c, maxInputBytes); err != nil {
+	limit := maxInputBytes
+	if c.Path() == "/admin/import" {
+		limit = maxFileBytes + maxFormBytes
+	}
+	if err := readBody(c, limit); err != nil {
 		return a.showProblem(c, err)
 	}
 	return c.Next()

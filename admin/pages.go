@@ -27,6 +27,10 @@ func (a *Admin) mountPages(site fiber.Router) {
 	site.Post("/accounts", a.form(a.formAccount, "accounts", a.viewAccounts))
 	site.Get("/runs", a.page("runs", a.viewRuns))
 	site.Post("/runs", a.form(a.formRun, "runs", a.viewRuns))
+	site.Get("/import", a.page("import", a.viewImport))
+	site.Post("/import", a.shows("import", a.previewImport, a.viewImport))
+	site.Get("/import/store", back("/import/store", "/import"))
+	site.Post("/import/store", a.shows("import", a.storeImport, a.viewImport))
 	site.Get("/runs/:runId", a.page("run", a.viewRun))
 
 	account := site.Group("/accounts/:customerId")

@@ -177,6 +177,25 @@ func (db *DB) Row(ctx context.Context, sql string, params Params, dest ...any) e
 	return explain(conn.QueryRow(statement(ctx), sql, params.args()...).Scan(dest...))
 }
 
+// Each runs a query and calls row for each of its rows, with what scans it: for results that don't fit in memory.
+func (db *DB) Each(ctx context.Context, sql string, params Params, row func(scan func(dest ...any) error) error) error {
+	conn, err := db.connection(ctx)
+	if err != nil {
+		return err
+	}
+	result, err := conn.Query(statement(ctx), sql, params.args()...)
+	if err != nil {
+		return explain(err)
+	}
+	defer result.Close()
+	for result.Next() {
+		if err := row(result.Scan); err != nil {
+			return err
+		}
+	}
+	return explain(result.Err())
+}
+
 // Table runs a query of unknown columns and returns their names and every row as
 // text. It is for few rows: checks and the operator's eyes.
 func (db *DB) Table(ctx context.Context, sql string, params Params) (columns []string, rows [][]string, err error) {

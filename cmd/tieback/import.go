@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tieback/tieback/catalog"
@@ -20,8 +21,12 @@ import (
 )
 
 type importCmd struct {
-	Files   []string `arg:"" name:"file" help:"NDJSON files; - is standard input."`
-	Rejects string   `placeholder:"FILE" help:"Write the bad lines to this file."`
+	Files    []string `arg:"" name:"file" help:"Files of lines of JSON or one array, or tables of conversions (.csv); - is standard input."`
+	CSV      bool     `name:"csv" help:"They are tables of conversions, whatever their names."`
+	TimeZone string   `placeholder:"ZONE" help:"Of times in tables that have none, as Europe/Berlin."`
+	Restate  bool     `help:"Take over the values that differ from those known, as adjustments from now on."`
+	DryRun   bool     `help:"Show the first rows as they are understood, and what is wrong; store nothing."`
+	Rejects  string   `placeholder:"FILE" help:"Write the bad lines to this file."`
 }
 
 // errBadLines makes the exit code 1; the lines themselves were told already.
@@ -40,27 +45,22 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 			return usagef("nothing was imported: --rejects %s would overwrite %s; name another file", i.Rejects, file)
 		}
 	}
+	zone, err := history.ParseZone(i.TimeZone)
+	if err != nil {
+		return usagef("--time-zone: %s", err)
+	}
 	return p.adding(ctx, func(db *warehouse.DB) (err error) {
 		rejects, err := openRejects(i.Rejects)
 		if err != nil {
 			return err
 		}
-		epoch, err := db.DeletionEpoch(ctx)
+		importer, err := history.NewImporter(ctx, db, catalog.NewStore(db, p.now), p.now())
 		if err != nil {
 			return err
 		}
-		known, err := db.NewHistory(ctx)
-		if err != nil {
-			return err
-		}
-		importer := &history.Importer{
-			Into: db, Known: known, Epoch: epoch, Catalog: catalog.NewStore(db, p.now),
-			Reject: func(where string, reason error) {
-				fmt.Fprintf(p.stderr, "%s: %s\n", where, strings.ReplaceAll(reason.Error(), "\n", "; "))
-			},
-			Rejects: rejects, // its error comes with Flush
-			Tell:    p.importProgress(),
-		}
+		importer.Zone, importer.Restate, importer.DryRun = zone, i.Restate, i.DryRun
+		importer.Rejects = rejects // its error comes with Flush
+		importer.Tell = p.importProgress()
 		return i.load(ctx, p, importer, rejects)
 	})
 }
@@ -68,10 +68,22 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 // load reads the files. A file that can't be read to its end stops it; what was read
 // before is loaded and told all the same.
 func (i *importCmd) load(ctx context.Context, p *program, importer *history.Importer, rejects *bufio.Writer) error {
+	preview := newTable("line", "type", "account", "what", "when", "received")
+	if i.DryRun {
+		importer.Preview = func(at history.Place, r history.Row) {
+			preview.AppendRow(table.Row{at.Number, r.Type, r.Account, r.What, r.At, r.Received})
+		}
+	}
 	var readErr error
 	for _, file := range i.Files {
-		if readErr = p.importFile(ctx, importer, file); readErr != nil {
+		if readErr = p.importFile(ctx, importer, file, i.CSV); readErr != nil {
 			break
+		}
+	}
+	if preview.Length() > 0 {
+		fmt.Fprintln(p.stdout, "the first rows, as they are understood:")
+		if err := render(p.stdout, preview); err != nil {
+			return err
 		}
 	}
 	summary, err := importer.Finish(ctx)
@@ -81,15 +93,15 @@ func (i *importCmd) load(ctx context.Context, p *program, importer *history.Impo
 	if err != nil {
 		return errors.Join(readErr, err)
 	}
+	for _, faults := range importer.Faults() {
+		fmt.Fprintln(p.stderr, faults)
+	}
 	for _, warning := range importer.Warnings() {
 		fmt.Fprintf(p.stderr, "%s: %s\n", human.Count(warning.Lines, "line"), warning.Text)
 	}
-	known := ""
-	if summary.Known > 0 {
-		known = fmt.Sprintf(", %d of them known already", summary.Known)
+	for _, line := range summary.Texts(i.DryRun) {
+		fmt.Fprintln(p.stdout, line)
 	}
-	fmt.Fprintf(p.stdout, "imported %s%s: %d client events, %d conversions, %d events and optimizations; %d bad\n",
-		human.Count(summary.Lines, "line"), known, summary.ClientEvents, summary.Conversions, summary.Catalog, summary.Bad)
 	if readErr == nil && summary.Bad > 0 {
 		return errBadLines
 	}
@@ -109,7 +121,7 @@ func openRejects(path string) (*bufio.Writer, error) {
 
 // importFile unpacks and reads one file. Standard input has no name that says how it is packed,
 // so its first bytes do.
-func (p *program) importFile(ctx context.Context, importer *history.Importer, path string) error {
+func (p *program) importFile(ctx context.Context, importer *history.Importer, path string, isTable bool) error {
 	name, r := "standard input", p.stdin
 	if path != "-" {
 		file, err := os.Open(path)
@@ -136,6 +148,10 @@ func (p *program) importFile(ctx context.Context, importer *history.Importer, pa
 		return fmt.Errorf("unpack %s: %w", name, err)
 	}
 	defer unpacked.Close()
+	unpackedName := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".zst")
+	if isTable || strings.HasSuffix(unpackedName, ".csv") {
+		return importer.ReadCSV(ctx, name, unpacked)
+	}
 	return importer.Read(ctx, name, unpacked)
 }
 

@@ -441,7 +441,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	for _, want := range []string{
-		`standard input line 1: type is "nope", and must be one of`, "line 2: not a JSON object", "line 3: visitorId is empty; variationId is missing; occurredAt is 1790000300, and must be Unix milliseconds from 2000 to 2100; this looks like seconds",
+		`standard input line 1: type is "nope", and must be one of`, "line 2: not a JSON object", "line 3: visitorId is empty\n", "line 3: variationId is missing\n", "line 3: occurredAt is 1790000300, and must be Unix milliseconds from 2000 to 2100; this looks like seconds",
 		`line 4: the name "application-accepted" belongs to event e1`, "line 5: not readable", `line 6: occurredAt is "1790000300000", and must be`,
 	} {
 		if !strings.Contains(stderr, want) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tieback/tieback/warehouse"
 )
@@ -231,6 +232,162 @@ func FuzzLine(f *testing.F) {
 		}
 		if bytes.Contains(text, []byte{0xff}) && err == nil {
 			t.Errorf("%q is invalid UTF-8 and loaded", text)
+		}
+	})
+}
+
+// readTable loads a table and returns the conversions, what is wrong by kind, and the file of rejects.
+func readTable(t testing.TB, text string, zone *time.Location) (conversions []warehouse.Conversion, faults []string, rejects string) {
+	t.Helper()
+	var m memory
+	var file strings.Builder
+	im := &Importer{Into: &m, Rejects: &file, Zone: zone}
+	if err := im.ReadCSV(t.Context(), "test", strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := im.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range im.Faults() {
+		faults = append(faults, f.String())
+	}
+	return m.conversions, faults, file.String()
+}
+
+const tableHeader = "customerId,apiName,userDomain,userId,actionId,actionTimestamp,value"
+
+// TestTables: what spreadsheets and CRMs export.
+func TestTables(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 18, 13, 6, 45, 0, time.UTC).UnixMilli()
+	for name, text := range map[string]string{
+		"plain":                      tableHeader + "\nc,sale,crm,u1,a1,1795007205000,12.5\n",
+		"a mark and CRLF":            "\uFEFF" + tableHeader + "\r\nc,sale,crm,u1,a1,1795007205000,12.5\r\n",
+		"semicolons and quotes":      "\"customerId\";\"apiName\";\"userDomain\";\"userId\";\"actionId\";\"actionTimestamp\";\"value\"\r\n\"c\";\"sale\";\"crm\";\"u1\";\"a1\";\"1795007205000\";\"12.5\"\r\n",
+		"tabs":                       strings.ReplaceAll(tableHeader+"\nc,sale,crm,u1,a1,1795007205000,12.5\n", ",", "\t"),
+		"without an end":             tableHeader + "\nc,sale,crm,u1,a1,1795007205000,12.5",
+		"empty lines":                tableHeader + "\n\nc,sale,crm,u1,a1,1795007205000,12.5\n\n",
+		"other columns and order":    "note,value,actionTimestamp,actionId,userId,userDomain,eventName,customerId\n\"he said \"\"x\"\"\nand left\",12.50,1795007205000,a1,u1,crm,sale,c\n",
+		"ISO 8601 in UTC":            tableHeader + "\nc,sale,crm,u1,a1,2026-11-18T13:06:45Z,12.5\n",
+		"ISO 8601 with an offset":    tableHeader + "\nc,sale,crm,u1,a1,2026-11-18T14:06:45.000+01:00,12.5\n",
+		"with a space":               tableHeader + "\nc,sale,crm,u1,a1,2026-11-18 14:06:45 +0100,12.5\n",
+		"without an offset":          tableHeader + "\nc,sale,crm,u1,a1,2026-11-18 14:06:45,12.5\n",
+		"without an offset, T":       tableHeader + "\nc,sale,crm,u1,a1,2026-11-18T14:06:45,+12.5000\n",
+		"spaces around cells to cut": tableHeader + "\nc,sale,crm,u1,a1, 1795007205000 , 12.5 \n",
+	} {
+		rows, faults, _ := readTable(t, text, berlin)
+		if len(faults) > 0 || len(rows) != 1 {
+			t.Errorf("%s: %d rows, %q", name, len(rows), faults)
+			continue
+		}
+		c := rows[0]
+		if c.CustomerID != "c" || c.APIName != "sale" || c.UserDomain != "crm" || c.UserID != "u1" || c.ActionID != "a1" || c.ActionAtMS != at || c.ReceivedAtMS != at || c.Value.Decimal.String() != "12.5" {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	same, _ := read(t, `{"type":"conversion","customerId":"c","apiName":"sale","userDomain":"crm","userId":"u1","actionId":"a1","actionTimestamp":1795007205000,"value":12.5}`)
+	if rows, _, _ := readTable(t, tableHeader+"\nc,sale,crm,u1,a1,2026-11-18T13:06:45Z,12.50\n", nil); rows[0].IngestID != same.conversions[0].IngestID {
+		t.Error("a row of a table and the same line have different ids")
+	}
+	if rows, _, _ := readTable(t, tableHeader+"\nc,sale,crm,u1,a1,2026-11-18T13:06:45.250Z,\n", nil); rows[0].ActionAtMS != at+250 || rows[0].Value.Valid {
+		t.Errorf("%+v", rows[0])
+	}
+}
+
+func TestTableFaults(t *testing.T) {
+	good := "c,sale,crm,u1,a1,1795007205000,12.5\n"
+	for row, says := range map[string]string{
+		"c,sale,crm,u1,a1,2026-11-18 14:06:45,1":       "line 3: actionTimestamp is \"2026-11-18 14:06:45\", without a time zone: give --time-zone",
+		"c,sale,crm,u1,a1,2026-11-18,1":                "a day without the time of day",
+		"c,sale,crm,u1,a1,18.11.2026 14:06,1":          "must be Unix milliseconds or ISO 8601",
+		"c,sale,crm,u1,a1,1795007205,1":                "looks like seconds",
+		`c,sale,crm,u1,a1,1795007205000,"1.234,56"`:    `value is "1.234,56", and must be a plain decimal`,
+		"c,sale,crm,u1,a1,1795007205000,1e3":           "must be a plain decimal",
+		"c,sale,crm,u1,a1,1795007205000,€ 5":           "must be a plain decimal",
+		"c,sale,crm,u1,a1,1795007205000,-5":            "value is negative",
+		"c,sale,crm,,a1,1795007205000,5":               "userId is missing",
+		"c,sale,crm,u1,a1,1795007205000":               "the row has 6 cells, the header 7",
+		"c,sale,crm,u1,a1,1795007205000,5,6":           "the row has 8 cells, the header 7",
+		"c,sale,crm,u\"1,a1,1795007205000,5":           "not readable as CSV",
+		"c,sale,crm,u\xff,a1,1795007205000,5":          "is not UTF-8",
+		`"c",sale,crm,"u ""1""",a1,yesterday,"7` + `"`: "yesterday",
+	} {
+		rows, faults, rejects := readTable(t, tableHeader+"\n"+good+row+"\n"+good, nil)
+		if len(rows) != 2 || len(faults) != 1 || !strings.Contains(faults[0], says) || !strings.HasPrefix(faults[0], "test line 3: ") {
+			t.Errorf("%s: %d rows, %q", row, len(rows), faults)
+		}
+		if rejects != tableHeader+"\n"+row+"\n" {
+			t.Errorf("%s: the file of rejects has %q", row, rejects)
+		}
+	}
+	for content, says := range map[string]string{
+		"customerId,apiName,userId\nc,sale,u1\n":      "lacks the columns userDomain, actionId, actionTimestamp",
+		tableHeader + ",value\n":                      "the column value twice",
+		"{\"type\":\"view\"}\n":                       "looks like JSON",
+		"\xff\xfec\x00u\x00":                          "UTF-16",
+		"PK\x03\x04":                                  "zip archive",
+		"\x1f\x8b\x08":                                "gzip",
+		"customerId,M\xfcller,x\n1,2,3\n1,2,3\n1,2,3": "not UTF-8",
+	} {
+		im := &Importer{Into: &memory{}}
+		if err := im.ReadCSV(t.Context(), "a file", strings.NewReader(content)); !errors.Is(err, ErrNotLines) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+	im := &Importer{Into: &memory{}}
+	if err := im.ReadCSV(t.Context(), "a file", strings.NewReader("Value,CustomerID,customerId,apiName,userDomain,userId,actionId,actionTimestamp\n")); err != nil {
+		t.Fatal(err)
+	}
+	if warnings := fmt.Sprint(im.Warnings()); !strings.Contains(warnings, `"Value" is ignored; the one that is read is called value`) || !strings.Contains(warnings, `"CustomerID"`) {
+		t.Errorf("warnings: %s", warnings)
+	}
+}
+
+// TestFaultsOfOneKindAreToldOnce, with where they are.
+func TestFaultsOfOneKindAreToldOnce(t *testing.T) {
+	var lines []string
+	for i := range 3000 {
+		switch {
+		case i%1000 == 500:
+			lines = append(lines, `{"type":"activity","customerId":"c","visitorId":"v","occurredAt":1790000000000}`)
+		case i == 7:
+			lines = append(lines, `{"type":"activity","customerId":"c","visitorId":7,"occurredAt":5}`)
+		default:
+			lines = append(lines, fmt.Sprintf(`{"type":"activity","customerId":"c","visitorId":"v","occurredAt":%d}`, 1_790_000_000+i))
+		}
+	}
+	im := &Importer{Into: &memory{}}
+	if err := im.Read(t.Context(), "test", strings.NewReader(strings.Join(lines, "\n"))); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range im.Faults() {
+		got = append(got, f.String())
+	}
+	want := []string{
+		"test lines 1 to 7, 9 to 500, 502 to 1500, 1502 to 2500, 2502 to 3000 (2996): occurredAt is 1790000000, and must be Unix milliseconds from 2000 to 2100; this looks like seconds: multiply by 1,000",
+		"test line 8: visitorId is 7, and must be a string",
+		"test line 8: occurredAt is 5, and must be Unix milliseconds from 2000 to 2100",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") || im.summary.Bad != 2997 {
+		t.Errorf("%d bad lines:\n%s", im.summary.Bad, strings.Join(got, "\n"))
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add(tableHeader + "\nc,sale,crm,u1,a1,1795007205000,12.5\n")
+	f.Add("a;b\n\"x\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		var m memory
+		im := &Importer{Into: &m, Zone: time.UTC}
+		if err := im.ReadCSV(t.Context(), "test", strings.NewReader(text)); err != nil && !errors.Is(err, ErrNotLines) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if im.summary.Lines != im.summary.Bad+im.summary.Conversions {
+			t.Errorf("%q: %+v", text, im.summary)
 		}
 	})
 }

@@ -9,24 +9,74 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/warehouse"
 )
 
 // Summary counts what an import did.
 type Summary struct {
-	Lines        int64 // read, empty ones aside; of an array its elements
+	Lines        int64 // read, empty ones aside; of an array its elements, of a table its rows
 	Known        int64 // of them, there already
+	Differing    Differing
+	Restated     int64 // values that were taken over as adjustments
 	ClientEvents int64
 	Conversions  int64
 	Adjustments  int64
 	Catalog      int64 // events, rules and optimizations
 	Bad          int64
+}
+
+// Differing counts conversions without receivedAt that are known with something else, and were not stored (docs/import.md).
+type Differing struct {
+	Lines int64
+	// What is other; one line may be in several.
+	Value, User, Moment int64
+}
+
+// Texts says in words what an import did, or with dryRun would do.
+func (s Summary) Texts(dryRun bool) []string {
+	did, became, end := "imported", "became", ""
+	if dryRun {
+		did, became, end = "would import", "would become", "; nothing was stored"
+	}
+	known := ""
+	if s.Known > 0 {
+		known = fmt.Sprintf(", %d of them known already", s.Known)
+	}
+	adjustments := ""
+	if s.Adjustments > 0 {
+		adjustments = fmt.Sprintf("%d adjustments, ", s.Adjustments)
+	}
+	texts := []string{fmt.Sprintf("%s %s%s: %d client events, %d conversions, %s%d events and optimizations; %d bad%s",
+		did, human.Count(s.Lines, "line"), known, s.ClientEvents, s.Conversions, adjustments, s.Catalog, s.Bad, end)}
+	if s.Restated > 0 {
+		texts = append(texts, fmt.Sprintf("%d values that differ from those known %s adjustments", s.Restated, became))
+	}
+	if s.Differing.Lines > 0 {
+		var what []string
+		for _, d := range []struct {
+			n    int64
+			what string
+		}{{s.Differing.Value, "value"}, {s.Differing.User, "user"}, {s.Differing.Moment, "moment"}} {
+			if d.n > 0 {
+				what = append(what, fmt.Sprintf("%d are known with another %s", d.n, d.what))
+			}
+		}
+		text := "not stored: " + strings.Join(what, ", ")
+		if s.Differing.Value > 0 {
+			text += "; --restate takes the values over"
+		}
+		texts = append(texts, text)
+	}
+	return texts
 }
 
 // Warning is what will probably not do what a file's author means. It stops nothing.
@@ -37,7 +87,11 @@ type Warning struct {
 
 // Known says which rows are there already.
 type Known interface {
-	KnownClientEvents(ctx context.Context, rows []warehouse.ClientEvent) (map[uuid.UUID]bool, error)
+	// ConversionsByKey returns what is known of the conversions with the same keys, by the place of the row.
+	ConversionsByKey(ctx context.Context, rows []warehouse.Conversion) (map[int]warehouse.KnownConversion, error)
+	// KnownClientEvents returns the places of those that are there. Where some carry ids that were given to them,
+	// rows must be alike in all: one id may be that of several events (R5).
+	KnownClientEvents(ctx context.Context, rows []warehouse.ClientEvent, givenIDs bool) (map[int]bool, error)
 	KnownConversions(ctx context.Context, rows []warehouse.Conversion) (map[uuid.UUID]bool, error)
 	KnownAdjustments(ctx context.Context, rows []warehouse.Adjustment) (map[uuid.UUID]bool, error)
 }
@@ -47,20 +101,45 @@ type Importer struct {
 	Into    ingest.Inserter
 	Known   Known // what is there before the import; nil for nothing
 	Catalog *catalog.Store
-	Epoch   string // changes when rows were deleted, so that they can be loaded again
+	Epoch   string         // changes when rows were deleted, so that they can be loaded again
+	Zone    *time.Location // of times in tables that have none; nil refuses them
+	Now     time.Time      // the moment of the import
+	Restate bool           // values that differ from those known become adjustments
+	DryRun  bool           // nothing is stored
 
-	// Reject is told of each bad line, or element of an array. Rejects takes their texts, each with its end; nil for nowhere.
+	// Reject is told of each bad line, or element of an array; nil where Faults is enough. Rejects takes their texts, each with its end; nil for nowhere.
 	Reject  func(where string, reason error)
 	Rejects io.Writer
 	Tell    func(Summary) // told after each batch, may be nil
+	// Preview is told of the first rows, as they are understood; may be nil.
+	Preview func(Place, Row)
 
 	reader   *bufio.Reader
 	summary  Summary
 	warnings map[string]int64 // by their texts
+	faults   faultLog
+	previews int
 	batch    batch
 	accounts map[string]bool
 	pending  []catalogLine
+	restated map[string]int64 // how often values of a conversion were taken over, by its key
 }
+
+// NewImporter returns one that loads into db what is not there yet.
+func NewImporter(ctx context.Context, db *warehouse.DB, store *catalog.Store, now time.Time) (*Importer, error) {
+	epoch, err := db.DeletionEpoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := db.NewHistory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Importer{Into: db, Known: known, Epoch: epoch, Catalog: store, Now: now.UTC().Truncate(time.Millisecond)}, nil
+}
+
+// Faults returns what is wrong with the lines that were not loaded, by kind and source, those of the most lines first.
+func (im *Importer) Faults() []*Faults { return im.faults.list() }
 
 // Warnings returns what to say of lines that were loaded, the most frequent first.
 func (im *Importer) Warnings() []Warning {
@@ -74,9 +153,9 @@ func (im *Importer) Warnings() []Warning {
 
 // catalogLine waits for Finish, since a change of the catalog is made whole.
 type catalogLine struct {
-	where string
-	text  []byte
-	row   row
+	at   Place
+	text []byte
+	row  row
 }
 
 const (
@@ -89,24 +168,12 @@ const (
 // Read loads every line of r, or every element of the one array that it is; source names it in
 // what Reject is told. The error of one that is neither is ErrNotLines.
 func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error {
-	if im.accounts == nil {
-		im.accounts, im.warnings = map[string]bool{}, map[string]int64{}
+	reader, start, err := im.begin(source, r)
+	if err != nil {
+		return err
 	}
-	if im.reader == nil {
-		im.reader = bufio.NewReaderSize(r, maxLineBytes)
-	}
-	reader := im.reader
-	reader.Reset(r)
-	start, err := reader.Peek(sniffed)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read %s: %w", source, err)
-	}
-	if err := looksWrong(start); err != nil {
+	if err := looksWrong(start, false); err != nil {
 		return fmt.Errorf("%s is %w", source, err)
-	}
-	if bytes.HasPrefix(start, []byte("\uFEFF")) {
-		_, _ = reader.Discard(len("\uFEFF")) // it is there
-		start = start[len("\uFEFF"):]
 	}
 	if text := bytes.TrimLeft(start, " \t\r\n"); len(text) > 0 && text[0] == '[' {
 		return im.readArray(ctx, source, reader)
@@ -114,21 +181,40 @@ func (im *Importer) Read(ctx context.Context, source string, r io.Reader) error 
 	return im.readLines(ctx, source, reader)
 }
 
+// begin returns a reader and what it begins with, a byte order mark aside.
+func (im *Importer) begin(source string, r io.Reader) (reader *bufio.Reader, start []byte, err error) {
+	if im.accounts == nil {
+		im.accounts, im.warnings, im.restated = map[string]bool{}, map[string]int64{}, map[string]int64{}
+	}
+	if im.reader == nil {
+		im.reader = bufio.NewReaderSize(r, maxLineBytes)
+	}
+	im.reader.Reset(r)
+	if start, err = im.reader.Peek(sniffed); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, fmt.Errorf("read %s: %w", source, err)
+	}
+	if bytes.HasPrefix(start, []byte("\uFEFF")) {
+		_, _ = im.reader.Discard(len("\uFEFF")) // it is there
+		start = start[len("\uFEFF"):]
+	}
+	return im.reader, start, nil
+}
+
 // sniffed is how much of a file is looked at to know what it is.
 const sniffed = 4 << 10
 
 func (im *Importer) readLines(ctx context.Context, source string, reader *bufio.Reader) error {
 	for number := int64(1); ; number++ {
-		where := func() string { return fmt.Sprintf("%s line %d", source, number) }
+		at := Place{source, "line", number}
 		text, err := reader.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			text, err = nil, im.rejectLong(where(), reader, text)
+			text, err = nil, im.rejectLong(at, reader, text)
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read %s: %w", where(), err)
+			return fmt.Errorf("read %s: %w", at, err)
 		}
 		if text = bytes.TrimSpace(text); len(text) > 0 {
-			im.line(where, text)
+			im.line(at, text)
 		}
 		if flushErr := im.flushFull(ctx); flushErr != nil {
 			return flushErr
@@ -147,20 +233,20 @@ func (im *Importer) readArray(ctx context.Context, source string, reader *bufio.
 		return fmt.Errorf("read %s: %w", source, syntaxError(err))
 	}
 	for number := int64(1); ; number++ {
-		where := func() string { return fmt.Sprintf("%s element %d", source, number) }
+		at := Place{source, "element", number}
 		if decoder.PeekKind() == ']' {
 			break
 		}
 		text, err := decoder.ReadValue()
 		if err != nil {
-			return fmt.Errorf("read %s: %w; the elements before it were loaded", where(), syntaxError(err))
+			return fmt.Errorf("read %s: %w; the elements before it were loaded", at, syntaxError(err))
 		}
 		if len(text) > maxLineBytes {
 			im.summary.Lines++
-			im.reject(where(), text, fmt.Errorf("longer than %d bytes", maxLineBytes))
+			im.reject(at, text, fmt.Errorf("longer than %d bytes", maxLineBytes))
 			continue
 		}
-		im.line(where, text)
+		im.line(at, text)
 		if err := im.flushFull(ctx); err != nil {
 			return err
 		}
@@ -182,7 +268,7 @@ func (im *Importer) flushFull(ctx context.Context) error {
 }
 
 // rejectLong rejects a line that may be of any length, and reads to its end. It returns the reader's error.
-func (im *Importer) rejectLong(where string, reader *bufio.Reader, start []byte) (err error) {
+func (im *Importer) rejectLong(at Place, reader *bufio.Reader, start []byte) (err error) {
 	im.summary.Lines++
 	im.keep(start)
 	for {
@@ -191,21 +277,24 @@ func (im *Importer) rejectLong(where string, reader *bufio.Reader, start []byte)
 			im.keep(more)
 		} else {
 			im.keep(append(bytes.TrimRight(more, "\r\n"), '\n'))
-			im.bad(where, fmt.Errorf("longer than %d bytes", maxLineBytes))
+			im.bad(at, fmt.Errorf("longer than %d bytes", maxLineBytes))
 			return err
 		}
 	}
 }
 
-func (im *Importer) reject(where string, text []byte, reason error) {
+func (im *Importer) reject(at Place, text []byte, reason error) {
 	im.keep(text)
 	im.keep([]byte("\n"))
-	im.bad(where, reason)
+	im.bad(at, reason)
 }
 
-func (im *Importer) bad(where string, reason error) {
+func (im *Importer) bad(at Place, reason error) {
 	im.summary.Bad++
-	im.Reject(where, reason)
+	im.faults.note(at, reason)
+	if im.Reject != nil {
+		im.Reject(at.String(), reason)
+	}
 }
 
 // keep writes what is bad. A writer that fails must tell so itself, as a bufio.Writer does.
@@ -215,12 +304,21 @@ func (im *Importer) keep(text []byte) {
 	}
 }
 
-func (im *Importer) line(where func() string, text []byte) {
+func (im *Importer) line(at Place, text []byte) {
 	im.summary.Lines++
 	r, err := parseLine(text)
 	if err != nil {
-		im.reject(where(), text, err)
+		im.reject(at, text, err)
 		return
+	}
+	im.take(at, text, r)
+}
+
+// take puts a row where it belongs.
+func (im *Importer) take(at Place, text []byte, r row) {
+	if im.Preview != nil && im.previews < maxPreviews {
+		im.previews++
+		im.Preview(at, r.preview())
 	}
 	for _, warning := range r.warnings {
 		im.warnings[warning]++
@@ -229,17 +327,19 @@ func (im *Importer) line(where func() string, text []byte) {
 	case r.clientEvent != nil:
 		im.accounts[r.clientEvent.CustomerID] = true
 		im.batch.clientEvents = append(im.batch.clientEvents, *r.clientEvent)
+		im.batch.givenIDs = im.batch.givenIDs || r.hasIngestID
 		im.summary.ClientEvents++
 	case r.conversion != nil:
 		im.accounts[r.conversion.CustomerID] = true
 		im.batch.conversions = append(im.batch.conversions, *r.conversion)
+		im.batch.hasReceivedAt = append(im.batch.hasReceivedAt, r.hasReceivedAt)
 		im.summary.Conversions++
 	case r.adjustment != nil:
 		im.accounts[r.adjustment.CustomerID] = true
 		im.batch.adjustments = append(im.batch.adjustments, *r.adjustment)
 		im.summary.Adjustments++
 	default:
-		im.pending = append(im.pending, catalogLine{where(), bytes.Clone(text), r})
+		im.pending = append(im.pending, catalogLine{at, bytes.Clone(text), r})
 	}
 }
 
@@ -257,7 +357,7 @@ func (im *Importer) Finish(ctx context.Context) (Summary, error) {
 		known, errs := im.apply(e)
 		for i, err := range errs {
 			if l := im.pending[i]; err != nil {
-				im.reject(l.where, l.text, err)
+				im.reject(l.at, l.text, err)
 				continue
 			}
 			im.summary.Catalog++
@@ -265,10 +365,19 @@ func (im *Importer) Finish(ctx context.Context) (Summary, error) {
 				im.summary.Known++
 			}
 		}
+		if im.DryRun {
+			return errDryRun
+		}
 		return nil
 	})
+	if errors.Is(err, errDryRun) {
+		err = nil
+	}
 	return im.summary, err
 }
+
+// errDryRun ends a change of the catalog that is tried only.
+var errDryRun = errors.New("a dry run changes nothing")
 
 // apply makes the changes of the pending lines and returns which of them change nothing, and
 // what is wrong with each.
@@ -304,11 +413,14 @@ func (im *Importer) apply(e *catalog.Edit) (known []bool, errs []error) {
 
 // Flush inserts what has been read and not been inserted yet.
 func (im *Importer) Flush(ctx context.Context) error {
-	known, err := im.batch.insert(ctx, im.Into, im.Known, im.Epoch)
-	if err != nil {
+	if err := im.leaveOut(ctx); err != nil {
 		return err
 	}
-	im.summary.Known += int64(known)
+	if !im.DryRun {
+		if err := im.batch.insert(ctx, im.Into, im.Epoch); err != nil {
+			return err
+		}
+	}
 	im.batch.reset()
 	if im.Tell != nil {
 		im.Tell(im.summary)

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"github.com/tieback/tieback/catalog"
@@ -46,6 +48,7 @@ type line struct {
 	Value          jsontext.Value `json:"value"`
 	Adjustment     jsontext.Value `json:"adjustment"`
 	AdjustedAt     jsontext.Value `json:"adjustedAt"`
+	IngestID       jsontext.Value `json:"ingestId"`
 
 	Others jsontext.Value `json:",embed"` // an object of all other fields
 }
@@ -71,6 +74,9 @@ type row struct {
 	rule         *catalog.EventRule
 	optimization *optimization
 	warnings     []string
+
+	hasReceivedAt bool // of a conversion: it was given
+	hasIngestID   bool
 }
 
 type optimization struct {
@@ -111,21 +117,27 @@ func parseLine(text []byte) (row, error) {
 	}
 	c.others(l.Others)
 	r.warnings = c.warnings
-	return r, errors.Join(c.faults...)
+	r.hasReceivedAt, r.hasIngestID = !absent(l.ReceivedAt), !absent(l.IngestID)
+	if len(c.faults) > 0 {
+		return r, lineFaults(c.faults)
+	}
+	return r, nil
 }
 
 const lineTypes = "event, rule, optimization, view, identify, activity, conversion, adjustment"
 
 // syntaxError says in a reader's words where a text is no JSON.
 func syntaxError(err error) error {
+	const unreadable = "not readable as JSON"
 	var syntax *jsontext.SyntacticError
 	if !errors.As(err, &syntax) {
-		return errors.New("not readable as JSON")
+		return errors.New(unreadable)
 	}
-	if errors.Is(syntax.Err, jsontext.ErrDuplicateName) {
-		return fmt.Errorf("not readable as JSON: a field is given twice (at byte %d)", syntax.ByteOffset)
+	what := syntax.Err
+	if errors.Is(what, jsontext.ErrDuplicateName) {
+		what = errors.New("a field is given twice")
 	}
-	return fmt.Errorf("not readable as JSON: %w (at byte %d)", syntax.Err, syntax.ByteOffset)
+	return fault{unreadable, fmt.Sprintf("%s: %v (at byte %d)", unreadable, what, syntax.ByteOffset)}
 }
 
 // checker gathers the faults of a line, and what to warn of.
@@ -159,8 +171,24 @@ func (c *checker) realID(field string, raw jsontext.Value) string {
 	return text
 }
 
+// fault notes one, of a kind that the words tell: what was received, and numbers, make no other.
 func (c *checker) fault(format string, args ...any) {
-	c.faults = append(c.faults, fmt.Errorf(format, args...))
+	kind := format
+	for _, arg := range args {
+		if name, isName := arg.(string); isName {
+			kind += "\x00" + name
+		}
+	}
+	c.faults = append(c.faults, fault{kind, fmt.Sprintf(format, args...)})
+}
+
+// valueFault is fault for a value that is a text.
+func (c *checker) valueFault(format, name, value string) {
+	const most = 60
+	if len(value) > most {
+		value = strings.ToValidUTF8(value[:most], "") + "…"
+	}
+	c.faults = append(c.faults, fault{format + name, fmt.Sprintf(format, name, human.Quote(value))})
 }
 
 // absent reports whether a field is not there, or null.
@@ -288,6 +316,7 @@ func (l *line) clientEvent(c *checker, kind string) *warehouse.ClientEvent {
 	// The columns in order, so that the same row has the same id.
 	e.IngestID = ingest.DerivedID("client_events", e.CustomerID, e.VisitorID, e.Type, e.OptimizationID, e.VariationID,
 		e.UserDomain, e.UserID, fmt.Sprint(e.OccurredAtMS), fmt.Sprint(e.ReceivedAtMS))
+	l.ingestID(c, &e.IngestID)
 	return e
 }
 
@@ -300,6 +329,7 @@ func (l *line) conversion(c *checker) *warehouse.Conversion {
 	v.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, v.ActionAtMS)
 	v.IngestID = ingest.DerivedID("conversions", v.CustomerID, v.APIName, v.UserDomain, v.UserID, v.ActionID,
 		fmt.Sprint(v.ActionAtMS), storedValue(v.Value), fmt.Sprint(v.ReceivedAtMS))
+	l.ingestID(c, &v.IngestID)
 	return v
 }
 
@@ -325,8 +355,8 @@ func (l *line) adjustment(c *checker) *warehouse.Adjustment {
 	case a.Kind != "" && a.Kind != warehouse.Restate && a.Kind != warehouse.Retract:
 		c.fault("adjustment is %.40s, and must be restate or retract", l.Adjustment)
 	}
-	a.IngestID = ingest.DerivedID("adjustments", a.CustomerID, a.APIName, a.ActionID, a.Kind, storedValue(a.Value),
-		fmt.Sprint(a.AdjustedAtMS), fmt.Sprint(a.ReceivedAtMS))
+	a.IngestID = adjustmentID(a)
+	l.ingestID(c, &a.IngestID)
 	return a
 }
 
@@ -346,6 +376,19 @@ func (l *line) value(c *checker) decimal.NullDecimal {
 		c.fault("value is not below 10^14")
 	}
 	return decimal.NewNullDecimal(amount)
+}
+
+// ingestID takes the id that the line carries, if it does, in the place of the derived one.
+func (l *line) ingestID(c *checker, id *uuid.UUID) {
+	if absent(l.IngestID) {
+		return
+	}
+	given, err := uuid.Parse(unquoted(l.IngestID))
+	if err != nil || len(unquoted(l.IngestID)) != len(given.String()) {
+		c.fault("ingestId is %.60s, and must be a UUID", l.IngestID)
+		return
+	}
+	*id = given
 }
 
 func (l *line) eventName(c *checker) *catalog.EventName {
@@ -377,7 +420,7 @@ func (l *line) rule(c *checker) *catalog.EventRule {
 	}
 	rule, err := catalog.ParseRule(window, credit)
 	if err != nil {
-		c.fault("%s", err)
+		c.faults = append(c.faults, err)
 	}
 	r.Rule = rule
 	return r

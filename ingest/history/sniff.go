@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNotLines says that a file is not what an import reads, by its first bytes.
-var ErrNotLines = errors.New("not a file of JSON lines")
+var ErrNotLines = errors.New("not a file that can be imported")
 
 func notLines(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotLines, fmt.Sprintf(format, args...))
@@ -28,8 +28,8 @@ func Packing(start []byte) string {
 }
 
 // looksWrong says what a file is that begins like this, where it is neither lines of JSON nor
-// an array: once for the whole file instead of once a line.
-func looksWrong(start []byte) error {
+// an array, or no table where csv is set: once for the whole file instead of once a line.
+func looksWrong(start []byte, csv bool) error {
 	switch packing := Packing(start); {
 	case packing == "gzip":
 		return notLines("it is packed with gzip: give it a name that ends in .gz")
@@ -40,20 +40,26 @@ func looksWrong(start []byte) error {
 	case isUTF16(start):
 		return notLines("its text is UTF-16 or UTF-32, as PowerShell's > writes it: convert it with `iconv -f UTF-16 -t UTF-8`, or write it with `Out-File -Encoding utf8`")
 	case bytes.IndexByte(start, 0) >= 0:
-		if text := bytes.TrimSpace(start); len(text) > 0 && text[0] == '{' {
+		if text := bytes.TrimSpace(start); !csv && len(text) > 0 && text[0] == '{' {
 			return nil // zeros where a disk lost what was written: bad lines of a good file
 		}
 		return notLines("it is not text: it begins with %q", start[:min(len(start), 16)])
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(string(start), "\uFEFF")), "\n")
-	if first == "" || first[0] == '{' || first[0] == '[' {
+	switch {
+	case first == "":
+		return nil
+	case first[0] == '{' || first[0] == '[':
+		if csv {
+			return notLines("it looks like JSON, and is named or given as CSV")
+		}
 		return nil
 	}
 	if !utf8.ValidString(first) && len(first) < len(start)-utf8.UTFMax {
 		return notLines("its text is not UTF-8: it begins with %q", first[:min(len(first), 40)])
 	}
-	if strings.ContainsAny(first, ",;\t") && isHeader(first) {
-		return notLines("it looks like CSV, with the header %q: only lines of JSON, or one JSON array, can be imported", first[:min(len(first), 80)])
+	if !csv && strings.ContainsAny(first, ",;\t") && isHeader(first) {
+		return notLines("it looks like CSV, with the header %q: give --csv, or a name that ends in .csv", first[:min(len(first), 80)])
 	}
 	return nil
 }
