@@ -16,6 +16,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/warehouse"
@@ -37,6 +38,7 @@ type Config struct {
 	Store       *catalog.Store
 	Live        Live
 	Drained     func(ctx context.Context) error // returns once what was accepted so far is in ClickHouse
+	Forget      func(jobs.Person) error         // deletes what the service holds of a person besides the tables
 	NightMemory uint64                          // bytes that a run may take; see jobs.Runner
 	Now         func() time.Time                // time.Now when nil
 	Log         *slog.Logger                    // slog.Default() when nil

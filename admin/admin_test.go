@@ -17,6 +17,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/ingest/contracttest"
+	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
@@ -46,7 +47,7 @@ func newHouse(t *testing.T) *house {
 	}
 	h.admin, err = New(Config{
 		Token: testToken, DB: h.db, Store: store, Live: live, Now: now, Log: slog.New(slog.DiscardHandler),
-		Drained: func(context.Context) error { return nil },
+		Drained: func(context.Context) error { return nil }, Forget: func(jobs.Person) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)

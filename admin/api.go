@@ -37,6 +37,7 @@ func (a *Admin) mountAPI(api fiber.Router) {
 	api.Post(event+"/rename", a.answer(a.apiRenameEvent))
 	api.Post(event+"/archive", a.answer(a.apiArchiveEvent))
 	api.Post(event+"/rule", a.answer(a.apiSetRule))
+	api.Post(account+"/erase", a.answer(a.apiErase))
 	api.Get(account+"/optimizations", a.answer(a.getOptimizations))
 	api.Put(optimization, a.answer(a.apiPutOptimization))
 	api.Get(optimization+"/results", a.answer(a.getResults))

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tieback/tieback/ingest/spool"
@@ -41,19 +43,64 @@ func (d *DeadLetters) Add(table string, row any, reason error) error {
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.hold()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := writeLetters(d.path, os.O_APPEND, []DeadLetter{{At: time.Now().UTC(), Table: table, Reason: reason.Error(), Row: text}}); err != nil {
 		return err
 	}
 	return spool.SyncFolder(filepath.Dir(d.path)) // it may be the first one
 }
 
+// hold keeps others, in other processes too, from writing until release.
+func (d *DeadLetters) hold() (release func(), err error) {
+	d.mu.Lock()
+	lock, err := os.OpenFile(d.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		d.mu.Unlock()
+		return nil, fmt.Errorf("lock the dead letters: %w", err)
+	}
+	return func() {
+		lock.Close()
+		d.mu.Unlock()
+	}, nil
+}
+
+// Forget deletes those for which of says so, and returns how many.
+func (d *DeadLetters) Forget(of func(*DeadLetter) bool) (forgotten int, err error) {
+	release, err := d.hold()
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	letters, err := d.read()
+	if err != nil || len(letters) == 0 {
+		return 0, err
+	}
+	kept := slices.DeleteFunc(slices.Clone(letters), func(l DeadLetter) bool { return of(&l) })
+	if len(kept) == len(letters) {
+		return 0, nil
+	}
+	return len(letters) - len(kept), d.put(kept)
+}
+
 // replace puts letters in the place of all others; after a crash the file holds the
 // ones or the others.
 func (d *DeadLetters) replace(letters []DeadLetter) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.hold()
+	if err != nil {
+		return err
+	}
+	defer release()
+	return d.put(letters)
+}
+
+func (d *DeadLetters) put(letters []DeadLetter) error {
 	fresh := d.path + ".new"
 	if err := writeLetters(fresh, os.O_TRUNC, letters); err != nil {
 		return err
@@ -87,6 +134,10 @@ func writeLetters(path string, flag int, letters []DeadLetter) error {
 func (d *DeadLetters) List() ([]DeadLetter, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.read()
+}
+
+func (d *DeadLetters) read() ([]DeadLetter, error) {
 	text, err := os.ReadFile(d.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

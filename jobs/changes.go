@@ -53,6 +53,8 @@ func CauseText(cause string) string {
 		return "attribution rules"
 	case "adjustment":
 		return "adjustments"
+	case "erasure":
+		return "an erasure"
 	case "rerun":
 		return "the re-run"
 	case "full":

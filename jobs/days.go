@@ -45,6 +45,11 @@ func (n *night) newDays(ctx context.Context) error {
 	if err := n.addDays(ctx, "new_days"); err != nil {
 		return err
 	}
+	if n.req.erase != nil && !n.full {
+		if err := n.addDays(ctx, "erased_days"); err != nil {
+			return err
+		}
+	}
 	if n.req.From != nil && !n.full {
 		if err := n.addDays(ctx, "range_days"); err != nil {
 			return err

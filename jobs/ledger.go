@@ -25,6 +25,7 @@ const (
 	ModeFull        = "full"        // all days, from all rows
 	ModeIncremental = "incremental" // what can have changed since the last run
 	ModeRange       = "range"       // that, and the days asked for
+	ModeErasure     = "erasure"     // that, and the days of a person whose rows were deleted
 )
 
 // Record is a run as the ledger has it: a row of the table runs.
@@ -110,17 +111,24 @@ func (l ledger) begin(ctx context.Context, req Request, generation uint64, now t
 	if err := l.db.Row(ctx, "select now64(3, 'UTC')", nil, &readAt); err != nil {
 		return Record{}, since{}, fmt.Errorf("read the ledger: %w", err)
 	}
-	deletions, err := l.db.DeletionEpoch(ctx)
+	epoch, err := l.epoch(ctx)
 	if err != nil {
 		return Record{}, since{}, err
 	}
-	epoch := fmt.Sprintf("%s.%d.%s", deletions, memory, rules())
 	from, err := l.since(ctx, epoch)
 	if err != nil {
 		return Record{}, since{}, err
 	}
 	if from.after(now, readAt) {
 		from.known = false // a clock was wrong: what is new since then can't be known
+	}
+	if req.erase != nil {
+		if err := req.erase(ctx); err != nil {
+			return Record{}, since{}, err
+		}
+		if epoch, err = l.epoch(ctx); err != nil {
+			return Record{}, since{}, err
+		}
 	}
 	record := Record{
 		RunID: newRunID(), Revision: 1, Cutoff: req.Cutoff, StartedAt: now, State: StateRunning,
@@ -129,10 +137,18 @@ func (l ledger) begin(ctx context.Context, req Request, generation uint64, now t
 	switch {
 	case req.Full || !from.known:
 		record.Mode = ModeFull
+	case req.erase != nil:
+		record.Mode = ModeErasure
 	case req.From != nil:
 		record.Mode = ModeRange
 	}
 	return record, from, l.write(ctx, record)
+}
+
+// epoch differs where what earlier runs kept can't be relied on: rows were deleted, or a rule or what is kept has changed.
+func (l ledger) epoch(ctx context.Context) (string, error) {
+	deletions, err := l.db.DeletionEpoch(ctx)
+	return fmt.Sprintf("%s.%d.%s", deletions, memory, rules()), err
 }
 
 // since looks for the last run that ended well. Later ones that were killed may have published before,

@@ -63,6 +63,9 @@ type Request struct {
 	Full bool
 	// DryRun computes and compares, and publishes nothing.
 	DryRun bool
+
+	// erase deletes the rows of a person once the run knows where it goes on; nil for other runs.
+	erase func(context.Context) error
 }
 
 // Errors about the request itself, for which the caller is to blame.

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-//go:embed migrations/*.sql nightly/*.sql checks/*.sql reports/*.sql results/*.sql
+//go:embed migrations/*.sql nightly/*.sql checks/*.sql reports/*.sql results/*.sql erase/*.sql
 var files embed.FS
 
 // Migrations is the folder of numbered schema changes, for golang-migrate.
@@ -38,6 +38,9 @@ func Report(name string) Statement { return read("reports", name) }
 
 // Results returns the query in results/<name>.sql.
 func Results(name string) Statement { return read("results", name) }
+
+// Erase returns the statement in erase/<name>.sql.
+func Erase(name string) Statement { return read("erase", name) }
 
 // Checks returns the queries that return the wrong rows, in order of their names.
 func Checks() []Statement {

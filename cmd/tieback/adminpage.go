@@ -5,7 +5,14 @@ import (
 
 	"github.com/tieback/tieback/admin"
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/jobs"
 )
+
+// forget deletes what the data folder holds of a person besides the tables.
+func (s *service) forget(p jobs.Person) error {
+	return ingest.Forget(spoolDir(s.dataDir), ingest.NewDeadLetters(s.dataDir), p.CustomerID, p.VisitorID, p.UserDomain, p.UserID)
+}
 
 // openAdmin returns what adds the admin page and API, or what says that there is none.
 func (s *service) openAdmin() (mount func(fiber.Router), err error) {
@@ -18,7 +25,7 @@ func (s *service) openAdmin() (mount func(fiber.Router), err error) {
 	}
 	s.admin, err = admin.New(admin.Config{
 		Token: s.settings.AdminToken, DB: s.db, Store: catalog.NewStore(s.db, s.now), Live: s.live,
-		Drained: s.spool.WaitDrained, NightMemory: s.nightMemory, Now: s.now, Log: s.log,
+		Drained: s.spool.WaitDrained, Forget: s.forget, NightMemory: s.nightMemory, Now: s.now, Log: s.log,
 	})
 	if err != nil {
 		return nil, err

@@ -59,6 +59,7 @@ type cli struct {
 	Run          runCmd          `cmd:"" help:"Run the nightly job by hand; with a range, compute those days again, too."`
 	Import       importCmd       `cmd:"" help:"Load history from NDJSON files; - is standard input, .gz and .zst are unpacked."`
 	Export       exportCmd       `cmd:"" help:"Write everything received and configured of an account, as lines that import reads."`
+	Erase        eraseCmd        `cmd:"" help:"Delete a person's rows for good, and bring the figures up to date."`
 	SQL          sqlCmd          `cmd:"" name:"sql" help:"Run a statement on ClickHouse as the operator."`
 	Account      accountCmd      `cmd:"" help:"Accounts and the origins that their browsers may send from."`
 	Token        tokenCmd        `cmd:"" help:"Tokens that backends send conversions with."`

@@ -83,7 +83,7 @@ func writeFlags(page *strings.Builder, flags []*kong.Flag) {
 func TestTablesPage(t *testing.T) {
 	dir := t.TempDir()
 	rows := must(t, dir, "sql", `select table, name, type, comment from system.columns
-		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|schema_migrations|results_.*)$')
+		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|schema_migrations|results_.*)$')
 		order by table, position`, "--format", "TSV")
 	var page strings.Builder
 	page.WriteString(`# The tables for analysts
@@ -115,14 +115,14 @@ func TestStatementsOfTheOperatingPage(t *testing.T) {
 	dir := t.TempDir()
 	must(t, dir, "migrate")
 	statements := regexp.MustCompile(`(?m)^    tieback sql "(.*)"$`).FindAllStringSubmatch(string(text), -1)
-	if len(statements) != 7 {
+	if len(statements) != 6 {
 		t.Fatalf("%d statements", len(statements))
 	}
 	for _, statement := range statements {
 		must(t, dir, "sql", statement[1])
 	}
 	ttls := must(t, dir, "sql", "select count() from system.tables where database = 'tieback' and create_table_query like '%TTL%toIntervalDay(400)%'", "--format", "TSV")
-	if ttls != "5" {
+	if ttls != "6" {
 		t.Errorf("%s tables forget after 400 days", ttls)
 	}
 	// Every command that a page names is one.

@@ -4,7 +4,7 @@ create table if not exists night_visitor_days
     customer_id String comment 'Account',
     visitor_id String comment 'Browser',
     day Date comment 'UTC day',
-    cause LowCardinality(String) comment 'client_event; empty where the session open at midnight changed'
+    cause LowCardinality(String) comment 'client_event or erasure; empty where the session open at midnight changed'
 )
 engine = MergeTree
 order by (day, customer_id, visitor_id)

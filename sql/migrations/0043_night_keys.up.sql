@@ -4,7 +4,7 @@ create table if not exists night_keys
     customer_id String comment 'Account',
     api_name String comment 'Name as sent',
     action_id String comment 'The id of the conversion given by the sender',
-    cause LowCardinality(String) comment 'conversion, identity, client_event, event_name, rule, adjustment or rerun'
+    cause LowCardinality(String) comment 'conversion, identity, client_event, event_name, rule, adjustment, erasure or rerun'
 )
 engine = MergeTree
 order by (customer_id, api_name, action_id)

@@ -1,9 +1,9 @@
 -- Purpose:    List the conversions that may be decided otherwise now, and why.
--- Reads:      new_conversions, new_adjustments, conversions, identifies, night_visitor_days, run_names, run_rules
+-- Reads:      new_conversions, new_adjustments, erased_keys, conversions, identifies, night_visitor_days, run_names, run_rules
 -- Writes:     night_keys
 -- Grain:      one row per (account, name, action id, cause)
 -- Parameters: visible_since, low, high, version, names_before, whole_days, range_from, range_to, view_lookback_days
--- Notes:      By key, so that all copies of one are decided together (R5). Seven causes, nine selects.
+-- Notes:      By key, so that all copies of one are decided together (R5). Eight causes, ten selects.
 insert into night_keys (customer_id, api_name, action_id, cause)
 with
     -- Since when a visitor was known to be a user when the last run read, and since when it is now.
@@ -46,6 +46,7 @@ with
         inner join night_visitor_days
             on identifies.customer_id = night_visitor_days.customer_id
             and identifies.visitor_id = night_visitor_days.visitor_id
+        where night_visitor_days.cause != 'erasure' -- those are in erased_keys
     ),
     -- The names now, as the last run used them, and as those did that were killed after they had published. An interval that came
     -- or went concerns the conversions since its start, one that ends elsewhere those since the
@@ -180,6 +181,10 @@ where run_names.version = {version:UInt64}
             changed_rules.versions
         )
     ) > 1
+union all
+-- Of a person that is being erased, or decided otherwise without it.
+select distinct customer_id, api_name, action_id, 'erasure'
+from erased_keys
 union all
 -- Of the days asked for.
 select distinct customer_id, api_name, action_id, 'rerun'

@@ -1,5 +1,5 @@
 -- Purpose:    Note why each day is computed again.
--- Reads:      night_visitor_days, sessions_versions, night_keys, night_conversions, night_versions
+-- Reads:      night_visitor_days, erased_keys, sessions_versions, night_keys, night_conversions, night_versions
 -- Writes:     run_days
 -- Grain:      one row per (account, day, cause)
 -- Parameters: full, run_id, cutoff, version, whole_days, range_from, range_to
@@ -7,10 +7,15 @@
 insert into run_days (run_id, customer_id, day, cause, items, cutoff)
 with reasons as
 (
-    select customer_id, day, 'client_event' as cause, uniqExact(visitor_id) as items
+    select customer_id, day, if(night_visitor_days.cause = 'erasure', 'erasure', 'client_event') as cause, uniqExact(visitor_id) as items
     from night_visitor_days
-    where cause != ''
+    where night_visitor_days.cause != ''
         or day in (select night_versions.day from night_versions where table_name = 'sessions_versions' and version = {version:UInt64})
+    group by customer_id, day, cause
+    union all
+    select customer_id, day, 'erasure', uniqExact(api_name, action_id)
+    from erased_keys
+    where is_deleted = 1
     group by customer_id, day
     union all
     select customer_id, day, 'client_event', uniqExact(visitor_id)

@@ -1,0 +1,7 @@
+-- Purpose:    Delete the person's links, for good.
+-- Reads:      erased_visitors, erased_users
+-- Parameters: none
+alter table identifies delete
+where (customer_id, visitor_id) in (select customer_id, visitor_id from erased_visitors where is_whole = 1)
+    or (customer_id, user_domain, user_id) in (select customer_id, user_domain, user_id from erased_users)
+settings mutations_sync = 2
