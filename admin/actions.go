@@ -12,6 +12,7 @@ import (
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/refuse"
+	"github.com/tieback/tieback/reports"
 )
 
 // What a form or an API call may ask for. The JSON names are the API's.
@@ -162,6 +163,34 @@ func (a *Admin) archiveEvent(ctx context.Context, source, customerID, eventID st
 		return err
 	})
 	return answer, err
+}
+
+// deleteAccount deletes an account for which nothing was received; really is its id once more.
+func (a *Admin) deleteAccount(ctx context.Context, source, customerID, really string) error {
+	if really != customerID {
+		return refuse.Invalidf("give the account's id once more to delete it")
+	}
+	settled, cancel := context.WithTimeout(ctx, drainFor)
+	defer cancel()
+	if err := a.cfg.Drained(settled); err != nil {
+		return refuse.Conflictf("nothing was deleted: events accepted before still wait in the spool, and may be of this account")
+	}
+	if err := reports.NothingReceived(ctx, a.cfg.DB, customerID); err != nil {
+		return err
+	}
+	return a.change(ctx, source, func(e *catalog.Edit) error { return e.DeleteAccount(customerID) })
+}
+
+func (a *Admin) deleteToken(ctx context.Context, source, customerID, name string) error {
+	return a.change(ctx, source, func(e *catalog.Edit) error { return e.DeleteToken(customerID, name) })
+}
+
+func (a *Admin) deleteEvent(ctx context.Context, source, customerID, eventID string) error {
+	return a.change(ctx, source, func(e *catalog.Edit) error { return e.DeleteEvent(customerID, eventID) })
+}
+
+func (a *Admin) deleteOptimization(ctx context.Context, source, customerID, optimizationID string) error {
+	return a.change(ctx, source, func(e *catalog.Edit) error { return e.DeleteOptimization(customerID, optimizationID) })
 }
 
 // setRule says how an event's conversions are attributed from a moment on.

@@ -26,6 +26,7 @@ func (a *Admin) mountAPI(api fiber.Router) {
 	api.Get("/accounts", a.answer(a.getAccounts))
 	api.Get(account, a.answer(a.getAccount))
 	api.Put(account, a.answer(a.apiPutAccount))
+	api.Delete(account, a.answer(a.apiDeleteAccount))
 	api.Get(account+"/changes", a.answer(a.getChanges))
 	api.Get(account+"/activity", a.answer(a.getActivity))
 	api.Get(account+"/flags", a.answer(a.getFlags))
@@ -37,8 +38,10 @@ func (a *Admin) mountAPI(api fiber.Router) {
 	api.Post(event+"/rename", a.answer(a.apiRenameEvent))
 	api.Post(event+"/archive", a.answer(a.apiArchiveEvent))
 	api.Post(event+"/rule", a.answer(a.apiSetRule))
+	api.Delete(event, a.answer(a.apiDeleteEvent))
 	api.Post(account+"/erase", a.answer(a.apiErase))
 	api.Get(account+"/optimizations", a.answer(a.getOptimizations))
+	api.Delete(optimization, a.answer(a.apiDeleteOptimization))
 	api.Put(optimization, a.answer(a.apiPutOptimization))
 	api.Get(optimization+"/results", a.answer(a.getResults))
 	api.Get(optimization+"/trend", a.answer(a.getTrend))
@@ -272,6 +275,30 @@ func (a *Admin) apiSetRule(c *fiber.Ctx) (any, error) {
 		return nil, err
 	}
 	return a.setRule(call.ctx, call.source, call.customerID, call.path[0], in)
+}
+
+func (a *Admin) apiDeleteEvent(c *fiber.Ctx) (any, error) {
+	call, err := a.asks(c, nil, "eventId")
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.deleteEvent(call.ctx, call.source, call.customerID, call.path[0])
+}
+
+func (a *Admin) apiDeleteOptimization(c *fiber.Ctx) (any, error) {
+	call, err := a.asks(c, nil, "optimizationId")
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.deleteOptimization(call.ctx, call.source, call.customerID, call.path[0])
+}
+
+func (a *Admin) apiDeleteAccount(c *fiber.Ctx) (any, error) {
+	call, err := a.asks(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.deleteAccount(call.ctx, call.source, call.customerID, query(c, "really"))
 }
 
 func (a *Admin) getOptimizations(c *fiber.Ctx) (any, error) {

@@ -53,3 +53,42 @@ func TestErase(t *testing.T) {
 		t.Errorf("changes: %s", changes)
 	}
 }
+
+// TestDelete what was made by mistake, over the API and on the page.
+func TestDelete(t *testing.T) {
+	h := newHouse(t)
+	h.configure()
+	h.insert("a1", "v1")
+	h.call(400, "DELETE", "/accounts/c1", "")
+	h.call(400, "DELETE", "/accounts/c1?really=c2", "")
+	if answer := h.call(409, "DELETE", "/accounts/c1?really=c1", ""); !strings.Contains(answer, "client events") {
+		t.Error(answer)
+	}
+	h.call(200, "PUT", "/accounts/mistake", `{"origins":[]}`)
+	h.call(201, "POST", "/accounts/mistake/events", `{"apiName":"x","eventId":"e"}`)
+	h.call(204, "DELETE", "/accounts/mistake?really=mistake", "")
+	h.call(404, "GET", "/accounts/mistake", "")
+	h.call(201, "POST", "/accounts/c1/events", `{"apiName":"mistake","eventId":"m1"}`)
+	h.call(204, "DELETE", "/accounts/c1/events/m1", "")
+	h.call(404, "DELETE", "/accounts/c1/events/m1", "")
+	h.call(200, "PUT", "/accounts/c1/optimizations/m2", `{"name":"m","variations":[{"id":"a"}]}`)
+	h.call(204, "DELETE", "/accounts/c1/optimizations/m2", "")
+	h.call(404, "DELETE", "/accounts/c1/optimizations/m2", "")
+	h.call(200, "PUT", "/accounts/c1/optimizations/m3", `{"name":"m","variations":[{"id":"a"}]}`)
+	h.call(201, "POST", "/accounts/c1/events", `{"apiName":"mistake","eventId":"m4"}`)
+	h.call(200, "PUT", "/accounts/other", `{"origins":[]}`)
+	for path, form := range map[string]map[string][]string{
+		"/accounts/c1/optimizations/m3/delete": {}, "/accounts/c1/events/delete": {"eventId": {"m4"}}, "/accounts/other/delete": {"really": {"other"}},
+	} {
+		if status, text := h.page("POST", path, form); status != 303 {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	if status, text := h.page("POST", "/accounts/c1/delete", map[string][]string{"really": {"c2"}}); status != 400 || !strings.Contains(text, "once more") {
+		t.Errorf("%d %s", status, text)
+	}
+	h.call(404, "GET", "/accounts/other", "")
+	if events := h.call(200, "GET", "/accounts/c1/events", ""); strings.Contains(events, "m4") || strings.Contains(events, "m1") {
+		t.Error(events)
+	}
+}

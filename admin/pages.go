@@ -40,10 +40,11 @@ func (a *Admin) mountPages(site fiber.Router) {
 	// Where a refused form leaves the browser, a GET leads back to the page that it is on.
 	for path, page := range map[string]string{
 		"/origins": "/settings", "/tokens": "/settings", "/tokens/revoke": "/settings", "/events/rename": "/events", "/events/archive": "/events", "/events/rule": "/events",
+		"/events/delete": "/events", "/tokens/delete": "/settings", "/delete": "/settings",
 	} {
 		account.Get(path, back(path, page))
 	}
-	for _, path := range []string{"/goals", "/goals/remove"} {
+	for _, path := range []string{"/goals", "/goals/remove", "/delete"} {
 		account.Get("/optimizations/:optimizationId"+path, back(path, ""))
 	}
 	account.Post("/origins", a.form(a.formOrigins, "settings", a.viewSettings))
@@ -57,6 +58,10 @@ func (a *Admin) mountPages(site fiber.Router) {
 	account.Post("/events", a.form(a.formEvent, "events", a.viewEvents))
 	account.Post("/events/rename", a.form(a.formRename, "events", a.viewEvents))
 	account.Post("/events/rule", a.form(a.formRule, "events", a.viewEvents))
+	account.Post("/delete", a.form(a.formDeleteAccount, "settings", a.viewSettings))
+	account.Post("/tokens/delete", a.form(a.formDeleteToken, "settings", a.viewSettings))
+	account.Post("/events/delete", a.form(a.formDeleteEvent, "events", a.viewEvents))
+	account.Post("/optimizations/:optimizationId/delete", a.form(a.formDeleteOptimization, "optimization", a.viewOptimization))
 	account.Post("/events/archive", a.form(a.formArchive, "events", a.viewEvents))
 	account.Get("/optimizations", a.page("optimizations", a.viewOptimizations))
 	account.Post("/optimizations", a.form(a.formNewOptimization, "optimizations", a.viewOptimizations))
@@ -213,6 +218,38 @@ func (a *Admin) formRename(c *fiber.Ctx) (string, error) {
 	}
 	_, err = a.renameEvent(c.UserContext(), source(c), account.CustomerID, exactly(c, "eventId"), renameInput{value(c, "newName")})
 	return home(account.CustomerID) + "/events", err
+}
+
+func (a *Admin) formDeleteAccount(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	return "/admin/", a.deleteAccount(c.UserContext(), source(c), account.CustomerID, exactly(c, "really"))
+}
+
+func (a *Admin) formDeleteToken(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	return home(account.CustomerID) + "/settings", a.deleteToken(c.UserContext(), source(c), account.CustomerID, exactly(c, "name"))
+}
+
+func (a *Admin) formDeleteEvent(c *fiber.Ctx) (string, error) {
+	account, _, err := a.account(c)
+	if err != nil {
+		return "", err
+	}
+	return home(account.CustomerID) + "/events", a.deleteEvent(c.UserContext(), source(c), account.CustomerID, exactly(c, "eventId"))
+}
+
+func (a *Admin) formDeleteOptimization(c *fiber.Ctx) (string, error) {
+	customerID, optimizationID, _, err := a.optimization(c)
+	if err != nil {
+		return "", err
+	}
+	return home(customerID) + "/optimizations", a.deleteOptimization(c.UserContext(), source(c), customerID, optimizationID)
 }
 
 func (a *Admin) formRule(c *fiber.Ctx) (string, error) {

@@ -23,6 +23,7 @@ type Account struct {
 	CustomerID string    `ch:"customer_id"`
 	Origins    []string  `ch:"origins"` // that its browsers may send from; none means any
 	CreatedAt  time.Time `ch:"created_at"`
+	IsDeleted  bool      `ch:"is_deleted"`
 	Version    uint64    `ch:"version"`
 }
 
@@ -34,6 +35,7 @@ type EventName struct {
 	APIName    string     `ch:"api_name"`
 	From       time.Time  `ch:"valid_from"`
 	To         *time.Time `ch:"valid_to"`
+	IsDeleted  bool       `ch:"is_deleted"`
 	Version    uint64     `ch:"version"`
 }
 
@@ -69,6 +71,7 @@ type Optimization struct {
 	CustomerID     string `ch:"customer_id"`
 	OptimizationID string `ch:"optimization_id"`
 	Name           string `ch:"name"`
+	IsDeleted      bool   `ch:"is_deleted"`
 	Version        uint64 `ch:"version"`
 }
 

@@ -25,7 +25,12 @@ type Edit struct {
 	variations    []Variation
 	goals         []Goal
 	changes       []change
+
+	made []string // accounts that were made by the way
 }
+
+// Made lists the accounts that the change makes.
+func (e *Edit) Made() []string { return e.made }
 
 // change is a row of catalog_changes.
 type change struct {
@@ -87,6 +92,9 @@ func (e *Edit) SetOrigins(customerID string, origins []string) error {
 	account.Origins = normal
 	e.Accounts[customerID] = account
 	e.accounts = append(e.accounts, account)
+	if !exists {
+		e.made = append(e.made, customerID)
+	}
 	switch {
 	case !exists && len(normal) == 0:
 		e.note(customerID, "account added")

@@ -58,31 +58,37 @@ func (s *Store) load(ctx context.Context, into any, columns, table, key string) 
 
 func (s *Store) loadAccounts(ctx context.Context, snap *Snapshot) error {
 	var accounts []Account
-	if err := s.load(ctx, &accounts, "customer_id, origins, created_at, version", "catalog_accounts", "customer_id"); err != nil {
+	if err := s.load(ctx, &accounts, "customer_id, origins, created_at, is_deleted = 1 as is_deleted, version", "catalog_accounts", "customer_id"); err != nil {
 		return err
 	}
 	for _, a := range accounts {
-		snap.Accounts[a.CustomerID] = a
+		if !a.IsDeleted {
+			snap.Accounts[a.CustomerID] = a
+		}
 	}
 	var tokens []Token
-	if err := s.load(ctx, &tokens, "customer_id, name, prefix, hash, created_at, revoked_at, version", "catalog_tokens", "customer_id, prefix"); err != nil {
+	if err := s.load(ctx, &tokens, "customer_id, name, prefix, hash, created_at, revoked_at, is_deleted = 1 as is_deleted, version", "catalog_tokens", "customer_id, prefix"); err != nil {
 		return err
 	}
 	for _, t := range tokens {
-		snap.Tokens[t.Prefix] = t
+		if !t.IsDeleted {
+			snap.Tokens[t.Prefix] = t
+		}
 	}
 	return nil
 }
 
 func (s *Store) loadNames(ctx context.Context, snap *Snapshot) error {
 	var names []EventName
-	err := s.load(ctx, &names, "customer_id, event_id, api_name, valid_from, valid_to, version",
+	err := s.load(ctx, &names, "customer_id, event_id, api_name, valid_from, valid_to, is_deleted = 1 as is_deleted, version",
 		"catalog_event_names", "customer_id, event_id, api_name, valid_from")
 	slices.SortFunc(names, func(a, b EventName) int {
 		return cmp.Or(cmp.Compare(a.CustomerID, b.CustomerID), a.From.Compare(b.From), cmp.Compare(a.Version, b.Version), cmp.Compare(a.key(), b.key()))
 	})
 	for _, n := range names {
-		snap.Names[n.CustomerID] = append(snap.Names[n.CustomerID], n)
+		if !n.IsDeleted {
+			snap.Names[n.CustomerID] = append(snap.Names[n.CustomerID], n)
+		}
 	}
 	return err
 }
@@ -102,10 +108,13 @@ func (s *Store) loadRules(ctx context.Context, snap *Snapshot) error {
 
 func (s *Store) loadOptimizations(ctx context.Context, snap *Snapshot) error {
 	var optimizations []Optimization
-	if err := s.load(ctx, &optimizations, "customer_id, optimization_id, name, version", "catalog_optimizations", "customer_id, optimization_id"); err != nil {
+	if err := s.load(ctx, &optimizations, "customer_id, optimization_id, name, is_deleted = 1 as is_deleted, version", "catalog_optimizations", "customer_id, optimization_id"); err != nil {
 		return err
 	}
 	for _, o := range optimizations {
+		if o.IsDeleted {
+			continue
+		}
 		put(snap.Optimizations, o.CustomerID, o.OptimizationID, o)
 	}
 	var variations []Variation

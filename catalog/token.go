@@ -20,6 +20,7 @@ type Token struct {
 	Hash       string     `ch:"hash"`   // SHA-256 of the whole token, hex
 	CreatedAt  time.Time  `ch:"created_at"`
 	RevokedAt  *time.Time `ch:"revoked_at"`
+	IsDeleted  bool       `ch:"is_deleted"` // revoked, and not listed any more
 	Version    uint64     `ch:"version"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
@@ -122,6 +123,22 @@ func HasEvents(ctx context.Context, db *warehouse.DB, customerID string) (bool, 
 		return false, fmt.Errorf("look for events: %w", err)
 	}
 	return has != 0, nil
+}
+
+// NothingReceived is nil where nothing has ever come from an account or for it, and says what has otherwise.
+func NothingReceived(ctx context.Context, db *warehouse.DB, customerID string) error {
+	var events, conversions, adjustments uint64
+	err := db.Row(ctx, `select (select count() from client_events where customer_id = {customer_id:String}),
+		(select count() from conversions where customer_id = {customer_id:String}), (select count() from adjustments where customer_id = {customer_id:String})`,
+		warehouse.Params{"customer_id": customerID}, &events, &conversions, &adjustments)
+	if err != nil {
+		return fmt.Errorf("look for what was received: %w", err)
+	}
+	if events+conversions+adjustments == 0 {
+		return nil
+	}
+	return refuse.Conflictf("account %s has %d client events, %d conversions and %d adjustments, so it can't be deleted; revoke its tokens and archive its events instead",
+		customerID, events, conversions, adjustments)
 }
 
 // CatalogChange says who changed what, and when.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,11 +15,14 @@ import (
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/reports"
+	"github.com/tieback/tieback/warehouse"
 )
 
 type accountCmd struct {
-	Add  accountAddCmd  `cmd:"" help:"Add an account, or set the origins of one."`
-	List accountListCmd `cmd:"" help:"List the accounts."`
+	Add    accountAddCmd    `cmd:"" help:"Add an account, or set the origins of one."`
+	List   accountListCmd   `cmd:"" help:"List the accounts."`
+	Delete accountDeleteCmd `cmd:"" help:"Delete an account that was made by mistake, and for which nothing was received."`
 }
 
 type accountAddCmd struct {
@@ -27,7 +31,9 @@ type accountAddCmd struct {
 }
 
 func (a *accountAddCmd) Run(ctx context.Context, p *program) error {
-	return p.change(ctx, func(e *catalog.Edit) error { return e.PutAccount(a.Customer, a.Origin) })
+	return p.adding(ctx, func(db *warehouse.DB) error {
+		return catalog.NewStore(db, p.now).Change(ctx, "command", func(e *catalog.Edit) error { return e.PutAccount(a.Customer, a.Origin) })
+	})
 }
 
 type accountListCmd struct{}
@@ -47,10 +53,31 @@ func (*accountListCmd) Run(ctx context.Context, p *program) error {
 	})
 }
 
+type accountDeleteCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	Really   string `required:"" placeholder:"CUSTOMER" help:"Its id once more."`
+}
+
+func (d *accountDeleteCmd) Run(ctx context.Context, p *program) error {
+	if d.Really != d.Customer {
+		return usagef("--really %s is not the account %s: nothing was deleted", human.Quote(d.Really), human.Quote(d.Customer))
+	}
+	return p.adding(ctx, func(db *warehouse.DB) error {
+		if err := p.settleSpool(ctx, db); err != nil {
+			return err
+		}
+		if err := reports.NothingReceived(ctx, db, d.Customer); err != nil {
+			return err
+		}
+		return p.changeIn(ctx, db, func(e *catalog.Edit) error { return e.DeleteAccount(d.Customer) })
+	})
+}
+
 type tokenCmd struct {
 	Add    tokenAddCmd    `cmd:"" help:"Make a token and print it, this once."`
 	List   tokenListCmd   `cmd:"" help:"List an account's tokens."`
 	Revoke tokenRevokeCmd `cmd:"" help:"End a token's life."`
+	Delete tokenDeleteCmd `cmd:"" help:"End a token's life, and list it no longer."`
 }
 
 type tokenAddCmd struct {
@@ -93,10 +120,20 @@ func (t *tokenRevokeCmd) Run(ctx context.Context, p *program) error {
 	return p.change(ctx, func(e *catalog.Edit) error { return e.RevokeToken(t.Customer, t.Name) })
 }
 
+type tokenDeleteCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	Name     string `arg:"" help:"The token's name."`
+}
+
+func (t *tokenDeleteCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.DeleteToken(t.Customer, t.Name) })
+}
+
 type eventCmd struct {
 	Add     eventAddCmd     `cmd:"" help:"Add an event and print its id."`
 	Rename  eventRenameCmd  `cmd:"" help:"Give an event another name from now on."`
 	Archive eventArchiveCmd `cmd:"" help:"Free an event's name from now on."`
+	Delete  eventDeleteCmd  `cmd:"" help:"Delete an event that was made by mistake, as if it had never been there."`
 	Rule    eventRuleCmd    `cmd:"" help:"Set how an event's conversions are attributed, from a moment on."`
 	List    eventListCmd    `cmd:"" help:"List an account's events, the names they bore and their attribution rules."`
 }
@@ -163,6 +200,15 @@ func (a *eventArchiveCmd) Run(ctx context.Context, p *program) error {
 	return p.change(ctx, func(e *catalog.Edit) error { return e.ArchiveEvent(a.Customer, a.EventID) })
 }
 
+type eventDeleteCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	EventID  string `arg:"" name:"eventid" help:"The event's id. Conversions under its names are event_not_defined from the next run on; archive it to keep those of the past."`
+}
+
+func (d *eventDeleteCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.DeleteEvent(d.Customer, d.EventID) })
+}
+
 type eventRuleCmd struct {
 	Customer string `arg:"" help:"The account's id."`
 	EventID  string `arg:"" name:"eventid" help:"The event's id."`
@@ -213,37 +259,85 @@ func (l *eventListCmd) Run(ctx context.Context, p *program) error {
 }
 
 type optimizationCmd struct {
-	Add  optimizationAddCmd  `cmd:"" help:"Add an optimization, or replace its name and variations."`
-	List optimizationListCmd `cmd:"" help:"List an account's optimizations."`
+	Add    optimizationAddCmd    `cmd:"" help:"Add an optimization, or change its name and variations."`
+	List   optimizationListCmd   `cmd:"" help:"List an account's optimizations."`
+	Delete optimizationDeleteCmd `cmd:"" help:"Delete one that was made by mistake."`
 }
 
 type optimizationAddCmd struct {
 	Customer  string   `arg:"" help:"The account's id."`
 	ID        string   `arg:"" name:"id" help:"The optimization's id."`
-	Name      string   `required:"" help:"What to call it."`
-	Variation []string `required:"" placeholder:"ID[=NAME]" sep:"none" help:"A variation; give the flag once for each."`
-	Baseline  string   `placeholder:"ID" help:"The variation that others are compared with; the first if not given."`
+	Name      string   `placeholder:"NAME" help:"What to call it; required for a new one."`
+	Variation []string `placeholder:"ID[=NAME][:WEIGHT]" sep:"none" help:"A variation; give the flag once for each. Weights are 1 unless given. Of one that exists, what is not given stays; so do those that are not listed."`
+	Baseline  string   `placeholder:"ID" help:"The variation that others are compared with; of a new one the first if not given."`
 }
 
 func (a *optimizationAddCmd) Run(ctx context.Context, p *program) error {
-	var variations []catalog.Variation
-	found := a.Baseline == ""
-	for _, text := range a.Variation {
-		id, name, named := strings.Cut(text, "=")
-		if !named {
-			name = id
+	return p.change(ctx, func(e *catalog.Edit) error {
+		o, variations, err := a.over(e.Snapshot)
+		if err != nil {
+			return err
 		}
-		found = found || id == a.Baseline
-		variations = append(variations, catalog.Variation{
-			VariationID: id, Name: name, IsBaseline: a.Baseline != "" && id == a.Baseline, Weight: 1,
-		})
+		return e.PutOptimization(o, variations)
+	})
+}
+
+// over lays what was given over what is there.
+func (a *optimizationAddCmd) over(snap *catalog.Snapshot) (catalog.Optimization, []catalog.Variation, error) {
+	o, exists := snap.Optimizations[a.Customer][a.ID]
+	switch {
+	case a.Name != "":
+		o.Name = a.Name
+	case !exists:
+		return o, nil, usagef("--name is missing: what to call the new optimization")
+	}
+	o.CustomerID, o.OptimizationID = a.Customer, a.ID
+	variations := snap.VariationsOf(a.Customer, a.ID)
+	given := map[string]bool{}
+	for _, text := range a.Variation {
+		v, weight := parseVariation(text)
+		if given[v.VariationID] {
+			return o, nil, usagef("variation %s is given twice", human.Quote(v.VariationID))
+		}
+		given[v.VariationID] = true
+		i := slices.IndexFunc(variations, func(other catalog.Variation) bool { return other.VariationID == v.VariationID })
+		if i < 0 {
+			v.Weight = 1
+			if v.Name == "" {
+				v.Name = v.VariationID
+			}
+			i, variations = len(variations), append(variations, v)
+		}
+		if v.Name != "" {
+			variations[i].Name = v.Name
+		}
+		if weight != nil {
+			variations[i].Weight = *weight
+		}
+	}
+	if a.Baseline == "" {
+		return o, variations, nil
+	}
+	found := false
+	for i := range variations {
+		variations[i].IsBaseline = variations[i].VariationID == a.Baseline
+		found = found || variations[i].IsBaseline
 	}
 	if !found {
-		return usagef("--baseline %s is none of the variations", a.Baseline)
+		return o, nil, usagef("--baseline %s is none of the variations", a.Baseline)
 	}
-	return p.change(ctx, func(e *catalog.Edit) error {
-		return e.PutOptimization(catalog.Optimization{CustomerID: a.Customer, OptimizationID: a.ID, Name: a.Name}, variations)
-	})
+	return o, variations, nil
+}
+
+// parseVariation reads ID[=NAME][:WEIGHT]; what is not given is empty, or nil.
+func parseVariation(text string) (v catalog.Variation, weight *float64) {
+	if colon := strings.LastIndexByte(text, ':'); colon >= 0 {
+		if n, err := strconv.ParseFloat(text[colon+1:], 64); err == nil {
+			text, weight = text[:colon], &n
+		}
+	}
+	v.VariationID, v.Name, _ = strings.Cut(text, "=")
+	return v, weight
 }
 
 type optimizationListCmd struct {
@@ -273,6 +367,15 @@ func (l *optimizationListCmd) Run(ctx context.Context, p *program) error {
 		}
 		return render(p.stdout, t)
 	})
+}
+
+type optimizationDeleteCmd struct {
+	Customer string `arg:"" help:"The account's id."`
+	ID       string `arg:"" name:"id" help:"The optimization's id."`
+}
+
+func (d *optimizationDeleteCmd) Run(ctx context.Context, p *program) error {
+	return p.change(ctx, func(e *catalog.Edit) error { return e.DeleteOptimization(d.Customer, d.ID) })
 }
 
 type goalCmd struct {

@@ -93,6 +93,9 @@ func (i *importCmd) load(ctx context.Context, p *program, importer *history.Impo
 	if err != nil {
 		return errors.Join(readErr, err)
 	}
+	if !i.DryRun {
+		p.tellMade(importer.Made())
+	}
 	for _, faults := range importer.Faults() {
 		fmt.Fprintln(p.stderr, faults)
 	}

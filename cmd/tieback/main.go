@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/warehouse"
@@ -254,9 +255,27 @@ func (p *program) around(ctx context.Context, adds bool, fn func(db *warehouse.D
 
 // change opens ClickHouse around a change of the catalog.
 func (p *program) change(ctx context.Context, edit func(*catalog.Edit) error) error {
-	return p.adding(ctx, func(db *warehouse.DB) error {
-		return catalog.NewStore(db, p.now).Change(ctx, "command", edit)
+	return p.adding(ctx, func(db *warehouse.DB) error { return p.changeIn(ctx, db, edit) })
+}
+
+// changeIn changes the catalog, and says which accounts were made by the way: one may be misspelt.
+func (p *program) changeIn(ctx context.Context, db *warehouse.DB, edit func(*catalog.Edit) error) error {
+	var made []string
+	err := catalog.NewStore(db, p.now).Change(ctx, "command", func(e *catalog.Edit) error {
+		err := edit(e)
+		made = e.Made()
+		return err
 	})
+	if err == nil {
+		p.tellMade(made)
+	}
+	return err
+}
+
+func (p *program) tellMade(accounts []string) {
+	for _, id := range accounts {
+		fmt.Fprintf(p.stderr, "note: there was no account %s, it was made; `tieback account delete` undoes that\n", human.Quote(id))
+	}
 }
 
 // withCatalog opens ClickHouse around a look at the catalog.

@@ -548,6 +548,7 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"run --from 2026-09-20 --to 2026-09-21", 1, "nothing has been published yet"},
 		{"event add c1 bought", 1, `the name "bought" belongs to event e1`},
 		{"event add c1 other --id e1", 1, "has an event e1 already"},
+		{"event add c1 future --id e5 --from 2099-01-01T00:00:00Z", 2, "lies in the future"},
 		{"event rename c1 e1 bought", 1, "bears the name"},
 		{"event rename c1 e9 x", 1, "has no event e9"},
 		{"event archive c1 e9", 1, "has no event e9"},
@@ -555,7 +556,15 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"token revoke c1 other", 1, "no live token"},
 		{"goal add c1 o9 e1", 1, "has no optimization o9"},
 		{"goal remove c1 o9 e1", 1, "is no goal"},
-		{"optimization add c1 o1 --name x", 2, "missing flags: --variation"},
+		{"optimization add c1 o1 --name x", 2, "needs at least one variation"},
+		{"optimization add c1 o1 --variation a", 2, "--name is missing"},
+		{"optimization add c1 o1 --name x --variation a:-1", 2, "not a number from 0 up"},
+		{"optimization delete c1 o9", 1, "has no optimization o9"},
+		{"event delete c1 e9", 1, "has no event e9"},
+		{"token delete c1 other", 1, "no token named"},
+		{"account delete c9 --really c9", 1, "there is no account c9"},
+		{"account delete c1 --really c2", 2, "nothing was deleted"},
+		{"account delete c1", 2, "--really"},
 		{"optimization add c1 o1 --name x --variation a --baseline z", 2, "none of the variations"},
 		{"optimization add c1 o1 --name x --variation a --variation a", 2, "given twice"},
 		{"account add c1 --origin www.example.com/path", 2, "is not an origin"},
@@ -585,8 +594,6 @@ func TestWordsAndExitCodes(t *testing.T) {
 	if got := must(t, dir, "sql", "select origins from accounts where customer_id = 'c2'", "--format", "TSV"); got != "['https://shop.example.com']" {
 		t.Errorf("origins: %s", got)
 	}
-	must(t, dir, "event", "add", "c1", "future", "--id", "e5", "--from", "2099-01-01T00:00:00Z")
-	must(t, dir, "event", "archive", "c1", "e5")
 	if got := must(t, dir, "--help"); !strings.Contains(got, "optimization add") || strings.Contains(got, "\n  engine") {
 		t.Errorf("help: %s", got)
 	}

@@ -122,6 +122,7 @@ type Importer struct {
 	batch    batch
 	accounts map[string]bool
 	pending  []catalogLine
+	made     []string
 	restated map[string]int64 // how often values of a conversion were taken over, by its key
 }
 
@@ -137,6 +138,9 @@ func NewImporter(ctx context.Context, db *warehouse.DB, store *catalog.Store, no
 	}
 	return &Importer{Into: db, Known: known, Epoch: epoch, Catalog: store, Now: now.UTC().Truncate(time.Millisecond)}, nil
 }
+
+// Made lists the accounts that the import has made, as its lines name them.
+func (im *Importer) Made() []string { return im.made }
 
 // Faults returns what is wrong with the lines that were not loaded, by kind and source, those of the most lines first.
 func (im *Importer) Faults() []*Faults { return im.faults.list() }
@@ -365,6 +369,7 @@ func (im *Importer) Finish(ctx context.Context) (Summary, error) {
 				im.summary.Known++
 			}
 		}
+		im.made = e.Made()
 		if im.DryRun {
 			return errDryRun
 		}

@@ -5,6 +5,7 @@ create table if not exists catalog_accounts
     customer_id String comment 'Account',
     origins Array(String) comment 'Origins that its browsers may send from; none means any',
     created_at DateTime64(3, 'UTC') comment 'When it was added',
+    is_deleted UInt8 comment '1 where it was deleted',
     version UInt64 comment 'Change that wrote the row; the highest of a key counts'
 )
 engine = MergeTree

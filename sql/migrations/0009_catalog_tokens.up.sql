@@ -7,6 +7,7 @@ create table if not exists catalog_tokens
     hash String comment 'SHA-256 of the token',
     created_at DateTime64(3, 'UTC') comment 'When it was added',
     revoked_at Nullable(DateTime64(3, 'UTC')) comment 'When it was revoked',
+    is_deleted UInt8 comment '1 where it was deleted',
     version UInt64 comment 'Change that wrote the row; the highest of a key counts'
 )
 engine = MergeTree

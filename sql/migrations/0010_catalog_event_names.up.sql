@@ -6,6 +6,7 @@ create table if not exists catalog_event_names
     api_name String comment 'Name',
     valid_from DateTime64(3, 'UTC') comment 'From then on, inclusive',
     valid_to Nullable(DateTime64(3, 'UTC')) comment 'Until then, exclusive; NULL while it bears it',
+    is_deleted UInt8 comment '1 where it was deleted',
     version UInt64 comment 'Change that wrote the row; the highest of a key counts'
 )
 engine = MergeTree

@@ -10,9 +10,10 @@ comment 'Accounts that are configured'
 as select customer_id, origins, created_at
 from
 (
-    select customer_id, origins, created_at
+    select customer_id, origins, created_at, is_deleted
     from catalog_accounts
     where version in (select catalog_changes.version from catalog_changes)
     order by version desc
     limit 1 by customer_id
 )
+where is_deleted = 0

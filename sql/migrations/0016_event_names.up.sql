@@ -12,9 +12,10 @@ comment 'Names that events bore, and when (R3)'
 as select customer_id, event_id, api_name, valid_from, valid_to
 from
 (
-    select customer_id, event_id, api_name, valid_from, valid_to
+    select customer_id, event_id, api_name, valid_from, valid_to, is_deleted
     from catalog_event_names
     where version in (select catalog_changes.version from catalog_changes)
     order by version desc
     limit 1 by customer_id, event_id, api_name, valid_from
 )
+where is_deleted = 0

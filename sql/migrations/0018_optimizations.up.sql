@@ -10,9 +10,10 @@ comment 'A/B tests and personalizations'
 as select customer_id, optimization_id, name
 from
 (
-    select customer_id, optimization_id, name
+    select customer_id, optimization_id, name, is_deleted
     from catalog_optimizations
     where version in (select catalog_changes.version from catalog_changes)
     order by version desc
     limit 1 by customer_id, optimization_id
 )
+where is_deleted = 0
