@@ -81,6 +81,12 @@ func TestWholeProgramOnAServer(t *testing.T) {
 			if got := askServer(t, server, "analyst", server.AnalystPassword, "select variation_id from attributions"); got != "b" {
 				t.Errorf("an analyst reads attributions: %s", got)
 			}
+			if got := must(t, dir, "erase", "123456789", "--user", "salesforce", "72349876"); !strings.Contains(got, "deleted ") {
+				t.Errorf("erase: %s", got)
+			}
+			if got := operator("select count() from tieback.attributions"); got != "0" {
+				t.Errorf("%s attributions are left of who was erased", got)
+			}
 			operator("drop database tieback sync")
 			if said, _, code := tieback(t, dir, "", "doctor"); code != 1 || !strings.Contains(said, "BAD  schema") {
 				t.Errorf("doctor without a schema: exit %d\n%s", code, said)
