@@ -38,7 +38,7 @@ type Config struct {
 	Store       *catalog.Store
 	Live        Live
 	Drained     func(ctx context.Context) error // returns once what was accepted so far is in ClickHouse
-	Forget      func(jobs.Person) error         // deletes what the service holds of a person besides the tables
+	Forget      func(jobs.Traces) error         // deletes what the service holds of a person besides the tables
 	NightMemory uint64                          // bytes that a run may take; see jobs.Runner
 	Now         func() time.Time                // time.Now when nil
 	Log         *slog.Logger                    // slog.Default() when nil

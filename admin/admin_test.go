@@ -47,7 +47,7 @@ func newHouse(t *testing.T) *house {
 	}
 	h.admin, err = New(Config{
 		Token: testToken, DB: h.db, Store: store, Live: live, Now: now, Log: slog.New(slog.DiscardHandler),
-		Drained: func(context.Context) error { return nil }, Forget: func(jobs.Person) error { return nil },
+		Drained: func(context.Context) error { return nil }, Forget: func(jobs.Traces) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -35,8 +35,8 @@ func (a *Admin) erase(ctx context.Context, source, customerID string, in eraseIn
 	if err != nil || *in.DryRun {
 		return erasure, err
 	}
-	if err := a.cfg.Forget(person); err != nil {
-		return nil, err
+	if err := a.cfg.Forget(erasure.Traces); err != nil || erasure.Rows() == 0 {
+		return erasure, err
 	}
 	return erasure, a.change(ctx, source, func(e *catalog.Edit) error {
 		e.Remark(customerID, erasure.Remark())

@@ -13,8 +13,8 @@ func TestErase(t *testing.T) {
 	h.configure()
 	h.insert("a1", "v1")
 	h.insert("a2", "v2")
-	var forgotten []jobs.Person
-	h.admin.cfg.Forget = func(p jobs.Person) error {
+	var forgotten []jobs.Traces
+	h.admin.cfg.Forget = func(p jobs.Traces) error {
 		forgotten = append(forgotten, p)
 		return nil
 	}

@@ -42,6 +42,21 @@ type Erasure struct {
 	RunID string `json:"runId,omitempty"`
 	// Changes are those that the run made to days that had been published.
 	Changes []Change `json:"-"`
+	// Traces name the person where rows may lie besides the tables.
+	Traces Traces `json:"-"`
+}
+
+// Traces are by what a person is found: the user id, the visitors of whom everything goes, and the conversions.
+type Traces struct {
+	Person
+	Visitors []string
+	Keys     []ConversionKey
+}
+
+// ConversionKey names a conversion of the account.
+type ConversionKey struct {
+	APIName  string `ch:"api_name"`
+	ActionID string `ch:"action_id"`
 }
 
 // ErasedRows counts what goes.
@@ -142,6 +157,14 @@ func (r *Runner) find(ctx context.Context, p Person) (*Erasure, error) {
 	if err := r.db.Select(ctx, &e.Figures, query, params.For(query)); err != nil {
 		return nil, fmt.Errorf("count what would go: %w", err)
 	}
+	e.Traces.Person = p
+	err := r.db.Row(ctx, "select groupArray(visitor_id) from erased_visitors where is_whole = 1", nil, &e.Traces.Visitors)
+	if err == nil {
+		err = r.db.Select(ctx, &e.Traces.Keys, "select distinct api_name, action_id from erased_keys where is_deleted = 1", nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for the person: %w", err)
+	}
 	return e, nil
 }
 
@@ -153,17 +176,24 @@ func (r *Runner) eraseUnder(held *warehouse.Held, e *Erasure) error {
 		return err
 	}
 	if !any || inFuture(cutoff, r.clock()) {
-		return r.deleteRows(ctx)
+		if err := r.deleteRows(ctx); err != nil {
+			return err
+		}
+		return r.forgetWork(ctx)
 	}
 	record, err := r.runUnder(held, Request{Cutoff: cutoff, erase: r.deleteRows})
 	if err != nil {
-		return fmt.Errorf("the rows were deleted, but the figures are not up to date: %w; the next run brings them there", err)
+		return fmt.Errorf("the erasure is not complete: %w; begin it again", err)
 	}
 	e.RunID = record.RunID
 	if e.Changes, _, err = Changes(ctx, r.db, record.RunID, 1000); err != nil {
 		return err
 	}
-	// What the run worked with, and the days as they were, hold the ids.
+	return r.forgetWork(ctx)
+}
+
+// forgetWork empties what runs work with, and drops the days that readers don't see: they hold the ids, too.
+func (r *Runner) forgetWork(ctx context.Context) error {
 	for _, table := range working {
 		if err := r.db.Exec(ctx, "truncate table "+table, nil); err != nil {
 			return err
@@ -183,17 +213,19 @@ func (r *Runner) eraseUnder(held *warehouse.Held, e *Erasure) error {
 
 // deleteRows deletes what was found.
 func (r *Runner) deleteRows(ctx context.Context) error {
-	var months []partition
-	err := r.db.Select(ctx, &months, "select distinct toString(toYYYYMM(day)) as partition_id from erased_days order by partition_id", nil)
-	if err != nil {
-		return fmt.Errorf("delete the rows: %w", err)
-	}
-	for _, month := range months {
-		if err := r.db.Exec(ctx, fmt.Sprintf(sql.Erase("client_events").SQL, "in partition id '"+month.ID+"'"), nil); err != nil {
-			return fmt.Errorf("delete the client events: %w", err)
+	for _, part := range []struct{ statement, which string }{{"client_events", "rows > links"}, {"client_events_links", "links > 0"}} {
+		var months []partition
+		err := r.db.Select(ctx, &months, "select distinct toString(toYYYYMM(day)) as partition_id from erased_days where "+part.which+" order by partition_id", nil)
+		if err != nil {
+			return fmt.Errorf("delete the rows: %w", err)
+		}
+		for _, month := range months {
+			if err := r.db.Exec(ctx, fmt.Sprintf(sql.Erase(part.statement).SQL, "in partition id '"+month.ID+"'"), nil); err != nil {
+				return fmt.Errorf("delete the client events: %w", err)
+			}
 		}
 	}
-	for _, table := range []string{"identifies", "conversions", "adjustments"} { // adjustments go where no conversion is left
+	for _, table := range []string{"adjustments", "conversions", "identifies"} {
 		if err := r.db.Exec(ctx, sql.Erase(table).SQL, nil); err != nil {
 			return fmt.Errorf("delete the %s: %w", table, err)
 		}

@@ -112,3 +112,35 @@ func TestEraseNobody(t *testing.T) {
 		}
 	}
 }
+
+// An erasure that was cut off finds the rest when it is begun again: links go last. What a run has staged without publishing it goes, too.
+func TestEraseAgain(t *testing.T) {
+	for name, published := range map[string]bool{"published": true, "nothing published": false} {
+		t.Run(name, func(t *testing.T) {
+			db := warehousetest.Open(t)
+			runner := runnerAt(db, date(28, 0))
+			site(t, db, 18)
+			old := viewAt(dateAt(18, 12, 0).AddDate(0, -3, 0))
+			insertEvents(t, db, old, viewAt(dateAt(19, 12, 0)))
+			mustRun(t, runner, jobs.Request{Cutoff: date(22, 0), DryRun: !published})
+			for _, statement := range []string{
+				"alter table client_events delete where type != 'identify' and toYYYYMM(occurred_at) = 202606 settings mutations_sync = 1",
+				"alter table conversions delete where 1 settings mutations_sync = 1",
+			} {
+				if err := db.Exec(t.Context(), statement, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e, err := runner.Erase(t.Context(), jobs.Person{CustomerID: "c1", UserDomain: "crm", UserID: "u1"}, false)
+			if err != nil || e.Visitors != 1 || e.ClientEvents != 3 || !slices.Equal(e.Traces.Visitors, []string{"v1"}) {
+				t.Errorf("%+v (%v)", e, err)
+			}
+			for _, table := range []string{"client_events", "identifies", "sessions_versions", "exposures_versions", "decisions_versions", "night_conversions", "night_links", "night_candidates", "night_views", "night_visitor_days"} {
+				var rows uint64
+				if err := db.Row(t.Context(), "select count() from "+table, nil, &rows); err != nil || rows > 0 {
+					t.Errorf("%s has %d rows (%v)", table, rows, err)
+				}
+			}
+		})
+	}
+}

@@ -5,14 +5,10 @@ import (
 
 	"github.com/tieback/tieback/admin"
 	"github.com/tieback/tieback/catalog"
-	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/jobs"
 )
 
-// forget deletes what the data folder holds of a person besides the tables.
-func (s *service) forget(p jobs.Person) error {
-	return ingest.Forget(spoolDir(s.dataDir), ingest.NewDeadLetters(s.dataDir), p.CustomerID, p.VisitorID, p.UserDomain, p.UserID)
-}
+func (s *service) forget(t jobs.Traces) error { return forget(s.dataDir, t) }
 
 // openAdmin returns what adds the admin page and API, or what says that there is none.
 func (s *service) openAdmin() (mount func(fiber.Router), err error) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -27,10 +29,15 @@ type userFlag struct{ Domain, ID string }
 
 // Decode implements kong.MapperValue.
 func (u *userFlag) Decode(ctx *kong.DecodeContext) error {
-	if err := ctx.Scan.PopValueInto("DOMAIN", &u.Domain); err != nil {
-		return err
+	for _, into := range []*string{&u.Domain, &u.ID} {
+		token := ctx.Scan.Pop() // as it is: an id may begin with a hyphen
+		text, isText := token.Value.(string)
+		if !isText || token.IsEOL() || strings.HasPrefix(text, "--") {
+			return errors.New("expected two values, DOMAIN and ID")
+		}
+		*into = text
 	}
-	return ctx.Scan.PopValueInto("ID", &u.ID)
+	return nil
 }
 
 // Run deletes a person's rows for good, and brings the figures up to date.
@@ -58,9 +65,11 @@ func (e *eraseCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		if !e.DryRun {
-			if err := ingest.Forget(spoolDir(p.dataDir), ingest.NewDeadLetters(p.dataDir), person.CustomerID, person.VisitorID, person.UserDomain, person.UserID); err != nil {
+			if err := forget(p.dataDir, erasure.Traces); err != nil {
 				return err
 			}
+		}
+		if !e.DryRun && erasure.Rows() > 0 {
 			err := store.Change(ctx, "command", func(edit *catalog.Edit) error {
 				edit.Remark(person.CustomerID, erasure.Remark())
 				return nil
@@ -71,6 +80,15 @@ func (e *eraseCmd) Run(ctx context.Context, p *program) error {
 		}
 		return printErasure(ctx, p, db, erasure, e.DryRun)
 	})
+}
+
+// forget deletes what a data folder holds of a person besides the tables.
+func forget(dataDir string, t jobs.Traces) error {
+	who := ingest.Forgotten{CustomerID: t.CustomerID, Visitors: t.Visitors, UserDomain: t.UserDomain, UserID: t.UserID, Conversions: map[ingest.ConversionKey]bool{}}
+	for _, key := range t.Keys {
+		who.Conversions[ingest.ConversionKey(key)] = true
+	}
+	return ingest.Forget(spoolDir(dataDir), ingest.NewDeadLetters(dataDir), who)
 }
 
 func printErasure(ctx context.Context, p *program, db *warehouse.DB, e *jobs.Erasure, dryRun bool) error {

@@ -35,8 +35,9 @@ func holding(t *testing.T, dir, text string) (files []string) {
 func readable(t *testing.T, dir string) {
 	t.Helper()
 	const tables = "('client_events', 'conversions', 'adjustments', 'identifies', 'sessions_versions', 'exposures_versions', 'decisions_versions')"
-	statements := must(t, dir, "sql", `select 'alter table ' || table || ' modify setting old_parts_lifetime = 1, cleanup_delay_period = 1, cleanup_delay_period_random_add = 0, max_cleanup_delay_period = 1, compress_primary_key = 0, '
-			|| arrayStringConcat(groupArray('modify column ' || char(96) || name || char(96) || ' codec(NONE)'), ', ')
+	statements := must(t, dir, "sql", `select 'alter table ' || table || arrayJoin([
+			' modify setting old_parts_lifetime = 1, cleanup_delay_period = 1, cleanup_delay_period_random_add = 0, max_cleanup_delay_period = 1, compress_primary_key = 0',
+			arrayStringConcat(groupArray(' modify column ' || char(96) || name || char(96) || ' codec(NONE)'), ',')])
 		from system.columns where database = 'tieback' and table in `+tables+` and type like '%String%' group by table`, "--format", "TSVRaw")
 	for _, statement := range strings.Split(statements, "\n") {
 		must(t, dir, "sql", statement)
@@ -84,7 +85,9 @@ func TestErasedIsGone(t *testing.T) {
 		t.Fatal(answer)
 	}
 	letters := fmt.Sprintf(`{"at":"2026-01-01T00:00:00Z","table":"conversions","reason":"bad","row":{"CustomerID":"123456789","UserDomain":"salesforce","UserID":%q}}`+"\n"+
-		`{"at":"2026-01-01T00:00:00Z","table":"conversions","reason":"bad","row":{"CustomerID":"123456789","UserDomain":"salesforce","UserID":"colleague"}}`+"\n", user)
+		`{"at":"2026-01-01T00:00:00Z","table":"conversions","reason":"bad","row":{"CustomerID":"123456789","UserDomain":"salesforce","UserID":"colleague"}}`+"\n"+
+		`{"at":"2026-01-01T00:00:00Z","table":"client_events","reason":"bad","row":{"CustomerID":"123456789","VisitorID":%q,"Type":"view"}}`+"\n"+
+		`{"at":"2026-01-01T00:00:00Z","table":"adjustments","reason":"bad","row":{"CustomerID":"123456789","APIName":"application-accepted","ActionID":"of-%s"}}`+"\n", user, phone, user)
 	if err := os.WriteFile(filepath.Join(dir, backupLetters), []byte(letters), 0o600); err != nil {
 		t.Fatal(err)
 	}

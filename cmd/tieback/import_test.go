@@ -104,12 +104,20 @@ func TestCorrectionsByFile(t *testing.T) {
 	imports(corrected, "would import"+strings.Replace(strings.TrimPrefix(differing, "imported"), "0 bad", "0 bad; nothing was stored", 1), "--dry-run")
 	imports(corrected, differing)
 	values("1,u1,10 2,u2,\\N 3,u3,30 4,u4,\\N")
-	imports(corrected, "imported 4 lines, 1 of them known already: 0 client events, 4 conversions, 0 events and optimizations; 0 bad\n2 values that differ from those known became adjustments\nnot stored: 1 are known with another user", "--restate")
+	imports(corrected, "imported 4 lines, 1 of them known already: 0 client events, 4 conversions, 0 events and optimizations; 0 bad\n2 values that differ from those known became adjustments\nnot stored: 1 are known with another user, 1 are known with another moment", "--restate")
 	values("1,u1,11 2,u2,\\N 3,u3,33 4,u4,\\N")
 	// What holds already is not restated again, and the first file is known as it was.
 	imports(corrected, "imported 4 lines, 2 of them known already: 0 client events, 4 conversions, 0 events and optimizations; 0 bad\nnot stored: 1 are known with another user, 1 are known with another moment", "--restate")
 	imports(file, "imported 3 lines, 3 of them known already: 0 client events, 3 conversions, 0 events and optimizations; 0 bad")
 	if got := must(t, dir, "sql", "select count() from adjustments", "--format", "TSV"); got != "2" {
+		t.Errorf("%s adjustments", got)
+	}
+	// Of several lines of one key the last one counts, and another user is told.
+	several := line("u1", "1", "1795000000000", `,"value":90`) + line("u7", "1", "1795000000000", `,"value":12`)
+	imports(several, "imported 2 lines: 0 client events, 2 conversions, 0 events and optimizations; 0 bad\n1 values that differ from those known became adjustments\nnot stored: 1 are known with another value, 1 are known with another user; --restate takes the values over", "--restate")
+	values("1,u1,12 2,u2,\\N 3,u3,33 4,u4,\\N")
+	imports(several, "imported 2 lines: 0 client events, 2 conversions, 0 events and optimizations; 0 bad\nnot stored: 1 are known with another value, 1 are known with another user; --restate takes the values over", "--restate")
+	if got := must(t, dir, "sql", "select count() from adjustments", "--format", "TSV"); got != "3" {
 		t.Errorf("%s adjustments", got)
 	}
 	// With receivedAt a line is a copy like any other.

@@ -2,8 +2,8 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -27,31 +27,10 @@ var csvColumns = []string{"customerId", "apiName", "eventName", "userDomain", "u
 
 // csvFile reads a table of conversions under a header.
 type csvFile struct {
-	reader  *csv.Reader
+	rows    rowReader
 	header  []string
 	columns []string // what each is read as, empty where it is not read
 	zone    *time.Location
-	raw     recorder
-}
-
-// recorder keeps what was read since the last record, so that a bad one can be written as it was.
-type recorder struct {
-	io.Reader
-	kept  []byte
-	taken int64 // how many bytes were forgotten
-}
-
-func (r *recorder) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.kept = append(r.kept, p[:n]...)
-	return n, err
-}
-
-// upTo returns what lies before an offset and was not taken yet, and forgets what was taken before.
-func (r *recorder) upTo(offset int64) []byte {
-	text := r.kept[:offset-r.taken]
-	r.kept, r.taken = r.kept[len(text):], offset
-	return text
 }
 
 // ReadCSV loads every row of a table of conversions; source names it in what is told. Its delimiter, comma,
@@ -64,48 +43,39 @@ func (im *Importer) ReadCSV(ctx context.Context, source string, r io.Reader) err
 	if err := looksWrong(start, true); err != nil {
 		return fmt.Errorf("%s is %w", source, err)
 	}
-	file := &csvFile{zone: im.Zone, raw: recorder{Reader: reader}}
-	file.reader = csv.NewReader(&file.raw)
-	file.reader.FieldsPerRecord, file.reader.ReuseRecord = -1, true
-	head, _, _ := strings.Cut(string(start), "\n")
-	for _, delimiter := range ";\t" {
-		if strings.Count(head, string(delimiter)) > strings.Count(head, string(file.reader.Comma)) {
-			file.reader.Comma = delimiter
-		}
+	file := &csvFile{zone: im.Zone, rows: newRowReader(reader, start)}
+	header, rawHeader, _, err := file.rows.next()
+	if said, ok := strings.CutPrefix(string(rawHeader), "sep="); ok && strings.TrimSpace(said) != "" { // Excel's
+		file.rows.delimiter = []rune(said)[0]
+		header, rawHeader, _, err = file.rows.next()
 	}
-	header, err := file.reader.Read()
 	if errors.Is(err, io.EOF) {
 		return nil // an empty file
 	}
 	if err != nil {
 		return fmt.Errorf("%s is %w", source, notLines("its header can't be read as CSV: %v", err))
 	}
-	rawHeader := file.raw.upTo(file.reader.InputOffset())
 	if err := im.takeHeader(file, header); err != nil {
 		return fmt.Errorf("%s is %w", source, err)
 	}
-	rejectsHeader := bytes.Clone(rawHeader)
 	for {
-		record, err := file.reader.Read()
-		raw := file.raw.upTo(file.reader.InputOffset())
+		record, raw, line, err := file.rows.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		var wrong *csv.ParseError
-		switch {
-		case errors.As(err, &wrong):
-			im.summary.Lines++
-			im.rejectRecord(&rejectsHeader, raw)
-			im.bad(Place{source, "line", int64(wrong.StartLine)}, fault{wrong.Err.Error(), fmt.Sprintf("not readable as CSV: %v (column %d)", wrong.Err, wrong.Column)})
-		case err != nil:
+		if errors.Is(err, errReading) {
 			return fmt.Errorf("read %s: %w", source, err)
-		default:
-			line, _ := file.reader.FieldPos(0)
-			at := Place{source, "line", int64(line)}
-			if wrong := im.csvRecord(file, at, record); wrong != nil {
-				im.rejectRecord(&rejectsHeader, raw)
-				im.bad(at, wrong)
-			}
+		}
+		at := Place{source, "line", line}
+		if err == nil {
+			err = im.csvRecord(file, at, record)
+		} else {
+			im.summary.Lines++
+		}
+		if err != nil {
+			raw = file.rows.onlyFirst(raw) // what follows is read by itself: a quotation mark may stand there by mistake
+			im.rejectRecord(&rawHeader, raw)
+			im.bad(at, err)
 		}
 		if err := im.flushFull(ctx); err != nil {
 			return err
@@ -115,12 +85,12 @@ func (im *Importer) ReadCSV(ctx context.Context, source string, r io.Reader) err
 
 // rejectRecord writes a bad row as it was, the first time below its header.
 func (im *Importer) rejectRecord(header *[]byte, raw []byte) {
-	im.keep(*header)
-	*header = nil
-	im.keep(raw)
-	if !bytes.HasSuffix(raw, []byte("\n")) {
-		im.keep([]byte("\n"))
+	for _, text := range [][]byte{*header, raw} {
+		if im.keep(text); len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
+			im.keep([]byte("\n"))
+		}
 	}
+	*header = nil
 }
 
 // takeHeader finds out which column is what.
@@ -150,7 +120,7 @@ func (im *Importer) takeHeader(file *csvFile, header []string) error {
 	}
 	if len(missing) > 0 {
 		return notLines("its header %s lacks the columns %s; a table of conversions needs them all, and may have value and receivedAt",
-			human.Quote(strings.Join(header, string(file.reader.Comma))), strings.Join(missing, ", "))
+			human.Quote(strings.Join(header, string(file.rows.delimiter))), strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -187,8 +157,10 @@ func (file *csvFile) line(c *checker, record []string) (l line) {
 		switch name {
 		case "customerId":
 			l.CustomerID = quoted(c, name, cell)
-		case "apiName", "eventName":
+		case "apiName":
 			l.APIName = quoted(c, name, cell)
+		case "eventName":
+			l.EventName = quoted(c, name, cell)
 		case "userDomain":
 			l.UserDomain = quoted(c, name, cell)
 		case "userId":
@@ -229,19 +201,18 @@ func (file *csvFile) moment(c *checker, name, cell string) jsontext.Value {
 	if strings.Trim(cell, "0123456789") == "" {
 		return jsontext.Value(strings.TrimLeft(cell[:len(cell)-1], "0") + cell[len(cell)-1:])
 	}
-	for _, layout := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700",
-		"2006-01-02T15:04Z07:00", "2006-01-02 15:04Z07:00"} {
+	for _, layout := range isoWithOffset {
 		if at, err := time.Parse(layout, cell); err == nil { // fractions of a second are read, too
 			return jsontext.Value(fmt.Sprint(at.UnixMilli()))
 		}
 	}
-	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04"} {
-		if at, err := time.ParseInLocation(layout, cell, cmpZone(file.zone)); err == nil {
+	for _, layout := range isoWithout {
+		if at, err := time.ParseInLocation(layout, cell, cmp.Or(file.zone, time.UTC)); err == nil {
 			if file.zone == nil {
 				c.valueFault("%s is %s, without a time zone: give --time-zone, as Europe/Berlin or UTC, or write the offset, as 2026-11-18T14:06:45+01:00", name, cell)
 				return nil
 			}
-			return jsontext.Value(fmt.Sprint(at.UnixMilli()))
+			return jsontext.Value(fmt.Sprint(firstOf(at).UnixMilli()))
 		}
 	}
 	if _, err := time.Parse(time.DateOnly, cell); err == nil {
@@ -264,10 +235,23 @@ func ParseZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// cmpZone is the zone to try, where none was given.
-func cmpZone(zone *time.Location) *time.Location {
-	if zone == nil {
-		return time.UTC
+// Forms of ISO 8601, extended and basic, and with a space as databases write them.
+var isoWithOffset, isoWithout = func() (with, without []string) {
+	for _, form := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "20060102T150405", "20060102T1504"} {
+		without = append(without, form)
+		for _, offset := range []string{"Z07:00", "Z0700", "Z07", " Z07:00", " Z0700"} {
+			with = append(with, form+offset)
+		}
 	}
-	return zone
+	return with, without
+}()
+
+// firstOf returns the first of two moments that a clock shows alike, as when it is set back in autumn.
+func firstOf(at time.Time) time.Time {
+	for _, back := range []time.Duration{time.Hour, 30 * time.Minute} {
+		if earlier := at.Add(-back); earlier.Format(time.DateTime) == at.Format(time.DateTime) {
+			return earlier
+		}
+	}
+	return at
 }

@@ -276,6 +276,12 @@ func TestTables(t *testing.T) {
 		"with a space":               tableHeader + "\nc,sale,crm,u1,a1,2026-11-18 14:06:45 +0100,12.5\n",
 		"without an offset":          tableHeader + "\nc,sale,crm,u1,a1,2026-11-18 14:06:45,12.5\n",
 		"without an offset, T":       tableHeader + "\nc,sale,crm,u1,a1,2026-11-18T14:06:45,+12.5000\n",
+		"CR alone":                   strings.ReplaceAll(tableHeader+"\nc,sale,crm,u1,a1,1795007205000,12.5\n", "\n", "\r"),
+		"sep= of Excel":              "sep=;\r\n" + strings.ReplaceAll(tableHeader+"\r\nc,sale,crm,u1,a1,1795007205000,12.5\r\n", ",", ";"),
+		"as PostgreSQL writes it":    tableHeader + "\nc,sale,crm,u1,a1,2026-11-18 14:06:45+01,12.5\n",
+		"basic":                      tableHeader + "\nc,sale,crm,u1,a1,20261118T130645Z,12.5\n",
+		"basic without an offset":    tableHeader + "\nc,sale,crm,u1,a1,20261118T140645,12.5\n",
+		"both names alike":           tableHeader + ",eventName\nc,sale,crm,u1,a1,1795007205000,12.5,sale\n",
 		"spaces around cells to cut": tableHeader + "\nc,sale,crm,u1,a1, 1795007205000 , 12.5 \n",
 	} {
 		rows, faults, _ := readTable(t, text, berlin)
@@ -311,7 +317,8 @@ func TestTableFaults(t *testing.T) {
 		"c,sale,crm,,a1,1795007205000,5":               "userId is missing",
 		"c,sale,crm,u1,a1,1795007205000":               "the row has 6 cells, the header 7",
 		"c,sale,crm,u1,a1,1795007205000,5,6":           "the row has 8 cells, the header 7",
-		"c,sale,crm,u\"1,a1,1795007205000,5":           "not readable as CSV",
+		"c,sale,crm,u\"1,a1,1795007205000,5":           "a quotation mark is not closed",
+		`c,sale,crm,"u"1,a1,1795007205000,5`:           "not readable as CSV",
 		"c,sale,crm,u\xff,a1,1795007205000,5":          "is not UTF-8",
 		`"c",sale,crm,"u ""1""",a1,yesterday,"7` + `"`: "yesterday",
 	} {
@@ -390,4 +397,52 @@ func FuzzTable(f *testing.F) {
 			t.Errorf("%q: %+v", text, im.summary)
 		}
 	})
+}
+
+// TestStrayQuotes: a quotation mark that stands somewhere by mistake makes its own row bad, and no other.
+func TestStrayQuotes(t *testing.T) {
+	var rows []string
+	for i := range 3000 {
+		rows = append(rows, fmt.Sprintf("c,sale,crm,u1,a%d,1795007205000,5,x", i))
+	}
+	rows[4] = `c,sale,crm,u1,a4,1795007205000,5,"12 inch`
+	rows[100] = `c,sale,crm,u1,a100,1795007205000,5,12" inch`
+	rows[200] = "c,sale,crm,u1,a200,1795007205000,5,\"two\nlines\""
+	rows[300] = `c,sale,crm,u1,a300,1795007205000,5,"` + strings.Repeat("x", 2*maxLineBytes)
+	got, faults, rejects := readTable(t, tableHeader+",note\n"+strings.Join(rows, "\n")+"\n", nil)
+	if len(got) != 2997 || len(faults) != 3 || strings.Count(rejects, "\n") != 4 || !strings.Contains(rejects, "12 inch\n") {
+		t.Errorf("%d rows, %q, %.300q", len(got), faults, rejects)
+	}
+	if lines := fmt.Sprint(faults); !strings.Contains(lines, "test line 6:") || !strings.Contains(lines, "test line 102:") || !strings.Contains(lines, "test line 303:") {
+		t.Errorf("%.300s", lines)
+	}
+}
+
+// TestClocksSetBack: of an hour that comes twice the first one is taken, on either side of the ocean.
+func TestClocksSetBack(t *testing.T) {
+	for zone, moments := range map[string][2]string{
+		"Europe/Berlin": {"2026-10-25 02:30:00", "2026-10-25T00:30:00Z"}, "America/New_York": {"2026-11-01 01:30:00", "2026-11-01T05:30:00Z"},
+		"Australia/Lord_Howe": {"2026-04-05 01:45:00", "2026-04-04T14:45:00Z"}, "Asia/Tokyo": {"2026-04-05 01:45:00", "2026-04-04T16:45:00Z"},
+	} {
+		location, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, faults, _ := readTable(t, tableHeader+"\nc,sale,crm,u1,a1,"+moments[0]+",1\n", location)
+		if len(rows) != 1 || time.UnixMilli(rows[0].ActionAtMS).UTC().Format(time.RFC3339) != moments[1] {
+			t.Errorf("%s: %v %q", zone, rows, faults)
+		}
+	}
+}
+
+func TestBothNames(t *testing.T) {
+	m, bad := read(t, `{"type":"conversion","customerId":"c","eventName":"sale","userDomain":"d","userId":"u","actionId":"a","actionTimestamp":1790000000000}
+{"type":"adjustment","customerId":"c","eventName":"sale","actionId":"a","adjustment":"retract","adjustedAt":1790000000000}
+{"type":"adjustment","customerId":"c","apiName":"sale","eventName":"sold","actionId":"a","adjustment":"retract","adjustedAt":1790000000000}`)
+	if len(bad) != 1 || !strings.Contains(bad[0], "they mean the same") || m.conversions[0].APIName != "sale" || m.adjustments[0].APIName != "sale" {
+		t.Errorf("%q, %+v", bad, m)
+	}
+	if _, faults, _ := readTable(t, tableHeader+",eventName\nc,sale,crm,u1,a1,1795007205000,12.5,sold\n", nil); len(faults) != 1 || !strings.Contains(faults[0], "they mean the same") {
+		t.Errorf("%q", faults)
+	}
 }

@@ -58,31 +58,41 @@ func (im *Importer) leaveOutConversions(ctx context.Context) error {
 			known[i] = of
 		}
 	}
+	last := map[string]int{} // of the lines of one key the last one counts
+	for i := range known {
+		key := keyOf(&b.conversions[i])
+		last[key] = max(last[key], i)
+	}
 	i := -1
 	b.conversions = slices.DeleteFunc(b.conversions, func(c warehouse.Conversion) bool {
 		i++
 		of, found := known[i]
-		return im.isKnown(&c, there[c.IngestID], found, &of)
+		return im.isKnown(&c, there[c.IngestID], found, &of, found && im.Restate && last[keyOf(&c)] == i)
 	})
 	return nil
 }
 
 // isKnown decides about a conversion of the batch: whether it is left out, and what that is counted as. of is what is
-// known under its key, where found.
-func (im *Importer) isKnown(c *warehouse.Conversion, there, found bool, of *warehouse.KnownConversion) bool {
-	if found && im.Restate && c.Value.Valid && !sameValue(c, &of.Current) {
-		im.restate(c)
-		return true
-	}
-	switch {
-	case there:
-		im.summary.Known++
-		return true
-	case !found:
-		return false
+// known under its key, where found; its value is taken over where restates is set.
+func (im *Importer) isKnown(c *warehouse.Conversion, there, found bool, of *warehouse.KnownConversion, restates bool) bool {
+	if !found {
+		if there {
+			im.summary.Known++
+		}
+		return there
 	}
 	user, moment, value := c.UserDomain != of.UserDomain || c.UserID != of.UserID, c.ActionAtMS != of.ActionAtMS, !sameValue(c, &of.Current)
+	restated := restates && value && c.Value.Valid
+	if restated {
+		im.restate(c)
+		value = false
+	}
 	switch {
+	case there || restated && !user && !moment:
+		if !restated {
+			im.summary.Known++
+		}
+		return true
 	case !user && !moment && !value:
 		holds := sameValue(c, &of.Value) // else it was restated to what the line says
 		if !holds {
@@ -105,9 +115,13 @@ func sameValue(c *warehouse.Conversion, known *decimal.NullDecimal) bool {
 	return c.Value.Valid == known.Valid && (!known.Valid || c.Value.Decimal.Equal(known.Decimal))
 }
 
+func keyOf(c *warehouse.Conversion) string {
+	return fmt.Sprintf("%q %q %q", c.CustomerID, c.APIName, c.ActionID)
+}
+
 // restate makes the value of a line an adjustment of the conversion that is known. Of several lines the last one counts.
 func (im *Importer) restate(c *warehouse.Conversion) {
-	key := fmt.Sprintf("%q %q %q", c.CustomerID, c.APIName, c.ActionID)
+	key := keyOf(c)
 	at := im.Now.UnixMilli() + im.restated[key]
 	im.restated[key]++
 	a := warehouse.Adjustment{

@@ -28,6 +28,7 @@ type line struct {
 
 	EventID    jsontext.Value `json:"eventId"`
 	APIName    jsontext.Value `json:"apiName"`
+	EventName  jsontext.Value `json:"eventName"`
 	From       jsontext.Value `json:"from"`
 	To         jsontext.Value `json:"to"`
 	Goals      jsontext.Value `json:"goals"`
@@ -322,7 +323,7 @@ func (l *line) clientEvent(c *checker, kind string) *warehouse.ClientEvent {
 
 func (l *line) conversion(c *checker) *warehouse.Conversion {
 	v := &warehouse.Conversion{
-		CustomerID: c.id("customerId", l.CustomerID), APIName: c.id("apiName", l.APIName),
+		CustomerID: c.id("customerId", l.CustomerID), APIName: l.name(c),
 		UserDomain: c.realID("userDomain", l.UserDomain), UserID: c.realID("userId", l.UserID), ActionID: c.realID("actionId", l.ActionID),
 		ActionAtMS: c.time("actionTimestamp", l.ActionAt), Value: l.value(c),
 	}
@@ -331,6 +332,21 @@ func (l *line) conversion(c *checker) *warehouse.Conversion {
 		fmt.Sprint(v.ActionAtMS), storedValue(v.Value), fmt.Sprint(v.ReceivedAtMS))
 	l.ingestID(c, &v.IngestID)
 	return v
+}
+
+// name reads the event's name, which may be called eventName, too.
+func (l *line) name(c *checker) string {
+	switch {
+	case absent(l.EventName):
+		return c.id("apiName", l.APIName)
+	case absent(l.APIName):
+		return c.id("eventName", l.EventName)
+	}
+	name, alias := c.id("apiName", l.APIName), c.id("eventName", l.EventName)
+	if name != alias {
+		c.fault("apiName is %.80s and eventName %.80s; they mean the same", l.APIName, l.EventName)
+	}
+	return name
 }
 
 // storedValue is the text of a value as it is stored.
@@ -343,7 +359,7 @@ func storedValue(value decimal.NullDecimal) string {
 
 func (l *line) adjustment(c *checker) *warehouse.Adjustment {
 	a := &warehouse.Adjustment{
-		CustomerID: c.id("customerId", l.CustomerID), APIName: c.id("apiName", l.APIName), ActionID: c.realID("actionId", l.ActionID),
+		CustomerID: c.id("customerId", l.CustomerID), APIName: l.name(c), ActionID: c.realID("actionId", l.ActionID),
 		Kind: c.id("adjustment", l.Adjustment), AdjustedAtMS: c.time("adjustedAt", l.AdjustedAt), Value: l.value(c),
 	}
 	a.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, a.AdjustedAtMS)

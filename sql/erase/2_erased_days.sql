@@ -3,8 +3,8 @@
 -- Writes:     erased_days
 -- Grain:      one row per visitor-day
 -- Parameters: customer_id
-insert into erased_days (customer_id, visitor_id, day, rows)
-select customer_id, visitor_id, toDate(occurred_at) as day, count()
+insert into erased_days (customer_id, visitor_id, day, rows, links)
+select customer_id, visitor_id, toDate(occurred_at) as day, count(), countIf(type = 'identify')
 from client_events
 where customer_id = {customer_id:String}
     and visitor_id in (select visitor_id from erased_visitors)

@@ -18,7 +18,7 @@ select
             )
     ) as adjustments,
     (
-        select count()
+        select uniqExact(customer_id, user_domain, user_id, visitor_id)
         from identifies
         where (customer_id, visitor_id) in (select customer_id, visitor_id from erased_visitors where is_whole = 1)
             or (customer_id, user_domain, user_id) in (select customer_id, user_domain, user_id from erased_users)
