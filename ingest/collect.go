@@ -188,7 +188,7 @@ func decodeCollect(raw []byte) (c collected, apiErr *apiError) {
 		f.add("events", "wrong_type", "", "events must be an array")
 	}
 	if len(f.list) > 0 {
-		err := errInvalidEvent(f.list)
+		err := errInvalidEvent("event", f.list)
 		err.Message = "the batch can't be read; see details"
 		return c, err
 	}

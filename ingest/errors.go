@@ -45,10 +45,10 @@ func errInvalidJSON(message string, offset int64) *apiError {
 	}
 }
 
-func errInvalidEvent(faults []fault) *apiError {
-	message := "the event has a fault; see details"
+func errInvalidEvent(what string, faults []fault) *apiError {
+	message := fmt.Sprintf("the %s has a fault; see details", what)
 	if len(faults) > 1 {
-		message = fmt.Sprintf("the event has %d faults; see details", len(faults))
+		message = fmt.Sprintf("the %s has %d faults; see details", what, len(faults))
 	}
 	return &apiError{Status: fiber.StatusBadRequest, Code: "invalid_event", Message: message, Details: faults}
 }

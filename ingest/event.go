@@ -197,7 +197,11 @@ func (body *eventBody) invalid(list []fault, what string) *apiError {
 	if len(list) == 0 {
 		return nil
 	}
-	apiErr := errInvalidEvent(list)
+	called := "event"
+	if body.adjusts {
+		called = "adjustment"
+	}
+	apiErr := errInvalidEvent(called, list)
 	if body.wrapped() {
 		apiErr.Message = fmt.Sprintf("the object holds no %s; if the field %q does, send what is inside it, without an object around it", what, body.wrapper)
 	}

@@ -8,6 +8,8 @@ import (
 // TestDelete what was made by mistake: tokens, events, optimizations, and accounts for which nothing was received.
 func TestDelete(t *testing.T) {
 	dir := t.TempDir()
+	s := serve(t, dir) // so that no command has to start an engine
+	defer s.stop()
 	_, stderr, code := tieback(t, dir, "", "token", "add", "12345678", "backend")
 	if code != 0 || !strings.Contains(stderr, `there was no account "12345678", it was made`) {
 		t.Errorf("exit %d, %s", code, stderr)

@@ -38,6 +38,10 @@ func fingerprints(t *testing.T, dir string) string {
 // TestExportImport: what is exported gives the same published rows elsewhere.
 func TestExportImport(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
+	for _, dir := range []string{first, second} {
+		s := serve(t, dir) // so that no command has to start an engine
+		defer s.stop()
+	}
 	if _, stderr, code := tieback(t, first, fileOfAll, "import", "-"); code != 0 {
 		t.Fatal(stderr)
 	}
@@ -75,6 +79,8 @@ func TestExportImport(t *testing.T) {
 // TestCorrectionsByFile: a corrected file is told apart, and taken over with --restate only.
 func TestCorrectionsByFile(t *testing.T) {
 	dir := t.TempDir()
+	s := serve(t, dir) // so that no command has to start an engine
+	defer s.stop()
 	line := func(user, action, at, value string) string {
 		return fmt.Sprintf(`{"type":"conversion","customerId":"c1","apiName":"sale","userDomain":"crm","userId":%q,"actionId":%q,"actionTimestamp":%s%s}`, user, action, at, value) + "\n"
 	}

@@ -417,6 +417,8 @@ func TestEngineThatDiesIsReplaced(t *testing.T) {
 
 func TestImport(t *testing.T) {
 	dir := t.TempDir()
+	s := serve(t, dir) // so that no command has to start an engine
+	defer s.stop()
 	lines := `{"type":"event","customerId":"c1","eventId":"e1","apiName":"application-accepted","from":1790000000000,"to":null}
 {"type":"optimization","customerId":"c1","optimizationId":"o1","name":"Hero","variations":[{"id":"a","name":"Base","baseline":true,"weight":1},{"id":"b","name":"New","weight":1}],"goals":[{"eventId":"e1","primary":true}]}
 {"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"b","occurredAt":1790000300000,"receivedAt":1790000300200}
