@@ -63,6 +63,9 @@ func TestConversionsThatLiveOn(t *testing.T) {
 	if code != 0 || !strings.Contains(stderr, "waits for one") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
+	if _, stderr, code := tieback(t, dir, "", "explain", "123456789", "application-accepted", "never sent"); code != 1 || !strings.Contains(stderr, "adjustments that wait for it: 2") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
 	if told := must(t, dir, "status"); !strings.Contains(told, "adjustments that wait for their conversion: 1\n") {
 		t.Error(told)
 	}

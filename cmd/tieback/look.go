@@ -32,7 +32,11 @@ func (x *explainCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		if len(e.Copies) == 0 {
-			return fmt.Errorf("no conversion %s %s of account %s was received; apiName and actionId must be as they were sent", human.Quote(x.APIName), human.Quote(x.ActionID), human.Quote(x.Customer))
+			waiting := ""
+			if n := len(e.History); n > 0 {
+				waiting = fmt.Sprintf(" (adjustments that wait for it: %d)", n)
+			}
+			return fmt.Errorf("no conversion %s %s of account %s was received%s; apiName and actionId must be as they were sent", human.Quote(x.APIName), human.Quote(x.ActionID), human.Quote(x.Customer), waiting)
 		}
 		for _, c := range e.Copies {
 			printCopy(p, e, c)

@@ -190,7 +190,7 @@ func TestWarnings(t *testing.T) {
 		return fmt.Sprintf(`{"type":"conversion","customerId":"c","apiName":"n","userDomain":"d","userId":%q,"actionId":"a","actionTimestamp":1790000000000%s}`, user, more)
 	}
 	im := &Importer{Into: &memory{}, Reject: func(where string, reason error) { t.Errorf("%s: %v", where, reason) }}
-	text := strings.Join([]string{line("undefined", ""), line("undefined", ""), line("u", `,"currency":"JPY"`), line("u", `,"Value":5,"note":1`), line("u", `,"value":1`)}, "\n")
+	text := strings.Join([]string{line("undefined", ""), line("undefined", ""), line("u", `,"currency":"JPY"`), line("u", `,"Value":5,"note":1`), line("u", `,"value":1`), line(" u", "")}, "\n")
 	if err := im.Read(t.Context(), "test", strings.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}
@@ -202,8 +202,9 @@ func TestWarnings(t *testing.T) {
 		`2: userId is "undefined", which stands for no value: all who have it are taken for one`,
 		`1: the field "Value" is ignored; the one that is read is called value`,
 		`1: the field "currency" is ignored; the one that is read is called value`,
+		`1: userId begins or ends with white space, which counts`,
 	}
-	if im.summary.Conversions != 5 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if im.summary.Conversions != 6 || strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%d loaded\n%s", im.summary.Conversions, strings.Join(got, "\n"))
 	}
 }

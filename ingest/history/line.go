@@ -215,6 +215,9 @@ func (c *checker) id(field string, raw jsontext.Value) string {
 	case len(text) > catalog.MaxIDBytes:
 		c.fault("%s has %d bytes, at most %d are allowed", field, len(text), catalog.MaxIDBytes)
 	default:
+		if first, last := text[0], text[len(text)-1]; first <= ' ' || last <= ' ' {
+			c.warnings = append(c.warnings, fmt.Sprintf("%s begins or ends with white space, which counts", field))
+		}
 		return text
 	}
 	return ""
