@@ -165,7 +165,7 @@ func (a *Admin) uploaded(c *fiber.Ctx) (*upload, error) {
 	return file, err
 }
 
-// importFile reads a file; what it holds that is wrong is told, not an error.
+// importFile reads a file; what it holds that is wrong is reported, not an error.
 func (a *Admin) importFile(ctx context.Context, file *upload, dryRun bool) (importData, error) {
 	data := importData{File: file}
 	importer, err := history.NewImporter(ctx, a.cfg.DB, a.cfg.Store, a.cfg.Now())

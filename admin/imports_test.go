@@ -75,7 +75,7 @@ func TestImportOnThePage(t *testing.T) {
 		content, zone, says string
 		status              int
 	}{
-		"a.ndjson": {"\x1f\x8b\x08", "", "packed with gzip", 400}, "b.csv": {"a,b\n1,2\n", "", "lacks the columns", 400}, "c.csv": {table, "Mars", "is no time zone", 400},
+		"a.ndjson": {"\x1f\x8b\x08", "", "packed with gzip", 400}, "b.csv": {"a,b\n1,2\n", "", "lacks the columns", 400}, "c.csv": {table, "Mars", "is not a time zone", 400},
 		"d.ndjson": {"", "", "not empty", 400}, "e.ndjson": {table, "", "ends in .csv", 400}, "f.ndjson": {strings.Repeat(" ", maxFileBytes+1), "", "more than 10 MB", 400},
 		"g.ndjson": {strings.Repeat(" ", 2*maxFileBytes), "", "may have", 413},
 	} {

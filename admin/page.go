@@ -88,7 +88,7 @@ var functions = template.FuncMap{
 	"json":    toJSON,
 }
 
-// ruleText tells an attribution rule in words (R4).
+// ruleText puts an attribution rule into words (R4).
 func ruleText(window, credit string) string {
 	rule, err := catalog.ParseRule(window, credit)
 	if err != nil {

@@ -43,7 +43,7 @@ func (r Rule) Window() string {
 	return fmt.Sprintf("%dd", r.WindowDays)
 }
 
-// String tells the rule in words.
+// String puts the rule into words.
 func (r Rule) String() string {
 	if r.WindowDays == 0 {
 		return fmt.Sprintf("the %s view of the open session", r.Credit)

@@ -18,7 +18,7 @@ type Limits struct {
 	MaxAge    time.Duration // before receipt, 7 days when 0
 }
 
-// MaxFuture is how far ahead of its receipt something may claim to be, unless told otherwise.
+// MaxFuture is how far ahead of its receipt something may claim to be, unless configured.
 const MaxFuture = 5 * time.Second
 
 func (l Limits) withDefaults() Limits {

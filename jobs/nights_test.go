@@ -19,7 +19,7 @@ import (
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
 
-var sequences = flag.Int("sequences", 3, "random sequences of nights to check")
+var sequences = flag.Int("sequences", 2, "random sequences of nights to check")
 
 // TestRandomNights cuts random histories into random nights: rows become visible in any
 // order, names change in between, runs are killed, dry, over a range, at odd cutoffs or

@@ -126,7 +126,7 @@ type nameRow struct {
 }
 
 // Explain looks up a conversion. An Explanation without copies means that none was
-// received; its history then has the adjustments that wait for it. now tells when a pending one will be decided.
+// received; its history then has the adjustments that wait for it. now says when a pending one will be decided.
 func Explain(ctx context.Context, db *warehouse.DB, customerID, apiName, actionID string, now time.Time) (*Explanation, error) {
 	e := &Explanation{CustomerID: customerID, APIName: apiName, ActionID: actionID, Copies: []Copy{}, History: []HistoryItem{}}
 	key := warehouse.Params{"customer_id": customerID, "api_name": apiName, "action_id": actionID}

@@ -51,7 +51,7 @@ func (a *adjustmentRow) counts(other *adjustmentRow) bool {
 	return a.IngestID > other.IngestID
 }
 
-// addHistory tells what was received about the conversion, in the order of its receipt, and what each changed.
+// addHistory lists what was received about the conversion, in the order of its receipt, and what each changed.
 func (e *Explanation) addHistory(ctx context.Context, db *warehouse.DB, copies []copyRow) error {
 	var adjustments []adjustmentRow
 	key := warehouse.Params{"customer_id": e.CustomerID, "api_name": e.APIName, "action_id": e.ActionID}

@@ -50,7 +50,7 @@ func TestErasedIsGone(t *testing.T) {
 	dir := t.TempDir()
 	s := serve(t, dir, "--listen", "127.0.0.1:0")
 	readable(t, dir)
-	s.stop() // for ClickHouse to clean up as it is told now
+	s.stop() // for ClickHouse to clean up by these settings
 	engineIsGone(t, dir)
 	s = serve(t, dir, "--listen", "127.0.0.1:0")
 	s.token = configure(t, dir)

@@ -76,7 +76,7 @@ func TestExportImport(t *testing.T) {
 	}
 }
 
-// TestCorrectionsByFile: a corrected file is told apart, and taken over with --restate only.
+// TestCorrectionsByFile: what a corrected file has otherwise is reported, and taken over with --restate only.
 func TestCorrectionsByFile(t *testing.T) {
 	dir := t.TempDir()
 	s := serve(t, dir) // so that no command has to start an engine
@@ -118,7 +118,7 @@ func TestCorrectionsByFile(t *testing.T) {
 	if got := must(t, dir, "sql", "select count() from adjustments", "--format", "TSV"); got != "2" {
 		t.Errorf("%s adjustments", got)
 	}
-	// Of several lines of one key the last one counts, and another user is told.
+	// Of several lines of one key the last one counts, and another user is reported.
 	several := line("u1", "1", "1795000000000", `,"value":90`) + line("u7", "1", "1795000000000", `,"value":12`)
 	imports(several, "imported 2 lines: 0 client events, 2 conversions, 0 events and optimizations; 0 bad\n1 values that differ from those known became adjustments\nnot stored: 1 are known with another value, 1 are known with another user; --restate takes the values over", "--restate")
 	values("1,u1,12 2,u2,\\N 3,u3,33 4,u4,\\N")
@@ -155,7 +155,7 @@ func TestImportTables(t *testing.T) {
 	if got := must(t, dir, "sql", "select toString(action_at), toString(value) from conversions", "--format", "TSV"); got != "2026-11-18 19:06:45.000\t1234.5" {
 		t.Errorf("stored %s", got)
 	}
-	if _, stderr, code := tieback(t, dir, "", "import", path, "--time-zone", "Mars/Olympus"); code != 2 || !strings.Contains(stderr, "no time zone") {
+	if _, stderr, code := tieback(t, dir, "", "import", path, "--time-zone", "Mars/Olympus"); code != 2 || !strings.Contains(stderr, "not a time zone") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

@@ -33,7 +33,7 @@ type csvFile struct {
 	zone    *time.Location
 }
 
-// ReadCSV loads every row of a table of conversions; source names it in what is told. Its delimiter, comma,
+// ReadCSV loads every row of a table of conversions; source names it in what is reported. Its delimiter, comma,
 // semicolon or tab, is seen in the header. The error of one without the columns needed is ErrNotLines.
 func (im *Importer) ReadCSV(ctx context.Context, source string, r io.Reader) error {
 	reader, start, err := im.begin(source, r)
@@ -230,7 +230,7 @@ func ParseZone(name string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		return nil, refuse.Invalidf("%s is no time zone; give a name as Europe/Berlin, America/New_York or UTC", human.Quote(name))
+		return nil, refuse.Invalidf("%s is not a time zone; give a name as Europe/Berlin, America/New_York or UTC", human.Quote(name))
 	}
 	return zone, nil
 }

@@ -39,7 +39,7 @@ func Export(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, custo
 	return out.lines, out.w.Flush()
 }
 
-// exporter writes lines. A writer that fails tells so at the end, as a bufio.Writer does.
+// exporter writes lines. A writer that fails says so at the end, as a bufio.Writer does.
 type exporter struct {
 	w          *bufio.Writer
 	customerID string

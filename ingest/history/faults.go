@@ -60,9 +60,9 @@ func (f *Faults) String() string {
 		return f.First.String() + ": " + f.Text
 	}
 	var where []string
-	told := int64(0)
+	listed := int64(0)
 	for _, r := range f.ranges {
-		told += r.last - r.first + 1
+		listed += r.last - r.first + 1
 		switch r.last {
 		case r.first:
 			where = append(where, strconv.FormatInt(r.first, 10))
@@ -73,8 +73,8 @@ func (f *Faults) String() string {
 		}
 	}
 	more := ""
-	if told < f.Lines {
-		more = fmt.Sprintf(" and %d more", f.Lines-told)
+	if listed < f.Lines {
+		more = fmt.Sprintf(" and %d more", f.Lines-listed)
 	}
 	return fmt.Sprintf("%s %ss %s%s (%d): %s", f.First.Source, f.First.Unit, strings.Join(where, ", "), more, f.Lines, f.Text)
 }

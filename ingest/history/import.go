@@ -107,11 +107,11 @@ type Importer struct {
 	Restate bool           // values that differ from those known become adjustments
 	DryRun  bool           // nothing is stored
 
-	// Reject is told of each bad line, or element of an array; nil where Faults is enough. Rejects takes their texts, each with its end; nil for nowhere.
+	// Reject is called with each bad line, or element of an array; nil where Faults is enough. Rejects takes their texts, each with its end; nil for nowhere.
 	Reject  func(where string, reason error)
 	Rejects io.Writer
 	Tell    func(Summary) // told after each batch, may be nil
-	// Preview is told of the first rows, as they are understood; may be nil.
+	// Preview is called with the first rows, as they are understood; may be nil.
 	Preview func(Place, Row)
 
 	reader   *bufio.Reader

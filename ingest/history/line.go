@@ -435,7 +435,7 @@ func (l *line) rule(c *checker) *catalog.EventRule {
 	}
 	window, credit := c.id("window", l.Window), c.text("credit", l.Credit, catalog.CreditLast)
 	if window == "" {
-		return r // which was told
+		return r // which was noted
 	}
 	rule, err := catalog.ParseRule(window, credit)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // Wipe overwrites with zeros what the spool in dir holds and does not need any more, everything before the cursor, and
-// deletes bytes that were put aside and hold one of the texts. It may run beside the process that holds the spool: that one
+// deletes bytes that were put aside and hold one of the texts. It may run alongside the process that holds the spool: that one
 // writes and reads behind the cursor only, and skips zeros after a crash.
 func Wipe(dir string, texts ...string) error {
 	done, err := readProgress(dir)
