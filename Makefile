@@ -18,8 +18,9 @@ demo: engine build ## Show the whole of it: service, events, nightly run, result
 # Days are UTC days wherever the machine stands, so the tests run far east of Greenwich.
 ZONE   ?= Pacific/Kiritimati
 
-test: engine build lint ## Run every test; about 6 minutes
-	TZ=$(ZONE) $(RACE) -p 3 -timeout 14m ./... # most tests wait for an engine, so two processors take three packages
+# Most tests wait for an engine, so two processors take three packages.
+test: engine build lint ## Run every test; about 8 minutes
+	TZ=$(ZONE) $(RACE) -p 3 -timeout 14m ./...
 
 test-zones: engine build ## Run every test in three time zones, about 15 minutes
 	@for zone in Europe/Berlin America/New_York Pacific/Kiritimati; do echo "$$zone"; TZ=$$zone $(GO) test -count 1 -timeout 20m ./... || exit 1; done

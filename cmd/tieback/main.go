@@ -54,11 +54,11 @@ type cli struct {
 	Data        string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
 	ClickHouse  string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://USER:PASSWORD@HOST:8123, https://…:8443 or clickhouse://…:9000; the embedded engine if not given." placeholder:"URL"`
 	NightMemory uint64 `name:"night-memory" env:"TIEBACK_NIGHT_MEMORY" placeholder:"MB" help:"Memory that a nightly run may take in ClickHouse, in MB. Half of this machine's with the embedded engine, and what the server allows with --clickhouse, if not given."`
-	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Tell more on standard error."`
+	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Log more on standard error."`
 
 	Serve        serveCmd        `cmd:"" help:"Run the ingest service and the scheduler."`
 	Run          runCmd          `cmd:"" help:"Run the nightly job by hand; with a range, compute those days again, too."`
-	Import       importCmd       `cmd:"" help:"Load history from NDJSON files; - is standard input, .gz and .zst are unpacked."`
+	Import       importCmd       `cmd:"" help:"Load history from lines of JSON, arrays of them, or tables (CSV); - is standard input, .gz and .zst are unpacked."`
 	Export       exportCmd       `cmd:"" help:"Write everything received and configured of an account, as lines that import reads."`
 	Erase        eraseCmd        `cmd:"" help:"Delete a person's rows for good, and bring the figures up to date."`
 	SQL          sqlCmd          `cmd:"" name:"sql" help:"Run a statement on ClickHouse as the operator."`
@@ -69,9 +69,9 @@ type cli struct {
 	Goal         goalCmd         `cmd:"" help:"Which events count for which optimization."`
 	Results      resultsCmd      `cmd:"" help:"Show an optimization's results: its variations side by side, per goal."`
 	Adjust       adjustCmd       `cmd:"" help:"Give a conversion another value, or take it back."`
-	Explain      explainCmd      `cmd:"" help:"Tell what became of a conversion, and why."`
+	Explain      explainCmd      `cmd:"" help:"Show what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
-	Doctor       doctorCmd       `cmd:"" help:"Look whether all that Tieback lives on is well, and tell how to mend what is not."`
+	Doctor       doctorCmd       `cmd:"" help:"Look whether all that Tieback lives on is well, and say how to mend what is not."`
 	DeadLetter   deadLetterCmd   `cmd:"" name:"deadletter" help:"Rows that ClickHouse refused."`
 	Backup       backupCmd       `cmd:"" help:"Back up all tables of the embedded engine, beside a running service."`
 	Restore      restoreCmd      `cmd:"" help:"Bring a backup back, into an empty data folder."`

@@ -36,7 +36,7 @@ func looksWrong(start []byte, csv bool) error {
 	case packing == "zstd":
 		return notLines("it is packed with zstd: give it a name that ends in .zst")
 	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
-		return notLines("it is a zip archive, as .xlsx files are: unpack it, or export NDJSON")
+		return notLines("it is a zip archive, as .xlsx files are: unpack it, or save the sheet as CSV")
 	case isUTF16(start):
 		return notLines("its text is UTF-16 or UTF-32, as PowerShell's > writes it: convert it with `iconv -f UTF-16 -t UTF-8`, or write it with `Out-File -Encoding utf8`")
 	case bytes.IndexByte(start, 0) >= 0:
