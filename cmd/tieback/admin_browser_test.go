@@ -198,7 +198,8 @@ func TestAdminPages(t *testing.T) {
 		"attributed": "/admin/accounts/shop/conversions/look?apiName=bought&actionId=attributed-1",
 		"expired":    "/admin/accounts/shop/conversions/look?apiName=bought&actionId=expired-1",
 		"unknown":    "/admin/accounts/shop/conversions/look?apiName=bought&actionId=nothing",
-		"empty":      "/admin/accounts/new/optimizations", "problem": "/admin/accounts/nobody",
+		"import":     "/admin/import", "erase": "/admin/accounts/shop/erase",
+		"empty": "/admin/accounts/new/optimizations", "problem": "/admin/accounts/nobody",
 	} {
 		b.picture(ctx, name, path)
 	}
