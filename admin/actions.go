@@ -38,6 +38,7 @@ type (
 	}
 	optimizationInput struct {
 		Name       string           `json:"name"`
+		Visitors   uint64           `json:"visitors"` // planned; stays when missing
 		Variations []variationInput `json:"variations"`
 	}
 	variationInput struct {
@@ -47,7 +48,8 @@ type (
 		Baseline bool     `json:"baseline"` // the first one where none is
 	}
 	goalInput struct {
-		Primary *bool `json:"primary"` // required: nothing must not end a primary goal
+		Primary *bool   `json:"primary"` // required: nothing must not end a primary goal
+		MDE     float64 `json:"mde"`     // per cent; stays when missing
 	}
 	runInput struct {
 		From   string `json:"from"`
@@ -238,9 +240,9 @@ func (a *Admin) putOptimization(ctx context.Context, source, customerID, optimiz
 		return answer, err
 	}
 	err = a.change(ctx, source, func(e *catalog.Edit) error {
-		o := catalog.Optimization{CustomerID: customerID, OptimizationID: optimizationID, Name: in.Name}
+		o := catalog.Optimization{CustomerID: customerID, OptimizationID: optimizationID, Name: in.Name, PlannedVisitors: in.Visitors}
 		err := e.PutOptimization(o, variations)
-		answer = optimizationOf(e.Snapshot, o)
+		answer = optimizationOf(e.Snapshot, e.Optimizations[customerID][optimizationID])
 		return err
 	})
 	return answer, err
@@ -250,7 +252,7 @@ func (a *Admin) putGoal(ctx context.Context, source, customerID, optimizationID,
 	if in.Primary == nil {
 		return optimizationAnswer{}, refuse.Invalidf("primary is missing: true or false")
 	}
-	g := catalog.Goal{CustomerID: customerID, OptimizationID: optimizationID, EventID: eventID, IsPrimary: *in.Primary}
+	g := catalog.Goal{CustomerID: customerID, OptimizationID: optimizationID, EventID: eventID, IsPrimary: *in.Primary, MDEPercent: in.MDE}
 	return a.changeGoals(ctx, source, customerID, optimizationID, func(e *catalog.Edit) error { return e.AddGoal(g) })
 }
 

@@ -192,8 +192,8 @@ func TestAPI(t *testing.T) {
 	h.runs()
 	for path, want := range map[string]string{
 		"/accounts/c1": `"origins":["https://www.example.com"]`, "/accounts/c1/tokens": `"name":"crm"`,
-		"/accounts/c1/events": `{"apiName":"bought","from":1788220800000,"to":null}`, "/accounts/c1/optimizations": `"goals":[{"eventId":"e1","primary":true}]`,
-		"/accounts/c1/changes":                                    `"source":"admin API from 0.0.0.0","change":"event e1 is the primary goal of optimization hero"`,
+		"/accounts/c1/events": `{"apiName":"bought","from":1788220800000,"to":null}`, "/accounts/c1/optimizations": `"goals":[{"eventId":"e1","primary":true,"mde":10}]`,
+		"/accounts/c1/changes":                                    `"source":"admin API from 0.0.0.0","change":"event e1 is the primary goal of optimization hero, a lift of 10 % is worth finding"`,
 		"/accounts/c1/activity":                                   `"views":2,"identifies":2`,
 		"/accounts/c1/optimizations/hero/results":                 `"as_of":"2026-09-24T12:00:00Z"`,
 		"/accounts/c1/optimizations/hero/trend?eventId=e1":        `{"day":"2026-09-24","variation_id":"b","visitors":2,"conversions":2,"converters":2}`,
@@ -391,7 +391,7 @@ func TestFormsDoWhatTheySay(t *testing.T) {
 		{"/accounts/c1/events/rule", url.Values{"eventId": {"e1"}, "window": {"session"}, "days": {"30"}, "credit": {"first"}}, "/accounts/c1/events", `{"window":"session","credit":"first"`},
 		{"/accounts/c1/events/rename", url.Values{"eventId": {"e1"}, "newName": {"sold"}}, "/accounts/c1/events", `"apiName":"sold","names":[{"apiName":"bought"`},
 		{"/accounts/c1/optimizations/hero/goals/remove", url.Values{"eventId": {"e1"}}, "/accounts/c1/optimizations", `"goals":[]`},
-		{"/accounts/c1/optimizations/hero/goals", url.Values{"eventId": {"e1"}}, "/accounts/c1/optimizations", `"goals":[{"eventId":"e1","primary":false}]`},
+		{"/accounts/c1/optimizations/hero/goals", url.Values{"eventId": {"e1"}}, "/accounts/c1/optimizations", `"goals":[{"eventId":"e1","primary":false,"mde":10}]`},
 		{"/accounts/c1/optimizations/hero", url.Values{"name": {"H"}, "variationId": {"a", "", "c"}, "weight": {"1", "", "3"}, "baseline": {"3"}}, "/accounts/c1/optimizations",
 			`"variations":[{"id":"a","name":"a","weight":1,"baseline":false},{"id":"c","name":"c","weight":3,"baseline":true}]`},
 		{"/accounts/c1/events/archive", url.Values{"eventId": {"e1"}}, "/accounts/c1/events", `"eventId":"e1","apiName":""`},

@@ -40,6 +40,7 @@ type (
 	optimizationAnswer struct {
 		OptimizationID string            `json:"optimizationId"`
 		Name           string            `json:"name"`
+		Visitors       uint64            `json:"visitors"` // planned
 		Variations     []variationAnswer `json:"variations"`
 		Goals          []goalAnswer      `json:"goals"` // the primary one first
 	}
@@ -50,8 +51,9 @@ type (
 		Baseline bool    `json:"baseline"`
 	}
 	goalAnswer struct {
-		EventID string `json:"eventId"`
-		Primary bool   `json:"primary"`
+		EventID string  `json:"eventId"`
+		Primary bool    `json:"primary"`
+		MDE     float64 `json:"mde"` // per cent
 	}
 )
 
@@ -89,12 +91,12 @@ func eventOf(snap *catalog.Snapshot, customerID string, e catalog.Event) eventAn
 }
 
 func optimizationOf(snap *catalog.Snapshot, o catalog.Optimization) optimizationAnswer {
-	answer := optimizationAnswer{OptimizationID: o.OptimizationID, Name: o.Name, Variations: []variationAnswer{}, Goals: []goalAnswer{}}
+	answer := optimizationAnswer{OptimizationID: o.OptimizationID, Name: o.Name, Visitors: o.PlannedVisitors, Variations: []variationAnswer{}, Goals: []goalAnswer{}}
 	for _, v := range snap.VariationsOf(o.CustomerID, o.OptimizationID) {
 		answer.Variations = append(answer.Variations, variationAnswer{v.VariationID, v.Name, v.Weight, v.IsBaseline})
 	}
 	for _, g := range snap.GoalsOf(o.CustomerID, o.OptimizationID) {
-		answer.Goals = append(answer.Goals, goalAnswer{g.EventID, g.IsPrimary})
+		answer.Goals = append(answer.Goals, goalAnswer{g.EventID, g.IsPrimary, g.MDEPercent})
 	}
 	return answer
 }

@@ -147,7 +147,11 @@ func (a *Admin) formOptimization(c *fiber.Ctx) (string, error) {
 	if _, known := snap.Optimizations[customerID][id]; !known {
 		return "", refuse.NotFoundf("account %s has no optimization %s", customerID, id)
 	}
-	in := optimizationInput{Name: value(c, "name"), Variations: variations(typedRows(c))}
+	visitors, err := positive(c, "visitors")
+	if err != nil {
+		return "", err
+	}
+	in := optimizationInput{Name: value(c, "name"), Visitors: uint64(visitors), Variations: variations(typedRows(c))}
 	_, err = a.putOptimization(c.UserContext(), source(c), customerID, id, in)
 	return optimizationPath(customerID, id), err
 }
@@ -158,7 +162,11 @@ func (a *Admin) formGoal(c *fiber.Ctx) (string, error) {
 		return "", err
 	}
 	primary := value(c, "primary") != ""
-	_, err = a.putGoal(c.UserContext(), source(c), customerID, id, exactly(c, "eventId"), goalInput{&primary})
+	mde, err := positive(c, "mde")
+	if err != nil {
+		return "", err
+	}
+	_, err = a.putGoal(c.UserContext(), source(c), customerID, id, exactly(c, "eventId"), goalInput{Primary: &primary, MDE: mde})
 	return optimizationPath(customerID, id), err
 }
 
@@ -169,6 +177,19 @@ func (a *Admin) formRemoveGoal(c *fiber.Ctx) (string, error) {
 	}
 	_, err = a.removeGoal(c.UserContext(), source(c), customerID, id, exactly(c, "eventId"))
 	return optimizationPath(customerID, id), err
+}
+
+// positive reads a number of a form, 0 where it is left empty.
+func positive(c *fiber.Ctx, field string) (float64, error) {
+	text := value(c, field)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n > 0 && n < 1e15) {
+		return 0, refuse.Invalidf("%s is %q, and must be a number above 0", field, text)
+	}
+	return n, nil
 }
 
 // resultsData is the page of R9.

@@ -71,8 +71,10 @@ type Optimization struct {
 	CustomerID     string `ch:"customer_id"`
 	OptimizationID string `ch:"optimization_id"`
 	Name           string `ch:"name"`
-	IsDeleted      bool   `ch:"is_deleted"`
-	Version        uint64 `ch:"version"`
+	// PlannedVisitors is how many are planned to be compared, over all variations (R11, its N*).
+	PlannedVisitors uint64 `ch:"planned_visitors"`
+	IsDeleted       bool   `ch:"is_deleted"`
+	Version         uint64 `ch:"version"`
 }
 
 // Variation is one of the versions that an optimization shows.
@@ -94,8 +96,10 @@ type Goal struct {
 	OptimizationID string `ch:"optimization_id"`
 	EventID        string `ch:"event_id"`
 	IsPrimary      bool   `ch:"is_primary"`
-	IsDeleted      bool   `ch:"is_deleted"`
-	Version        uint64 `ch:"version"`
+	// MDEPercent is the smallest lift worth finding, in per cent (R11).
+	MDEPercent float64 `ch:"mde_percent"`
+	IsDeleted  bool    `ch:"is_deleted"`
+	Version    uint64  `ch:"version"`
 }
 
 // Snapshot is the whole catalog at one version. It is not changed once it is made.
@@ -115,6 +119,12 @@ type Snapshot struct {
 
 // ErrInvalidToken says that a token is malformed, unknown or revoked.
 var ErrInvalidToken = errors.New("no such token")
+
+// What holds where nobody said otherwise (R11).
+const (
+	DefaultPlannedVisitors = 5000
+	DefaultMDEPercent      = 10
+)
 
 // MaxIDBytes bounds every id and name, as docs/openapi.yaml has it for events.
 const MaxIDBytes = 256

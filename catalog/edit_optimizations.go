@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -10,8 +11,8 @@ import (
 	"github.com/tieback/tieback/refuse"
 )
 
-// PutOptimization adds an optimization or replaces its name and variations. The
-// first variation is the baseline unless one says that it is.
+// PutOptimization adds an optimization or replaces its name, variations and planned visitors. The
+// first variation is the baseline unless one says that it is; 0 planned visitors leave it at what was planned.
 func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	if err := checkID("the optimization's id", o.OptimizationID); err != nil {
 		return err
@@ -29,7 +30,11 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	if err := e.PutAccount(o.CustomerID, nil); err != nil {
 		return err
 	}
-	if configured, exists := e.Optimizations[o.CustomerID][o.OptimizationID]; exists && configured.Name == o.Name &&
+	configured, exists := e.Optimizations[o.CustomerID][o.OptimizationID]
+	if o.PlannedVisitors == 0 {
+		o.PlannedVisitors = cmp.Or(configured.PlannedVisitors, DefaultPlannedVisitors)
+	}
+	if exists && configured.Name == o.Name && configured.PlannedVisitors == o.PlannedVisitors &&
 		slices.EqualFunc(e.VariationsOf(o.CustomerID, o.OptimizationID), variations, Variation.same) {
 		return nil
 	}
@@ -55,7 +60,8 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	}
 	e.Variations[o.CustomerID][o.OptimizationID] = after
 	e.variations = slices.AppendSeq(e.variations, maps.Values(after))
-	e.note(o.CustomerID, "optimization %s is called %q and has the variations %s", o.OptimizationID, o.Name, describe(variations))
+	e.note(o.CustomerID, "optimization %s is called %q, is planned for %d visitors and has the variations %s",
+		o.OptimizationID, o.Name, o.PlannedVisitors, describe(variations))
 	return nil
 }
 
@@ -114,13 +120,19 @@ func completeVariations(o Optimization, variations []Variation) ([]Variation, er
 }
 
 // AddGoal attaches an event to an optimization, both of which must exist. A primary
-// goal takes the place of the one before.
+// goal takes the place of the one before. The smallest lift worth finding stays where it is not given.
 func (e *Edit) AddGoal(g Goal) error {
 	if _, ok := e.Optimizations[g.CustomerID][g.OptimizationID]; !ok {
 		return refuse.NotFoundf("account %s has no optimization %s", g.CustomerID, g.OptimizationID).Try("`tieback optimization list %s` shows them", g.CustomerID)
 	}
 	if _, ok := known(e.Names[g.CustomerID], g.EventID); !ok {
 		return refuse.NotFoundf("account %s has no event %s", g.CustomerID, g.EventID).Try("`tieback event list %s` shows their ids", g.CustomerID)
+	}
+	if before, exists := e.Goals[g.CustomerID][g.OptimizationID][g.EventID]; exists && !before.IsDeleted && g.MDEPercent == 0 {
+		g.MDEPercent = before.MDEPercent
+	}
+	if err := checkMDE(&g); err != nil {
+		return err
 	}
 	if g.IsPrimary {
 		for _, other := range e.GoalsOf(g.CustomerID, g.OptimizationID) {
@@ -131,6 +143,17 @@ func (e *Edit) AddGoal(g Goal) error {
 		}
 	}
 	e.putGoal(g)
+	return nil
+}
+
+// checkMDE checks the smallest lift worth finding, and fills in the default where it is not given.
+func checkMDE(g *Goal) error {
+	if !(g.MDEPercent >= 0 && g.MDEPercent <= 1000) { // nor NaN
+		return refuse.Invalidf("the smallest lift worth finding is %g %%, and must be above 0 and at most 1000 %%", g.MDEPercent)
+	}
+	if g.MDEPercent == 0 {
+		g.MDEPercent = DefaultMDEPercent
+	}
 	return nil
 }
 
@@ -146,7 +169,7 @@ func (e *Edit) RemoveGoal(customerID, optimizationID, eventID string) error {
 }
 
 func (e *Edit) putGoal(g Goal) {
-	if old, exists := e.Goals[g.CustomerID][g.OptimizationID][g.EventID]; exists && old.IsPrimary == g.IsPrimary && old.IsDeleted == g.IsDeleted {
+	if old, exists := e.Goals[g.CustomerID][g.OptimizationID][g.EventID]; exists && old.IsPrimary == g.IsPrimary && old.MDEPercent == g.MDEPercent && old.IsDeleted == g.IsDeleted {
 		return
 	}
 	if e.Goals[g.CustomerID] == nil {
@@ -161,9 +184,9 @@ func (e *Edit) putGoal(g Goal) {
 	case g.IsDeleted:
 		e.note(g.CustomerID, "event %s is no goal of optimization %s any more", g.EventID, g.OptimizationID)
 	case g.IsPrimary:
-		e.note(g.CustomerID, "event %s is the primary goal of optimization %s", g.EventID, g.OptimizationID)
+		e.note(g.CustomerID, "event %s is the primary goal of optimization %s, a lift of %g %% is worth finding", g.EventID, g.OptimizationID, g.MDEPercent)
 	default:
-		e.note(g.CustomerID, "event %s is a goal of optimization %s", g.EventID, g.OptimizationID)
+		e.note(g.CustomerID, "event %s is a goal of optimization %s, a lift of %g %% is worth finding", g.EventID, g.OptimizationID, g.MDEPercent)
 	}
 }
 
@@ -173,7 +196,8 @@ func (e *Edit) putGoal(g Goal) {
 func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals []Goal) error {
 	primaries := 0
 	wanted := map[string]bool{}
-	for _, g := range goals {
+	for i := range goals {
+		g := &goals[i]
 		if err := checkID("a goal's eventId", g.EventID); err != nil {
 			return err
 		}
@@ -181,6 +205,9 @@ func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals
 			return refuse.Invalidf("goal %q is given twice", g.EventID)
 		}
 		wanted[g.EventID] = true
+		if err := checkMDE(g); err != nil {
+			return err
+		}
 		if g.IsPrimary {
 			primaries++
 		}

@@ -108,7 +108,7 @@ func (s *Store) loadRules(ctx context.Context, snap *Snapshot) error {
 
 func (s *Store) loadOptimizations(ctx context.Context, snap *Snapshot) error {
 	var optimizations []Optimization
-	if err := s.load(ctx, &optimizations, "customer_id, optimization_id, name, is_deleted = 1 as is_deleted, version", "catalog_optimizations", "customer_id, optimization_id"); err != nil {
+	if err := s.load(ctx, &optimizations, "customer_id, optimization_id, name, planned_visitors, is_deleted = 1 as is_deleted, version", "catalog_optimizations", "customer_id, optimization_id"); err != nil {
 		return err
 	}
 	for _, o := range optimizations {
@@ -131,7 +131,7 @@ func (s *Store) loadOptimizations(ctx context.Context, snap *Snapshot) error {
 		put(inner, v.OptimizationID, v.VariationID, v)
 	}
 	var goals []Goal
-	if err := s.load(ctx, &goals, "customer_id, optimization_id, event_id, is_primary = 1 as is_primary, is_deleted = 1 as is_deleted, version",
+	if err := s.load(ctx, &goals, "customer_id, optimization_id, event_id, is_primary = 1 as is_primary, mde_percent, is_deleted = 1 as is_deleted, version",
 		"catalog_goals", "customer_id, optimization_id, event_id"); err != nil {
 		return err
 	}

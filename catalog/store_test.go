@@ -38,7 +38,7 @@ func TestChangeThatIsCutOff(t *testing.T) {
 	}
 	// The parts of one change that removes b, and of one that revokes the token.
 	for _, statement := range []string{
-		"insert into catalog_optimizations select customer_id, optimization_id, 'Cut', is_deleted, version + 5 from catalog_optimizations",
+		"insert into catalog_optimizations select * replace ('Cut' as name, version + 5 as version) from catalog_optimizations",
 		"insert into catalog_variations select * replace (1 as is_deleted, version + 5 as version) from catalog_variations where variation_id = 'b'",
 		"insert into catalog_tokens select * replace (now64(3) as revoked_at, version + 5 as version) from catalog_tokens",
 	} {

@@ -90,7 +90,7 @@ func (s *Server) store(rows []*warehouse.ClientEvent) error {
 
 // collectBody is what the browser script sends. It is fields of a jsonReader.
 type collectBody struct {
-	customerID, visitorID, sentAt, events jsonText
+	customerID, visitorID, sentAt, attributes, events jsonText
 
 	read    []clientEventBody // the elements of events
 	dropped []string          // why each of those that can't be read is dropped
@@ -104,6 +104,8 @@ func (body *collectBody) field(key string) *jsonText {
 		return &body.visitorID
 	case "sentAt":
 		return &body.sentAt
+	case "attributes":
+		return &body.attributes
 	case "events":
 		return &body.events
 	default:
@@ -165,8 +167,9 @@ func (*clientEventBody) other(string, jsonText) {}
 type collected struct {
 	customerID, visitorID string
 	sentAtMS              int64
+	attributes            warehouse.Attributes // of its views
 	events                []clientEventBody
-	dropped               []string // why each event that can't be read is dropped
+	dropped               []string // why each event or attribute that can't be read is dropped
 }
 
 // decodeCollect reads the envelope. What is wrong with single events costs those only.
@@ -193,6 +196,13 @@ func decodeCollect(raw []byte) (c collected, apiErr *apiError) {
 		return c, err
 	}
 	c.events, c.dropped = body.read, body.dropped
+	if !body.attributes.absent() {
+		var bad []string
+		c.attributes, bad = ReadAttributes([]byte(body.attributes))
+		for range bad {
+			c.dropped = append(c.dropped, "bad_attribute")
+		}
+	}
 	return c, nil
 }
 
@@ -217,6 +227,7 @@ func (c *collected) row(body *clientEventBody, receivedAt time.Time) (row *wareh
 	switch row.Type {
 	case "view":
 		row.OptimizationID, row.VariationID = f.id("optimizationId", body.optimizationID), f.id("variationId", body.variationID)
+		row.Attributes = c.attributes
 	case "identify":
 		row.UserDomain, row.UserID = f.realID("userDomain", body.userDomain), f.realID("userId", body.userID)
 	case "activity":

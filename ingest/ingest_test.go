@@ -393,6 +393,38 @@ func TestAcceptedForms(t *testing.T) {
 	}
 }
 
+func TestCollectKeepsAttributes(t *testing.T) {
+	e := newEdge(t, seedTime)
+	now := seedTime.UnixMilli()
+	many := ""
+	for i := range 12 {
+		many += fmt.Sprintf(`,"z%02d":"x"`, i)
+	}
+	for _, attributes := range []string{
+		`{"plan":"pro","device":"mobile","Upper":"x","number":5,"empty":"","long":"` + strings.Repeat("x", 65) + `","nothing":null}`,
+		`{"a":"1"` + many + `}`, `"text"`, `null`,
+	} {
+		got := e.post("/collect", fmt.Sprintf(`{"customerId":"123456789","visitorId":"v1","sentAt":%d,"attributes":%s,"events":[
+			{"type":"view","optimizationId":"o","variationId":"b","occurredAt":%d},{"type":"activity","occurredAt":%d}]}`, now, attributes, now, now))
+		if got.status != 204 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	_, events := e.stored()
+	var kept []string
+	for _, v := range events {
+		kept = append(kept, v.Type+" "+string(v.Attributes))
+	}
+	want := `view {"device":"mobile","plan":"pro"}, activity , ` +
+		`view {"a":"1","z00":"x","z01":"x","z02":"x","z03":"x","z04":"x","z05":"x","z06":"x","z07":"x","z08":"x"}, activity , view , activity , view , activity `
+	if got := strings.Join(kept, ", "); got != want {
+		t.Errorf("stored\n%s\nexpected\n%s", got, want)
+	}
+	if dropped := e.request(http.MethodGet, "/metrics", "").body; !strings.Contains(dropped, `reason="bad_attribute"} 7`) {
+		t.Errorf("dropped: %s", dropped)
+	}
+}
+
 func TestCollectCorrectsTheClockAndKeepsTheGood(t *testing.T) {
 	e := newEdge(t, seedTime)
 	received := seedTime.UnixMilli()

@@ -17,6 +17,7 @@ const (
 	kindConversion  = 1
 	kindClientEvent = 2
 	kindAdjustment  = 3
+	kindView        = 4 // a client event with attributes
 )
 
 var errRecord = errors.New("the record is cut off")
@@ -60,12 +61,19 @@ func appendValue(buf []byte, value decimal.NullDecimal) []byte {
 
 func encodeClientEvent(e *warehouse.ClientEvent) []byte {
 	buf := make([]byte, 0, 128)
-	buf = append(buf, kindClientEvent)
+	kind := byte(kindClientEvent)
+	if e.Attributes != "" {
+		kind = kindView
+	}
+	buf = append(buf, kind)
 	buf = append(buf, e.IngestID[:]...)
 	buf = binary.AppendVarint(buf, e.ReceivedAtMS)
 	buf = binary.AppendVarint(buf, e.OccurredAtMS)
 	for _, text := range []string{e.CustomerID, e.VisitorID, e.Type, e.OptimizationID, e.VariationID, e.UserDomain, e.UserID} {
 		buf = appendText(buf, text)
+	}
+	if kind == kindView {
+		buf = appendText(buf, string(e.Attributes))
 	}
 	return buf
 }
@@ -108,10 +116,13 @@ func (rows *rows) add(record string) error {
 			}
 			rows.conversions = append(rows.conversions, c)
 		}
-	case kindClientEvent:
+	case kindClientEvent, kindView:
 		e := warehouse.ClientEvent{IngestID: r.id(), ReceivedAtMS: r.number(), OccurredAtMS: r.number()}
 		e.CustomerID, e.VisitorID, e.Type, e.OptimizationID = r.text(), r.text(), r.text(), r.text()
 		e.VariationID, e.UserDomain, e.UserID = r.text(), r.text(), r.text()
+		if record[0] == kindView {
+			e.Attributes = warehouse.Attributes(r.text())
+		}
 		if r.err == nil {
 			if cap(rows.clientEvents) < rows.expected {
 				rows.clientEvents = make([]warehouse.ClientEvent, 0, rows.expected)

@@ -5,7 +5,7 @@
 // before the cutoff take part (R8). The scheduler calls it at 00:00 UTC, `tieback run` by hand, the
 // tests a thousand times; all the same way. The steps and their order are in plan.go, the numbers of
 // the rules in rules.go, the statements in sql/nightly, the same in plain words in sql/plain. The rules
-// R1 to R9 are in docs/rules.md.
+// R1 to R11 are in docs/rules.md.
 //
 // # The day is the fold
 //
@@ -25,6 +25,8 @@
 //     computed again: sessions and exposures. Where that changes the session that is open at
 //     midnight, the visitor's next day is computed, too, and so on.
 //   - A day that was never published is computed whole, without a list of its visitors.
+//   - Who entered an optimization (R11) is known by the published entries and the exposures computed again: of
+//     a visitor whose first view may have changed all rows are staged, on whatever days they lie.
 //   - A conversion is decided again when it is new, when its user is known to be another visitor or since
 //     an earlier moment (R2), when a day of one of its user's visitors within its look-back is computed
 //     again (R4, R6), or when its name's past has changed (R3). All copies of a key are decided

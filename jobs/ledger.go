@@ -273,7 +273,7 @@ const (
 
 	// memory numbers what runs leave for the next one (identifies, parts of sessions). A run after an
 	// upgrade that has changed it is a full one.
-	memory = 2
+	memory = 3
 )
 
 // LastMidnight returns the newest midnight UTC that is not after t.

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -42,11 +43,14 @@ func model(h story, cutoff int64) map[string][]string {
 	conversions := countedConversions(h.conversions, cutoff)
 	sessions := sessionsOf(clientEvents)
 
-	rows := map[string][]string{"sessions": {}, "exposures": {}, "attributions": {}, "conversion_outcomes": {}}
+	rows := map[string][]string{"sessions": {}, "exposures": {}, "entries": {}, "attributions": {}, "conversion_outcomes": {}}
 	for _, s := range sessions {
 		rows["sessions"] = append(rows["sessions"], line(s.customer, s.visitor, dayOf(s.startedAt), at(s.startedAt), at(s.lastEventAt), at(s.expires), s.events, s.views))
 	}
 	rows["exposures"] = exposuresOf(clientEvents)
+	for _, e := range entriesOf(clientEvents) {
+		rows["entries"] = append(rows["entries"], line(e.CustomerID, e.OptimizationID, e.VisitorID, e.VariationID, at(e.OccurredAtMS), e.Attributes))
+	}
 	for _, c := range conversions {
 		retracted, worth := adjusted(c, h.adjustments, cutoff)
 		outcome, event, attributions := decide(c, retracted, worth, conversions, clientEvents, identifiesOf(h.clientEvents, cutoff), sessions, h.names, h.rules)
@@ -164,6 +168,24 @@ func exposuresOf(clientEvents []warehouse.ClientEvent) []string {
 		rows = append(rows, line(k.customer, k.optimization, k.variation, k.visitor, k.day, at(first[k]), n))
 	}
 	return rows
+}
+
+// entriesOf returns the views that visitors entered optimizations with (R11).
+func entriesOf(clientEvents []warehouse.ClientEvent) []warehouse.ClientEvent {
+	type key struct{ customer, optimization, visitor string }
+	entries := map[key]warehouse.ClientEvent{}
+	for _, e := range clientEvents {
+		if e.Type != "view" {
+			continue
+		}
+		k := key{e.CustomerID, e.OptimizationID, e.VisitorID}
+		first, found := entries[k]
+		if !found || cmp.Or(cmp.Compare(e.OccurredAtMS, first.OccurredAtMS), cmp.Compare(e.ReceivedAtMS, first.ReceivedAtMS),
+			cmp.Compare(e.VariationID, first.VariationID), cmp.Compare(e.IngestID.String(), first.IngestID.String())) < 0 {
+			entries[k] = e
+		}
+	}
+	return slices.Collect(maps.Values(entries))
 }
 
 // decide returns the outcome of a conversion (R6), the event that bore its name, and its attribution rows (R4).

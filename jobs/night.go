@@ -25,6 +25,7 @@ type night struct {
 	tables  *sync.Map // names of tables to how many rows of the run they are known to have
 
 	days      map[time.Time]dayToCompute           // whose sessions and exposures are computed
+	entered   []time.Time                          // days whose entries are staged
 	crowded   bool                                 // whether there are users with very many visitors
 	decided   []time.Time                          // days whose conversions are decided
 	published map[string]map[time.Time]publishedAs // by table and day
@@ -143,7 +144,10 @@ func (n *night) versionNow(day time.Time, table string) uint64 {
 // versions says which days of a table came out different.
 func (n *night) versions(ctx context.Context, table string) error {
 	staged := n.allDays()
-	if table == "decisions_versions" {
+	switch table {
+	case "entries_versions":
+		staged = n.entered
+	case "decisions_versions":
 		staged = n.decided
 	}
 	_, err := n.step(ctx, "23_night_versions", n.params.With("table", table).With("table_name", table).With("staged_days", dayList(staged)))
@@ -170,9 +174,8 @@ func (n *night) decide(ctx context.Context, name string) error {
 	slices.SortFunc(n.decided, time.Time.Compare)
 	n.decided = slices.Compact(n.decided)
 	n.pace.computes(len(slices.Compact(slices.SortedFunc(slices.Values(append(n.allDays(), n.decided...)), time.Time.Compare))))
-	const perStatement = 150 // a part is read and one written for each day, which takes memory
 	var chunks []warehouse.Params
-	for days := range slices.Chunk(n.decided, perStatement) {
+	for days := range slices.Chunk(n.decided, daysPerStatement) {
 		chunks = append(chunks, n.params.With("decided_days", dayList(days)))
 	}
 	if len(chunks) == 0 {
@@ -181,6 +184,9 @@ func (n *night) decide(ctx context.Context, name string) error {
 	_, err := n.step(ctx, name, chunks...)
 	return err
 }
+
+// daysPerStatement bounds how many days are staged at once: a part is read and one written for each, which takes memory.
+const daysPerStatement = 150
 
 // total counts what is staged.
 func (n *night) total(ctx context.Context) error {

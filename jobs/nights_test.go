@@ -289,7 +289,7 @@ func (s *story) addCopies(random *rand.Rand, otherLinks bool) {
 		case kind == 3 && e.Type == "view":
 			e.VariationID = "c"
 		case kind == 4 && e.Type == "view":
-			e.Type, e.OptimizationID, e.VariationID = "activity", "", ""
+			e.Type, e.OptimizationID, e.VariationID, e.Attributes = "activity", "", "", ""
 		}
 		s.clientEvents = append(s.clientEvents, e)
 	}

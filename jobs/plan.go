@@ -11,6 +11,7 @@ import "context"
 //	emptied   not a statement: takes away what crowded wrote
 //	walk      day by day, each from what the day before left open; with the step that finds out who goes on
 //	eachDay   all days, as many at once as there are processors
+//	entries   the steps that find who entered, of as many visitors at once as memory holds
 //	decide    one statement, of the days that the conversions lie on
 //	versions  says which days of a table came out different
 //	check     the queries of sql/checks that read the table
@@ -23,7 +24,7 @@ var plan = []stage{
 	{lane{walk("20_sessions", "21_night_visitor_days_after"), versions("sessions_versions")}},
 	{lane{changes("30_night_keys"), endIfNothingChanged}},
 	{
-		lane{eachDay("22_exposures"), versions("exposures_versions")},
+		lane{eachDay("22_exposures"), versions("exposures_versions"), entries, versions("entries_versions")},
 		lane{once("31_night_conversions"), once("32_night_links")},
 	},
 	{lane{crowded("34_night_views"), once("33_night_candidates"), emptied("night_views"), once("34_night_views")}},
@@ -44,11 +45,11 @@ type (
 
 // working are the tables that hold one run's working set.
 var working = []string{
-	"night_visitor_days", "night_keys", "night_conversions", "night_links", "night_candidates", "night_views", "night_versions",
+	"night_visitor_days", "night_first_views", "night_entries", "night_keys", "night_conversions", "night_links", "night_candidates", "night_views", "night_versions",
 }
 
 // published are the tables with versions of days.
-var published = []string{"sessions_versions", "exposures_versions", "decisions_versions"}
+var published = []string{"sessions_versions", "exposures_versions", "entries_versions", "decisions_versions"}
 
 func once(name string) part {
 	return func(ctx context.Context, n *night) error {
@@ -100,6 +101,8 @@ func eachDay(name string) part {
 func decide(name string) part {
 	return func(ctx context.Context, n *night) error { return n.decide(ctx, name) }
 }
+
+func entries(ctx context.Context, n *night) error { return n.entries(ctx) }
 
 func versions(table string) part {
 	return func(ctx context.Context, n *night) error { return n.versions(ctx, table) }

@@ -256,6 +256,7 @@ func drawClientEvent(t *rapid.T, customer string, happened int64) warehouse.Clie
 	switch e.Type {
 	case "view":
 		e.OptimizationID, e.VariationID = pick(t, "optimization", "hero", "price"), pick(t, "variation", "a", "b", "c")
+		e.Attributes = warehouse.Attributes(pick(t, "attributes", "", `{"device":"desktop"}`, `{"device":"mobile","plan":"pro"}`))
 	case "identify":
 		e.UserDomain, e.UserID = pick(t, "domain", "crm", "app"), pick(t, "user", "u1", "u2")
 	}
@@ -365,6 +366,9 @@ func (s story) lines(t testing.TB) [][]byte {
 		switch e.Type {
 		case "view":
 			fields["optimizationId"], fields["variationId"] = e.OptimizationID, e.VariationID
+			if e.Attributes != "" {
+				fields["attributes"] = json.RawMessage(e.Attributes)
+			}
 		case "identify":
 			fields["userDomain"], fields["userId"] = e.UserDomain, e.UserID
 		}
@@ -420,7 +424,7 @@ func insertCopies(t testing.TB, db *warehouse.DB, stories []story) {
 				case 0:
 					e.OccurredAtMS += 45 * minuteMS
 				case 1:
-					e.Type, e.OptimizationID, e.VariationID, e.UserDomain, e.UserID = "activity", "", "", "", ""
+					e.Type, e.OptimizationID, e.VariationID, e.UserDomain, e.UserID, e.Attributes = "activity", "", "", "", "", ""
 				case 2:
 					e.Type, e.OptimizationID, e.VariationID, e.UserDomain, e.UserID = "view", "hero", "d", "", ""
 				}

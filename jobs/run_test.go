@@ -475,7 +475,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	written := map[string]bool{}
 	for _, known := range []string{
 		"client_events", "conversions", "adjustments", "event_names", "event_rules", "erased_days", "erased_keys", "published_days", // what a run finds
-		"sessions_versions", "exposures_versions", "decisions_versions",
+		"sessions_versions", "exposures_versions", "entries_versions", "decisions_versions",
 		"new_client_events", "new_conversions", "new_adjustments", "night_events", // views
 		"night_views", // run before 33, for crowded users, and after it
 	} {

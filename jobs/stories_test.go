@@ -144,7 +144,11 @@ func (s *toldStory) line(t *testing.T, text string) {
 		}
 		s.story.rules = append(s.story.rules, r)
 	case "view":
-		s.story.clientEvents = append(s.story.clientEvents, warehouse.ClientEvent{CustomerID: s.name, Type: "view", VisitorID: words[1], OptimizationID: words[2], VariationID: words[3],
+		var attributes warehouse.Attributes
+		if name, text, given := strings.Cut(options["with"], "="); given {
+			attributes = warehouse.AttributesOf(map[string]string{name: text})
+		}
+		s.story.clientEvents = append(s.story.clientEvents, warehouse.ClientEvent{CustomerID: s.name, Type: "view", VisitorID: words[1], OptimizationID: words[2], VariationID: words[3], Attributes: attributes,
 			OccurredAtMS: happened.UnixMilli(), ReceivedAtMS: received.UnixMilli(), IngestID: id})
 	case "identify":
 		s.story.clientEvents = append(s.story.clientEvents, warehouse.ClientEvent{CustomerID: s.name, Type: "identify", VisitorID: words[1], UserDomain: words[2], UserID: words[3],
@@ -229,6 +233,7 @@ func insertStories(t *testing.T, db *warehouse.DB, stories []*toldStory) {
 var drawn = []struct{ table, sql string }{
 	{"sessions", "visitor_id as visitor, toString(session_day) as day, started_at as started, last_event_at as last_event, expires_at as expires, events, views"},
 	{"exposures", "optimization_id as optimization, variation_id as variation, visitor_id as visitor, toString(day) as day_, first_viewed_at as first_view, views"},
+	{"entries", "optimization_id as optimization, visitor_id as visitor, variation_id as variation, entered_at as entered, if(empty(attributes), '-', toJSONString(attributes)) as described"},
 	{"conversion_outcomes", "action_id as action, converted_at as converted, received_at as received, toString(outcome) as result"},
 	{"attributions", "action_id as action, event_id as event, ifNull(toString(attributions.value), '-') as value_, optimization_id as optimization, variation_id as variation, visitor_id as visitor, session_started_at as session, viewed_at as viewed"},
 }

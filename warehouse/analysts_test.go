@@ -104,7 +104,7 @@ func TestAnalystsReadWhatIsPublished(t *testing.T) {
 	parameters := "customer_id = 'c', optimization_id = 'o', from_day = '2026-09-01', to_day = '2026-09-02'"
 	for _, name := range strings.Fields(names) {
 		statement := "select count() from " + name
-		if strings.HasPrefix(name, "results_") {
+		if strings.HasPrefix(name, "results_") && name != "results_history" {
 			statement += "(" + parameters + ")"
 		}
 		if code, answer := (attempt{statement: statement}).do(t, port); code != 0 {

@@ -16,9 +16,10 @@ import (
 // ClientEvent is a row of client_events. Times are Unix milliseconds.
 type ClientEvent struct {
 	CustomerID, VisitorID       string
-	Type                        string // view, identify or activity
-	OptimizationID, VariationID string // of a view
-	UserDomain, UserID          string // of an identify
+	Type                        string     // view, identify or activity
+	OptimizationID, VariationID string     // of a view
+	Attributes                  Attributes // of a view
+	UserDomain, UserID          string     // of an identify
 	OccurredAtMS, ReceivedAtMS  int64
 	IngestID                    uuid.UUID
 }
@@ -68,6 +69,7 @@ func (db *DB) InsertClientEvents(ctx context.Context, token string, rows []Clien
 		{"type", "LowCardinality(String)", texts(func(e *ClientEvent) string { return e.Type })},
 		{"optimization_id", "String", texts(func(e *ClientEvent) string { return e.OptimizationID })},
 		{"variation_id", "String", texts(func(e *ClientEvent) string { return e.VariationID })},
+		{"attributes", "Map(LowCardinality(String), String)", attributePairs(rows)},
 		{"user_domain", "String", texts(func(e *ClientEvent) string { return e.UserDomain })},
 		{"user_id", "String", texts(func(e *ClientEvent) string { return e.UserID })},
 		{"occurred_at", "DateTime64(3, 'UTC')", numbers(func(e *ClientEvent) int64 { return e.OccurredAtMS })},

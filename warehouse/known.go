@@ -35,23 +35,24 @@ func (h *History) KnownClientEvents(ctx context.Context, rows []ClientEvent, giv
 	places := map[int]bool{}
 	if givenIDs {
 		var found []struct {
-			CustomerID     string    `ch:"customer_id"`
-			VisitorID      string    `ch:"visitor_id"`
-			Type           string    `ch:"type"`
-			OptimizationID string    `ch:"optimization_id"`
-			VariationID    string    `ch:"variation_id"`
-			UserDomain     string    `ch:"user_domain"`
-			UserID         string    `ch:"user_id"`
-			OccurredAt     time.Time `ch:"occurred_at"`
-			ReceivedAt     time.Time `ch:"received_at"`
-			IngestID       uuid.UUID `ch:"ingest_id"`
+			CustomerID     string            `ch:"customer_id"`
+			VisitorID      string            `ch:"visitor_id"`
+			Type           string            `ch:"type"`
+			OptimizationID string            `ch:"optimization_id"`
+			VariationID    string            `ch:"variation_id"`
+			Attributes     map[string]string `ch:"attributes"`
+			UserDomain     string            `ch:"user_domain"`
+			UserID         string            `ch:"user_id"`
+			OccurredAt     time.Time         `ch:"occurred_at"`
+			ReceivedAt     time.Time         `ch:"received_at"`
+			IngestID       uuid.UUID         `ch:"ingest_id"`
 		}
 		if err := known(ctx, h, before, sql.Report("known_client_events_whole").SQL, rows, moment, &found); err != nil {
 			return nil, err
 		}
 		there := map[ClientEvent]bool{}
 		for _, f := range found {
-			there[ClientEvent{f.CustomerID, f.VisitorID, f.Type, f.OptimizationID, f.VariationID, f.UserDomain, f.UserID, f.OccurredAt.UnixMilli(), f.ReceivedAt.UnixMilli(), f.IngestID}] = true
+			there[ClientEvent{f.CustomerID, f.VisitorID, f.Type, f.OptimizationID, f.VariationID, AttributesOf(f.Attributes), f.UserDomain, f.UserID, f.OccurredAt.UnixMilli(), f.ReceivedAt.UnixMilli(), f.IngestID}] = true
 		}
 		for i := range rows {
 			places[i] = there[rows[i]]

@@ -181,7 +181,7 @@ func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err e
 	}
 	// The numbers of the migrations began again since then, and the tables are all made before the first note of one.
 	var known uint8
-	if err := db.Row(ctx, "exists table catalog_event_rules", nil, &known); err != nil {
+	if err := db.Row(ctx, "exists table entries_versions", nil, &known); err != nil {
 		return 0, false, err
 	}
 	if known == 0 {

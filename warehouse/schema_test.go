@@ -90,13 +90,15 @@ func TestSchemaIsWhatTheFilesSay(t *testing.T) {
 
 // analystsTables are the tables that analysts and dashboards rely on, with the columns that each must have.
 var analystsTables = map[string]string{
-	"client_events": "customer_id, visitor_id, type, optimization_id, variation_id, user_domain, user_id, occurred_at, received_at, inserted_at, ingest_id",
-	"conversions":   "customer_id, api_name, user_domain, user_id, action_id, action_at, value, received_at, inserted_at, ingest_id",
-	"adjustments":   "customer_id, api_name, action_id, kind, value, adjusted_at, received_at, inserted_at, ingest_id",
-	"event_rules":   "customer_id, event_id, window_days, credit, valid_from, valid_to",
-	"event_names":   "customer_id, event_id, api_name, valid_from, valid_to",
-	"sessions":      "customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views",
-	"exposures":     "customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, views",
+	"client_events":   "customer_id, visitor_id, type, optimization_id, variation_id, attributes, user_domain, user_id, occurred_at, received_at, inserted_at, ingest_id",
+	"conversions":     "customer_id, api_name, user_domain, user_id, action_id, action_at, value, received_at, inserted_at, ingest_id",
+	"adjustments":     "customer_id, api_name, action_id, kind, value, adjusted_at, received_at, inserted_at, ingest_id",
+	"event_rules":     "customer_id, event_id, window_days, credit, valid_from, valid_to",
+	"event_names":     "customer_id, event_id, api_name, valid_from, valid_to",
+	"sessions":        "customer_id, visitor_id, session_day, started_at, last_event_at, expires_at, events, views",
+	"exposures":       "customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, views",
+	"entries":         "customer_id, optimization_id, visitor_id, variation_id, entered_at, attributes",
+	"results_history": "run_id, cutoff, customer_id, optimization_id, event_id, variation_id, entered, mature, converters, rate, value_total, value_per_visitor, saw_another",
 	"attributions": "customer_id, conversion_day, event_id, api_name, action_id, user_domain, user_id, converted_at, value, " +
 		"optimization_id, variation_id, visitor_id, session_started_at, viewed_at",
 	"conversion_outcomes": "customer_id, conversion_day, api_name, action_id, converted_at, received_at, ingest_id, outcome, event_id, user_domain, user_id, value",
@@ -127,7 +129,7 @@ func TestTablesHaveTheColumnsPromised(t *testing.T) {
 // TestSchemaBeforeTheFirstRelease: nothing was ever released with it, so it is refused in words.
 func TestSchemaBeforeTheFirstRelease(t *testing.T) {
 	db := warehousetest.Open(t)
-	if err := db.Exec(t.Context(), "drop table catalog_event_rules sync", nil); err != nil {
+	if err := db.Exec(t.Context(), "drop table entries_versions sync", nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := db.Migrate(t.Context()); !errors.Is(err, warehouse.ErrBeforeRelease) {

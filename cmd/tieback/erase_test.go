@@ -34,7 +34,7 @@ func holding(t *testing.T, dir, text string) (files []string) {
 // parts that were replaced go at once.
 func readable(t *testing.T, dir string) {
 	t.Helper()
-	const tables = "('client_events', 'conversions', 'adjustments', 'identifies', 'sessions_versions', 'exposures_versions', 'decisions_versions')"
+	const tables = "('client_events', 'conversions', 'adjustments', 'identifies', 'sessions_versions', 'exposures_versions', 'entries_versions', 'decisions_versions')"
 	statements := must(t, dir, "sql", `select 'alter table ' || table || arrayJoin([
 			' modify setting old_parts_lifetime = 1, cleanup_delay_period = 1, cleanup_delay_period_random_add = 0, max_cleanup_delay_period = 1, compress_primary_key = 0',
 			arrayStringConcat(groupArray(' modify column ' || char(96) || name || char(96) || ' codec(NONE)'), ',')])

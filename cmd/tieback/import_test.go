@@ -12,8 +12,8 @@ const fileOfAll = `{"type":"event","customerId":"c1","eventId":"e1","apiName":"s
 {"type":"event","customerId":"c1","eventId":"e1","apiName":"sold","from":1796000000000,"to":null}
 {"type":"rule","customerId":"c1","eventId":"e1","window":"14d","credit":"first","from":1790000000000,"to":1795500000000}
 {"type":"rule","customerId":"c1","eventId":"e1","window":"session","credit":"first","from":1795500000000,"to":null}
-{"type":"optimization","customerId":"c1","optimizationId":"o1","name":"Hero \"1\"","variations":[{"id":"a","name":"Base","baseline":true,"weight":0.25},{"id":"b","weight":3}],"goals":[{"eventId":"e1","primary":true}]}
-{"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"a","occurredAt":1794900000000,"receivedAt":1794900000500}
+{"type":"optimization","customerId":"c1","optimizationId":"o1","name":"Hero \"1\"","visitors":12000,"variations":[{"id":"a","name":"Base","baseline":true,"weight":0.25},{"id":"b","weight":3}],"goals":[{"eventId":"e1","primary":true,"mde":7.5}]}
+{"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"a","attributes":{"device":"mobile","plan":"p \"1\" ü"},"occurredAt":1794900000000,"receivedAt":1794900000500}
 {"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"b","occurredAt":1795000000000,"receivedAt":1795000000500}
 {"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"a","occurredAt":1795000000000,"receivedAt":1795000000400,"ingestId":"01a00000-0000-7000-8000-000000000001"}
 {"type":"activity","customerId":"c1","visitorId":"v1","occurredAt":1795000100000,"receivedAt":1795000100000,"ingestId":"01a00000-0000-7000-8000-000000000001"}
@@ -29,7 +29,7 @@ const fileOfAll = `{"type":"event","customerId":"c1","eventId":"e1","apiName":"s
 func fingerprints(t *testing.T, dir string) string {
 	t.Helper()
 	var prints []string
-	for _, table := range []string{"sessions", "exposures", "attributions", "conversion_outcomes", "event_names", "event_rules", "optimizations", "variations", "goals"} {
+	for _, table := range []string{"sessions", "exposures", "entries", "attributions", "conversion_outcomes", "event_names", "event_rules", "optimizations", "variations", "goals"} {
 		prints = append(prints, must(t, dir, "sql", "select '"+table+"', count(), hex(MD5(arrayStringConcat(groupArray(toString(tuple(*)))))) from (select * from "+table+" order by all)", "--format", "TSV"))
 	}
 	return strings.Join(prints, "\n")

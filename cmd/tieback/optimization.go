@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type optimizationAddCmd struct {
 	ID        string   `arg:"" name:"id" help:"The optimization's id."`
 	Name      string   `placeholder:"NAME" help:"What to call it; required for a new one."`
 	Variation []string `placeholder:"ID[=NAME][:WEIGHT]" sep:"none" help:"A variation; give the flag once for each. Weights are 1 unless given. Of one that exists, what is not given stays; so do those that are not listed."`
+	Visitors  uint64   `placeholder:"N" help:"How many visitors are planned to be compared; 5000 unless told. The intervals are tightest around that many."`
 	Baseline  string   `placeholder:"ID" help:"The variation that others are compared with; of a new one the first if not given."`
 }
 
@@ -47,6 +49,9 @@ func (a *optimizationAddCmd) over(snap *catalog.Snapshot) (catalog.Optimization,
 		return o, nil, usagef("--name is missing: what to call the new optimization")
 	}
 	o.CustomerID, o.OptimizationID = a.Customer, a.ID
+	if a.Visitors > 0 {
+		o.PlannedVisitors = a.Visitors
+	}
 	variations := snap.VariationsOf(a.Customer, a.ID)
 	given := map[string]bool{}
 	for _, text := range a.Variation {
@@ -101,7 +106,7 @@ type optimizationListCmd struct {
 
 func (l *optimizationListCmd) Run(ctx context.Context, p *program) error {
 	return p.withCatalog(ctx, func(snap *catalog.Snapshot) error {
-		t := newTable("optimization", "name", "variations", "goals")
+		t := newTable("optimization", "name", "variations", "goals", "planned visitors")
 		for _, id := range slices.Sorted(maps.Keys(snap.Optimizations[l.Customer])) {
 			var variations, goals []string
 			for _, v := range snap.VariationsOf(l.Customer, id) {
@@ -116,9 +121,10 @@ func (l *optimizationListCmd) Run(ctx context.Context, p *program) error {
 				if g.IsPrimary {
 					text += " primary"
 				}
+				text += fmt.Sprintf(" (from %g %%)", g.MDEPercent)
 				goals = append(goals, text)
 			}
-			t.AppendRow(table.Row{id, snap.Optimizations[l.Customer][id].Name, strings.Join(variations, "\n"), strings.Join(goals, "\n")})
+			t.AppendRow(table.Row{id, snap.Optimizations[l.Customer][id].Name, strings.Join(variations, "\n"), strings.Join(goals, "\n"), snap.Optimizations[l.Customer][id].PlannedVisitors})
 		}
 		return render(p.stdout, t)
 	})
@@ -139,15 +145,16 @@ type goalCmd struct {
 }
 
 type goalAddCmd struct {
-	Customer     string `arg:"" help:"The account's id."`
-	Optimization string `arg:"" help:"The optimization's id."`
-	EventID      string `arg:"" name:"eventid" help:"The event's id."`
-	Primary      bool   `help:"It is the goal that the optimization is for."`
+	Customer     string  `arg:"" help:"The account's id."`
+	Optimization string  `arg:"" help:"The optimization's id."`
+	EventID      string  `arg:"" name:"eventid" help:"The event's id."`
+	Primary      bool    `help:"It is the goal that the optimization is for."`
+	MDE          float64 `name:"mde" placeholder:"PERCENT" help:"The smallest lift worth finding, in per cent of the baseline; 10 unless told. It decides how long to wait."`
 }
 
 func (g *goalAddCmd) Run(ctx context.Context, p *program) error {
 	return p.change(ctx, func(e *catalog.Edit) error {
-		return e.AddGoal(catalog.Goal{CustomerID: g.Customer, OptimizationID: g.Optimization, EventID: g.EventID, IsPrimary: g.Primary})
+		return e.AddGoal(catalog.Goal{CustomerID: g.Customer, OptimizationID: g.Optimization, EventID: g.EventID, IsPrimary: g.Primary, MDEPercent: g.MDE})
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/warehouse"
 )
 
 // checker gathers the faults of a line, and what to warn of.
@@ -178,4 +179,29 @@ func (c *checker) number(field string, raw jsontext.Value, otherwise float64) fl
 		c.fault("%s is %.40s, and must be a number", field, raw)
 	}
 	return n
+}
+
+// attributes reads those of a view. Other than from a browser, what is bad is a fault.
+func (c *checker) attributes(raw jsontext.Value) warehouse.Attributes {
+	if absent(raw) {
+		return ""
+	}
+	attributes, bad := ingest.ReadAttributes(raw)
+	for _, name := range bad {
+		c.fault("attributes: %.40s can't be kept: up to 10 pairs of a name (a to z, 0 to 9 and _, up to 32) and a text of up to 64 bytes are", human.Quote(name))
+	}
+	return attributes
+}
+
+// visitors reads how many visitors an optimization is planned for; 0 where that is not given.
+func (c *checker) visitors(raw jsontext.Value) uint64 {
+	if absent(raw) {
+		return 0
+	}
+	n, whole := ingest.WholeNumber(string(raw))
+	if raw.Kind() != '0' || !whole || n < 1 {
+		c.fault("visitors is %.40s, and must be a whole number from 1 up", raw)
+		return 0
+	}
+	return uint64(n)
 }

@@ -104,8 +104,9 @@ func (x *exporter) received(at time.Time, id uuid.UUID) error {
 func (x *exporter) clientEvent(scan func(...any) error) error {
 	var visitorID, kind, optimizationID, variationID, userDomain, userID string
 	var occurredAt, receivedAt time.Time
+	var attributes map[string]string
 	var id uuid.UUID
-	if err := scan(&visitorID, &kind, &optimizationID, &variationID, &userDomain, &userID, &occurredAt, &receivedAt, &id); err != nil {
+	if err := scan(&visitorID, &kind, &optimizationID, &variationID, &attributes, &userDomain, &userID, &occurredAt, &receivedAt, &id); err != nil {
 		return err
 	}
 	x.begin(kind)
@@ -114,6 +115,9 @@ func (x *exporter) clientEvent(scan func(...any) error) error {
 	case "view":
 		x.text("optimizationId", optimizationID)
 		x.text("variationId", variationID)
+		if len(attributes) > 0 {
+			x.raw("attributes", string(warehouse.AttributesOf(attributes)))
+		}
 	case "identify":
 		x.text("userDomain", userDomain)
 		x.text("userId", userID)
@@ -187,6 +191,7 @@ func (x *exporter) optimization(snap *catalog.Snapshot, id string) {
 	x.begin("optimization")
 	x.text("optimizationId", id)
 	x.text("name", snap.Optimizations[x.customerID][id].Name)
+	x.raw("visitors", strconv.FormatUint(snap.Optimizations[x.customerID][id].PlannedVisitors, 10))
 	x.raw("variations", "[")
 	for i, v := range snap.VariationsOf(x.customerID, id) {
 		x.buf = append(x.buf, ","[:min(i, 1)]...)
@@ -203,6 +208,7 @@ func (x *exporter) optimization(snap *catalog.Snapshot, id string) {
 		x.buf = append(x.buf, `{"eventId":`...)
 		x.buf, _ = jsontext.AppendQuote(x.buf, g.EventID)
 		x.raw("primary", strconv.FormatBool(g.IsPrimary))
+		x.raw("mde", strconv.FormatFloat(g.MDEPercent, 'g', -1, 64))
 		x.buf = append(x.buf, '}')
 	}
 	x.buf = append(x.buf, ']')

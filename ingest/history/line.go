@@ -47,6 +47,8 @@ type line struct {
 	Adjustment     jsontext.Value `json:"adjustment"`
 	AdjustedAt     jsontext.Value `json:"adjustedAt"`
 	IngestID       jsontext.Value `json:"ingestId"`
+	Attributes     jsontext.Value `json:"attributes"`
+	Visitors       jsontext.Value `json:"visitors"`
 
 	Others jsontext.Value `json:",embed"` // an object of all other fields
 }
@@ -61,6 +63,7 @@ type variationLine struct {
 type goalLine struct {
 	EventID jsontext.Value `json:"eventId"`
 	Primary jsontext.Value `json:"primary"`
+	MDE     jsontext.Value `json:"mde"`
 }
 
 // row is what a line holds: one of these is set.
@@ -143,14 +146,19 @@ func (l *line) clientEvent(c *checker, kind string) *warehouse.ClientEvent {
 	switch kind {
 	case "view":
 		e.OptimizationID, e.VariationID = c.id("optimizationId", l.OptimizationID), c.id("variationId", l.VariationID)
+		e.Attributes = c.attributes(l.Attributes)
 	case "identify":
 		e.UserDomain, e.UserID = c.realID("userDomain", l.UserDomain), c.realID("userId", l.UserID)
 	}
 	e.OccurredAtMS = c.time("occurredAt", l.OccurredAt)
 	e.ReceivedAtMS = c.timeOr("receivedAt", l.ReceivedAt, e.OccurredAtMS)
 	// The columns in order, so that the same row has the same id.
-	e.IngestID = ingest.DerivedID("client_events", e.CustomerID, e.VisitorID, e.Type, e.OptimizationID, e.VariationID,
-		e.UserDomain, e.UserID, fmt.Sprint(e.OccurredAtMS), fmt.Sprint(e.ReceivedAtMS))
+	row := []string{"client_events", e.CustomerID, e.VisitorID, e.Type, e.OptimizationID, e.VariationID,
+		e.UserDomain, e.UserID, fmt.Sprint(e.OccurredAtMS), fmt.Sprint(e.ReceivedAtMS)}
+	if e.Attributes != "" { // a column that came later
+		row = append(row, string(e.Attributes))
+	}
+	e.IngestID = ingest.DerivedID(row...)
 	l.ingestID(c, &e.IngestID)
 	return e
 }
@@ -284,6 +292,7 @@ func (l *line) optimization(c *checker) *optimization {
 	if !absent(l.Name) {
 		o.head.Name = c.id("name", l.Name)
 	}
+	o.head.PlannedVisitors = c.visitors(l.Visitors)
 	var variations []variationLine
 	var goals []goalLine
 	c.list("variations", l.Variations, &variations)
@@ -296,7 +305,7 @@ func (l *line) optimization(c *checker) *optimization {
 		})
 	}
 	for _, goal := range goals {
-		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: c.flag("a goal's primary", goal.Primary)})
+		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: c.flag("a goal's primary", goal.Primary), MDEPercent: c.number("a goal's mde", goal.MDE, 0)})
 	}
 	return o
 }

@@ -8,6 +8,11 @@ export interface Tieback {
    * Inside ready the promise settles: with true once the service has it, with false where it never will (opted out, or no id).
    */
   setUserId(userDomain: string, userId: string): Promise<boolean>;
+  /**
+   * Says something of the visitor, by which results can be looked at in parts: up to 10 names (a to z, 0 to 9, _) with texts of up to
+   * 64 bytes. It holds for the views recorded from now on, until the page goes. `device` is set by itself.
+   */
+  setAttributes(attributes: { [name: string]: string | number }): void;
   /** Reports that the visitor sees a variation of an optimization now. */
   recordView(optimizationId: string, variationId: string): void;
   /** Forgets the visitor and reports nothing more, until optIn. */

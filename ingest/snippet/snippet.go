@@ -15,7 +15,7 @@ import (
 var built string
 
 // Stub is the line that queues the calls of a page until the script is there.
-const Stub = `!function(w,q){w.tieback=w.wf=w.intellimize=w.tieback||{q:q};["ready","setUserId","recordView","optOut","optIn","reset"].forEach(function(n){w.tieback[n]=w.tieback[n]||function(){q.push([n,arguments])}})}(window,[])`
+const Stub = `!function(w,q){w.tieback=w.wf=w.intellimize=w.tieback||{q:q};["ready","setUserId","setAttributes","recordView","optOut","optIn","reset"].forEach(function(n){w.tieback[n]=w.tieback[n]||function(){q.push([n,arguments])}})}(window,[])`
 
 // customer is what stands for the account's id in the script.
 const customer = "TIEBACK_CUSTOMER"

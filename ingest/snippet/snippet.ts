@@ -5,7 +5,7 @@
 declare const TIEBACK_CUSTOMER: string;
 
 type Fields = { [name: string]: string | number };
-type Report = Fields & { id: string; type: string; occurredAt: number; visitorId: string };
+type Report = Fields & { id: string; type: string; occurredAt: number; visitorId: string; said: string };
 type Queued = [string, ArrayLike<unknown>];
 
 (function (page: Window & { [name: string]: any }, doc: Document & { prerendering?: boolean }) {
@@ -104,6 +104,12 @@ type Queued = [string, ArrayLike<unknown>];
     keep();
   };
 
+  // What the page says of the visitor, until it goes; each report keeps what held when it was made.
+  const agent = navigator as any;
+  const attributes: { [name: string]: string } = {
+    device: (agent.userAgentData ? agent.userAgentData.mobile : /Mobi|Android/i.test(agent.userAgent)) ? "mobile" : "desktop",
+  };
+
   // Who waits for a report, by its id: true once the service has it, false where it never will.
   const settle: { [id: string]: (stored: boolean) => void } = {};
   const drop = (reports: Report[], stored: boolean) => {
@@ -131,7 +137,7 @@ type Queued = [string, ArrayLike<unknown>];
     new Promise<boolean>((settled) =>
       shown(() => {
         if (silent()) return settled(false);
-        const made = { id: random(), type, occurredAt: Date.now(), visitorId: visitor(), ...fields } as Report;
+        const made = { id: random(), type, occurredAt: Date.now(), visitorId: visitor(), said: JSON.stringify(attributes), ...fields } as Report;
         settle[made.id] = settled;
         queue.push(made);
         if (queue.length > mostQueued) drop(queue.slice(0, -mostQueued), false);
@@ -142,14 +148,16 @@ type Queued = [string, ArrayLike<unknown>];
       }),
     );
 
-  // The next reports of one visitor.
-  const next = (from: Report[]) => from.filter((one) => one.visitorId === from[0].visitorId).slice(0, mostSent);
+  // The next reports of one visitor, of whom the same was said.
+  const next = (from: Report[]) =>
+    from.filter((one) => one.visitorId === from[0].visitorId && one.said === from[0].said).slice(0, mostSent);
   const body = (reports: Report[]) =>
     JSON.stringify({
       customerId: TIEBACK_CUSTOMER,
       visitorId: reports[0].visitorId || visitor(),
       sentAt: Date.now(),
-      events: reports.map((one) => ({ ...one, visitorId: undefined })),
+      attributes: JSON.parse(reports[0].said || "{}"),
+      events: reports.map((one) => ({ ...one, visitorId: undefined, said: undefined })),
     });
 
   const send = (now?: unknown) => {
@@ -214,6 +222,9 @@ type Queued = [string, ArrayLike<unknown>];
         if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) warn("this number was rounded, pass a string", value);
       }
       return report("identify", { userDomain: text(userDomain), userId: text(userId) });
+    },
+    setAttributes(given: Fields) {
+      for (const name of Object.keys(given || {})) attributes[name] = text(given[name]);
     },
     recordView(optimizationId: string, variationId: string) {
       if (text(optimizationId) && text(variationId))

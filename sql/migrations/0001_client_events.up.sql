@@ -8,6 +8,7 @@ create table if not exists client_events
     type Enum8('activity' = 1, 'identify' = 2, 'view' = 3) comment 'view, identify or activity',
     optimization_id String comment 'Of a view, else empty',
     variation_id String comment 'Of a view, else empty',
+    attributes Map(LowCardinality(String), String) comment 'Of a view: what the page said of the visitor, in the order of the names',
     user_domain String comment 'Of an identify, else empty',
     user_id String comment 'Of an identify, else empty',
     occurred_at DateTime64(3, 'UTC') comment 'When it happened, corrected for the browser clock',

@@ -7,6 +7,7 @@ select distinct
     toString(type) as type,
     optimization_id,
     variation_id,
+    attributes,
     user_domain,
     user_id,
     occurred_at,

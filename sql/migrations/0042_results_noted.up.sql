@@ -1,0 +1,50 @@
+-- What was known when: the figures of R11 as each run left them, of the optimizations whose figures had changed. Of a run that was
+-- killed meanwhile they don't count.
+create table if not exists results_noted
+(
+    run_id String comment 'Run that noted it',
+    cutoff DateTime64(3, 'UTC') comment 'Its cutoff',
+    customer_id String comment 'Account',
+    optimization_id String comment 'Optimization',
+    event_id String comment 'Goal event',
+    variation_id String comment 'Variation that the visitors entered with',
+    variation_name String comment 'What it was called',
+    is_baseline UInt8 comment '1 for the variation that others are compared with',
+    weight Float64 comment 'Share of the traffic that was configured',
+    planned_visitors UInt64 comment 'How many visitors were planned to be compared',
+    mde_percent Float64 comment 'The smallest lift worth finding, in per cent',
+    window_hours UInt32 comment 'For how long after the entry conversions count',
+    entered UInt64 comment 'Visitors who entered',
+    mature UInt64 comment 'Of them those whose window was over: all following figures are of these',
+    converters UInt64 comment 'Of those the ones who converted',
+    rate Nullable(Float64) comment 'converters / mature',
+    value_total Decimal(38, 4) comment 'Value of their conversions',
+    value_squares Float64 comment 'Sum of the squares of what each visitor brought',
+    value_per_visitor Nullable(Float64) comment 'value_total / mature',
+    saw_another UInt64 comment 'Of the entered those who saw another variation, too',
+    rate_lift Nullable(Float64) comment 'Difference of the rate from the baseline, relative to it',
+    rate_low Nullable(Float64) comment 'Lower end of its always-valid interval of 95 %',
+    rate_high Nullable(Float64) comment 'Upper end of its always-valid interval of 95 %',
+    rate_p_value Nullable(Float64) comment 'Its always-valid p value',
+    rate_p_adjusted Nullable(Float64) comment 'The same after Holm, over all goals and variations',
+    rate_fixed_low Nullable(Float64) comment 'Lower end of the interval for a single look',
+    rate_fixed_high Nullable(Float64) comment 'Upper end of the interval for a single look',
+    rate_fixed_p_value Nullable(Float64) comment 'p value for a single look',
+    rate_chance_to_beat Nullable(Float64) comment 'Posterior probability of being better than the baseline',
+    value_lift Nullable(Float64) comment 'Difference of the value per visitor from the baseline, relative to it',
+    value_low Nullable(Float64) comment 'Lower end of its always-valid interval of 95 %',
+    value_high Nullable(Float64) comment 'Upper end of its always-valid interval of 95 %',
+    value_p_value Nullable(Float64) comment 'Its always-valid p value',
+    value_p_adjusted Nullable(Float64) comment 'The same after Holm, over all goals and variations',
+    value_fixed_low Nullable(Float64) comment 'Lower end of the interval for a single look',
+    value_fixed_high Nullable(Float64) comment 'Upper end of the interval for a single look',
+    value_fixed_p_value Nullable(Float64) comment 'p value for a single look',
+    value_chance_to_beat Nullable(Float64) comment 'Posterior probability of being better than the baseline',
+    sample_ratio_p_value Nullable(Float64) comment 'p value of the split of the entered against the weights',
+    days_left Nullable(UInt32) comment 'Days until a lift of mde_percent would show, by the entries of the last 14 days',
+    verdict String comment 'The result in words'
+)
+engine = MergeTree
+order by (customer_id, optimization_id, run_id, event_id, variation_id)
+settings fsync_after_insert = 1
+comment 'Results of optimizations as runs left them'
