@@ -44,11 +44,16 @@ func (a *Admin) getResults(c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	days, err := a.days(c, 0)
+	asked, err := a.asked(c)
 	if err != nil {
 		return nil, err
 	}
-	return reports.OptimizationResults(c.UserContext(), a.cfg.DB, snap, customerID, id, days)
+	return reports.OptimizationResults(c.UserContext(), a.cfg.DB, snap, customerID, id, asked)
+}
+
+// asked are the parameters of results.
+func (a *Admin) asked(c *fiber.Ctx) (reports.Asked, error) {
+	return reports.ParseAsked(query(c, "from"), query(c, "to"), query(c, "cap"), query(c, "segment"), query(c, "by"), query(c, "knownAt"), a.cfg.Now())
 }
 
 func (a *Admin) getTrend(c *fiber.Ctx) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tieback/tieback/reports"
+	"github.com/tieback/tieback/reports/experiment"
 )
 
 // chart is what static/admin.js gives to uPlot.
@@ -62,35 +63,88 @@ func rateChart(results *reports.Results, trend []reports.TrendDay, days reports.
 	})
 }
 
+// liftChart is the cumulative lift of each variation with its always-valid band, over the days of entry.
+type liftChart struct {
+	Days     []int64      `json:"days"`     // Unix seconds of their starts
+	Immature int          `json:"immature"` // from this place on windows are not over; len(Days) where all are
+	Series   []bandSeries `json:"series"`
+}
+
+type bandSeries struct {
+	Label string     `json:"label"`
+	Lift  []*float64 `json:"lift"` // per cent; null where nothing is compared
+	Low   []*float64 `json:"low"`
+	High  []*float64 `json:"high"`
+}
+
+// drawLift draws the lifts of the rate; nil where there is no day with one.
+func drawLift(days []experiment.Day) *liftChart {
+	if len(days) < 2 {
+		return nil
+	}
+	c := &liftChart{Immature: len(days)}
+	drawn := false
+	for i := range days[len(days)-1].Goal.Variations {
+		if v := &days[len(days)-1].Goal.Variations[i]; !v.IsBaseline {
+			c.Series = append(c.Series, bandSeries{Label: v.Label()})
+		}
+	}
+	for place, day := range days {
+		c.Days = append(c.Days, day.Day.Unix())
+		if !day.IsMature {
+			c.Immature = min(c.Immature, place)
+		}
+		at := 0
+		for i := range day.Goal.Variations {
+			v := &day.Goal.Variations[i]
+			if v.IsBaseline {
+				continue
+			}
+			s := &c.Series[at]
+			at++
+			var lift, low, high *float64
+			if r := v.RateVsBaseline; r != nil && day.IsMature {
+				drawn = true
+				lift, low, high = percentOf(r.Lift), percentOf(r.Low), percentOf(r.High)
+			}
+			s.Lift, s.Low, s.High = append(s.Lift, lift), append(s.Low, low), append(s.High, high)
+		}
+	}
+	if !drawn {
+		return nil
+	}
+	return c
+}
+
+func percentOf(share float64) *float64 {
+	percent := 100 * share
+	return &percent
+}
+
 // interval is a lift with its interval, in the coordinates of a drawing 200 wide.
 type interval struct {
 	Drawn                bool
 	Zero, Low, High, Mid float64
-	Better, Worse        bool // the whole interval lies on one side of nothing
+	Better, Worse        bool // decided, so that the whole interval lies on one side of nothing
 }
 
 const intervalWidth = 200
 
-// intervals draws the lifts of a goal's arms on one axis.
-func intervals(goal reports.GoalResults) []interval {
+// intervals draws comparisons on one axis.
+func intervals(compared []*experiment.Comparison) []interval {
 	low, high := 0.0, 0.0
-	for _, arm := range goal.Arms {
-		if arm.Rate != nil && arm.Rate.Lift != nil {
-			low, high = min(low, *arm.Rate.LiftLow), max(high, *arm.Rate.LiftHigh)
+	for _, c := range compared {
+		if c != nil {
+			low, high = min(low, c.Low), max(high, c.High)
 		}
 	}
 	margin := (high - low) / 20
 	low, high = low-margin, high+margin
 	x := func(lift float64) float64 { return (lift - low) / (high - low) * intervalWidth }
-	list := make([]interval, len(goal.Arms))
-	for i, arm := range goal.Arms {
-		if arm.Rate == nil || arm.Rate.Lift == nil || high <= low {
-			continue
-		}
-		r := arm.Rate
-		list[i] = interval{
-			Drawn: true, Zero: x(0), Low: x(*r.LiftLow), High: x(*r.LiftHigh), Mid: x(*r.Lift),
-			Better: *r.LiftLow > 0, Worse: *r.LiftHigh < 0,
+	list := make([]interval, len(compared))
+	for i, c := range compared {
+		if c != nil && high > low {
+			list[i] = interval{Drawn: true, Zero: x(0), Low: x(c.Low), High: x(c.High), Mid: x(c.Lift), Better: c.Better(), Worse: c.Worse()}
 		}
 	}
 	return list

@@ -18,6 +18,7 @@ import (
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/reports"
+	"github.com/tieback/tieback/reports/experiment"
 )
 
 //go:embed templates/*.html
@@ -79,13 +80,23 @@ var functions = template.FuncMap{
 	"figure":  figureText,
 	"outcome": outcomeText,
 	"percent": reports.Percent,
-	"amount":  reports.Amount,
+	"amount":  func(value *float64) string { return human.Grouped(reports.Amount(value)) },
+	"grouped": func(number any) string { return human.Grouped(fmt.Sprint(number)) },
 	"join":    strings.Join,
-	"add":     func(a, b int) int { return a + b },
-	"minus":   func(a, b float64) float64 { return a - b },
-	"rule":    ruleText,
-	"moment":  momentText,
-	"json":    toJSON,
+	"window":  func(hours uint32) string { return human.Duration(time.Duration(hours) * time.Hour) },
+	"p": func(p float64) string {
+		if p < 0.0001 {
+			return "< 0.0001"
+		}
+		return fmt.Sprintf("%.4f", p)
+	},
+	"comparison": newComparison,
+	"bar":        func(bars []interval, i int, of *experiment.Comparison) liftData { return liftData{bars[i], of} },
+	"add":        func(a, b int) int { return a + b },
+	"minus":      func(a, b float64) float64 { return a - b },
+	"rule":       ruleText,
+	"moment":     momentText,
+	"json":       toJSON,
 }
 
 // ruleText puts an attribution rule into words (R4).

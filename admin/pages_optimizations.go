@@ -11,7 +11,6 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/refuse"
-	"github.com/tieback/tieback/reports"
 )
 
 // optimizationsData is the list, and the rows of the form that adds one.
@@ -190,57 +189,4 @@ func positive(c *fiber.Ctx, field string) (float64, error) {
 		return 0, refuse.Invalidf("%s is %q, and must be a number above 0", field, text)
 	}
 	return n, nil
-}
-
-// resultsData is the page of R9.
-type resultsData struct {
-	*reports.Results
-	Visitors *chart
-	Goals    []goalData
-}
-
-type goalData struct {
-	reports.GoalResults
-	Rate      *chart
-	Intervals []interval // one per arm
-}
-
-func (a *Admin) viewResults(c *fiber.Ctx) (*view, error) {
-	customerID, id, snap, err := a.optimization(c)
-	if err != nil {
-		return nil, err
-	}
-	days, err := a.days(c, 0)
-	if err != nil {
-		return nil, err
-	}
-	results, err := reports.OptimizationResults(c.UserContext(), a.cfg.DB, snap, customerID, id, days)
-	if err != nil {
-		return nil, err
-	}
-	data := resultsData{Results: results}
-	if results.From != "" {
-		if days, err = reports.ParseDays(results.From, results.To); err != nil {
-			return nil, err
-		}
-	}
-	for _, goal := range results.Goals {
-		g := goalData{GoalResults: goal, Intervals: intervals(goal)}
-		if results.From != "" {
-			trend, err := reports.Trend(c.UserContext(), a.cfg.DB, customerID, id, goal.EventID, days)
-			if err != nil {
-				return nil, err
-			}
-			if slices.ContainsFunc(trend, func(row reports.TrendDay) bool { return row.Conversions > 0 }) {
-				g.Rate = rateChart(results, trend, days)
-			}
-			data.Visitors = visitorsChart(results, trend, days)
-		}
-		data.Goals = append(data.Goals, g)
-	}
-	title := results.Name
-	if title == "" {
-		title = id
-	}
-	return &view{Title: "Results of " + title, Account: customerID, Tab: "optimizations", Data: data}, nil
 }

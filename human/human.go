@@ -52,6 +52,22 @@ func Count(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// Grouped writes a decimal number with commas between thousands: 108,839.06.
+func Grouped(number string) string {
+	whole, fraction, hasFraction := strings.Cut(number, ".")
+	sign := ""
+	if strings.HasPrefix(whole, "-") {
+		sign, whole = "-", whole[1:]
+	}
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if hasFraction {
+		whole += "." + fraction
+	}
+	return sign + whole
+}
+
 // Moment writes a time in UTC, to the millisecond.
 func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") }
 

@@ -5,6 +5,16 @@ import (
 	"time"
 )
 
+func TestGrouped(t *testing.T) {
+	for number, want := range map[string]string{
+		"0": "0", "999": "999", "1000": "1,000", "108839.06": "108,839.06", "-1234567.8901": "-1,234,567.8901", "123456": "123,456",
+	} {
+		if got := Grouped(number); got != want {
+			t.Errorf("%s is written %s, expected %s", number, got, want)
+		}
+	}
+}
+
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 milliseconds", time.Millisecond: "1 millisecond", 650 * time.Millisecond: "650 milliseconds", 5 * time.Second: "5 seconds",

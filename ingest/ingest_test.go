@@ -538,12 +538,12 @@ func TestGetResults(t *testing.T) {
 		t.Errorf("without results: %d %s", got.status, got.body)
 	}
 	var asked string
-	e.cfg.Results = func(_ context.Context, customerID, optimizationID, from, to string) (any, error) {
-		asked = strings.Join([]string{customerID, optimizationID, from, to}, " ")
+	e.cfg.Results = func(_ context.Context, customerID, optimizationID string, q ResultsAsked) (any, error) {
+		asked = fmt.Sprint(customerID, " ", optimizationID, " ", q)
 		err := map[string]error{"none": refuse.NotFoundf("none"), "range": refuse.Invalidf("odd"), "down": errors.New("secret")}[optimizationID]
 		return json.RawMessage(`{"customer_id":"c","optimization_id":"o","name":"","from":"","to":"","as_of":"","visitors_of_several_variations":0,"sample_ratio":null,"variations":[],"goals":[],"notes":[]}`), err
 	}
-	if got := e.request(http.MethodGet, "/results/a%2Fb?from=2026-09-21&to=2026-09-22", ""); got.status != 200 || asked != "123456789 a/b 2026-09-21 2026-09-22" {
+	if got := e.request(http.MethodGet, "/results/a%2Fb?from=2026-09-21&to=2026-09-22&cap=0.99&segment=device%3Dmobile&by=plan&knownAt=now", ""); got.status != 200 || asked != "123456789 a/b {2026-09-21 2026-09-22 0.99 device=mobile plan now}" {
 		t.Errorf("asked for %q: %d %s", asked, got.status, got.body)
 	}
 	for optimization, status := range map[string]int{"none": 404, "range": 400, "down": 503} {

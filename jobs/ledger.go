@@ -279,6 +279,18 @@ const (
 // LastMidnight returns the newest midnight UTC that is not after t.
 func LastMidnight(t time.Time) time.Time { return t.UTC().Truncate(day) }
 
+// Published returns the cutoff that the published tables are at, and the version of the run that brought them there, by which
+// run_rules has the rules as it saw them. Both are zero before the first run.
+func Published(ctx context.Context, db *warehouse.DB) (cutoff time.Time, version uint64, err error) {
+	var runs uint64
+	err = db.Row(ctx, `select count(), argMax(cutoff, run_log.version), max(run_log.version) from run_log final
+		where version > 0 and (state = 'done' or version in (select version from published_days))`, nil, &runs, &cutoff, &version)
+	if err != nil || runs == 0 {
+		return time.Time{}, 0, err
+	}
+	return cutoff.UTC(), version, nil
+}
+
 // PublishedCutoff returns the cutoff that the published tables are at, the zero time
 // before the first run.
 func PublishedCutoff(ctx context.Context, db *warehouse.DB) (time.Time, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
@@ -62,6 +63,7 @@ func checkNights(t *testing.T, seed int) {
 		record := mustRun(t, runner, req)
 		t.Logf("night %d: cutoff %s, %s, %d days", night, record.Cutoff.Format(time.DateTime), record.Mode, record.Days)
 		compareNight(t, db, visible, req.Cutoff)
+		notedIsWhatIsPublished(t, db, req.Cutoff)
 		if t.Failed() {
 			return
 		}
@@ -74,7 +76,11 @@ func checkNights(t *testing.T, seed int) {
 	if record := mustRun(t, runner, jobs.Request{Cutoff: cutoff}); record.Days != 0 {
 		t.Errorf("a run after which nothing has changed published %d days", record.Days)
 	}
-	mustRun(t, runner, jobs.Request{Cutoff: cutoff, Full: true})
+	full := mustRun(t, runner, jobs.Request{Cutoff: cutoff, Full: true})
+	var noted uint64
+	if err := db.Row(t.Context(), "select count() from results_noted where run_id = {run:String}", warehouse.Params{"run": full.RunID}, &noted); err != nil || noted > 0 {
+		t.Errorf("a rebuild at the same cutoff noted %d results that the nights had not, %v", noted, err)
+	}
 	if fingerprint(t, db) != before {
 		t.Error("a full run gives other tables than the nights did")
 	}
@@ -173,6 +179,9 @@ func appear(t *testing.T, db *warehouse.DB, random *rand.Rand, all, visible []st
 				if err := e.PutName(name); err != nil {
 					return err
 				}
+			}
+			if err := compared(e, to.names); err != nil {
+				return err
 			}
 			to.takeRules(e.Snapshot)
 		}
@@ -298,6 +307,70 @@ func (s *story) addCopies(random *rand.Rand, otherLinks bool) {
 			s.conversions = append(s.conversions, c)
 		}
 	}
+}
+
+// compared is an optimization of each history with goals, so that runs note their results.
+func compared(e *catalog.Edit, names []catalog.EventName) error {
+	for _, name := range names {
+		for _, id := range []string{"hero", "price"} {
+			o := catalog.Optimization{CustomerID: name.CustomerID, OptimizationID: id, Name: id}
+			if _, known := e.Optimizations[name.CustomerID][id]; !known {
+				if err := e.PutOptimization(o, []catalog.Variation{{VariationID: "a", Weight: 1}, {VariationID: "b", Weight: 1}}); err != nil {
+					return err
+				}
+			}
+			if err := e.AddGoal(catalog.Goal{CustomerID: name.CustomerID, OptimizationID: id, EventID: name.EventID}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// notedIsWhatIsPublished: the last that was noted of each optimization is what its tables give now, whatever runs were killed.
+func notedIsWhatIsPublished(t *testing.T, db *warehouse.DB, cutoff time.Time) {
+	t.Helper()
+	snap, err := catalog.NewStore(db, time.Now).Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, version, err := jobs.Published(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := experiment.Load(t.Context(), db, snap, experiment.Question{Cutoff: cutoff, Version: version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	converters := uint64(0)
+	for of, answer := range answers {
+		if len(answer.Goals) == 0 {
+			continue
+		}
+		past, err := experiment.Known(t.Context(), db, of[0], of[1], time.Now().AddDate(1, 0, 0))
+		if err != nil {
+			t.Errorf("%s: %v", of, err)
+			continue
+		}
+		for _, g := range answer.Goals {
+			i := slices.IndexFunc(past.Goals, func(was *experiment.Goal) bool { return was.EventID == g.EventID })
+			if i < 0 {
+				t.Errorf("%s: nothing was noted of %s", of, g.EventID)
+				continue
+			}
+			figures := func(g *experiment.Goal) (text string) {
+				for _, v := range g.Variations {
+					converters += v.Converters
+					text += fmt.Sprintln(v.VariationID, v.Entered, v.Mature, v.Converters, v.ValueTotal, v.SawAnother)
+				}
+				return text
+			}
+			if noted, now := figures(past.Goals[i]), figures(g); noted != now {
+				t.Errorf("%s, %s: noted\n%snow\n%s", of, g.EventID, noted, now)
+			}
+		}
+	}
+	t.Logf("%d converters", converters/2)
 }
 
 // compareNight checks every history by itself.

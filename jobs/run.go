@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/refuse"
+	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -123,6 +125,9 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	if runErr != nil && ctx.Err() == nil && errors.Is(held.Check(ctx), warehouse.ErrLockLost) || errors.Is(held.Lost(), warehouse.ErrLockLost) {
 		runErr = cmp.Or(held.Lost(), warehouse.ErrLockLost) // and not what came of it
 	}
+	if runErr == nil && !req.DryRun {
+		runErr = r.noteResults(ctx, &record)
+	}
 	var made []Record
 	if runErr == nil && !req.DryRun && any {
 		made, runErr = l.covered(ctx, before, req.Cutoff, r.clock())
@@ -131,6 +136,21 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	return record, errors.Join(runErr, l.end(closing, &record, req.DryRun, r.clock(), runErr, made))
+}
+
+// noteResults notes what is known of the optimizations now (R11). A run that is killed before it ends has noted nothing, and the
+// next one makes up for it.
+func (r *Runner) noteResults(ctx context.Context, record *Record) error {
+	started, begun := r.clock(), time.Now()
+	snap, err := catalog.NewStore(r.db, r.now).Load(ctx)
+	if err == nil {
+		err = experiment.Note(ctx, r.db, snap, record.RunID, record.Cutoff, record.Version, r.log)
+	}
+	if err != nil {
+		return fmt.Errorf("note the results: %w", err)
+	}
+	record.note("note the results", started, time.Since(begun), 0)
+	return nil
 }
 
 func (r *Runner) clock() time.Time { return r.now().UTC().Truncate(time.Millisecond) }

@@ -12,29 +12,31 @@ import (
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/refuse"
-	"github.com/tieback/tieback/reports/stats"
+	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Results of an optimization for a range of days (R9). The names in the JSON are
-// those of the tables.
+// Results of an optimization: its goals' experiments, of those who entered on the days of a range (R11), and what happened on those
+// days (R9). The names in the JSON are those of the tables.
 type Results struct {
 	CustomerID     string `json:"customer_id"`
 	OptimizationID string `json:"optimization_id"`
 	Name           string `json:"name"`
-	From           string `json:"from"`  // first day, YYYY-MM-DD; empty with To where nothing was seen
-	To             string `json:"to"`    // last day, inclusive
-	AsOf           string `json:"as_of"` // cutoff of the last run, RFC 3339; empty before the first
+	From           string `json:"from"`               // first day, YYYY-MM-DD; empty with To where nothing was seen
+	To             string `json:"to"`                 // last day, inclusive
+	AsOf           string `json:"as_of"`              // cutoff of the last run, RFC 3339; empty before the first
+	KnownAt        string `json:"known_at,omitempty"` // when the run finished that noted it; only of the past, where nothing is said by day
+	RunID          string `json:"run_id,omitempty"`   // that run
 
 	// VisitorsOfSeveral saw more than one variation in the range; they count in each.
 	VisitorsOfSeveral uint64 `json:"visitors_of_several_variations"`
-	// SampleRatio is nil where there is nothing to check: fewer than two weights, or
-	// nobody exposed.
-	SampleRatio *SampleRatio  `json:"sample_ratio"`
-	Variations  []Shown       `json:"variations"`
-	Goals       []GoalResults `json:"goals"` // the primary one first
-	Notes       []string      `json:"notes"` // what a reader should know, in words
+	// SampleRatio compares who entered with the weights; nil where there is nothing to check: fewer than two weights, or
+	// nobody entered.
+	SampleRatio *experiment.SampleRatio `json:"sample_ratio"`
+	Variations  []Shown                 `json:"variations"`
+	Goals       []GoalResults           `json:"goals"` // the primary one first
+	Notes       []string                `json:"notes"` // what a reader should know, in words
 }
 
 // Shown is a variation and how many saw it.
@@ -46,19 +48,25 @@ type Shown struct {
 	Visitors    uint64  `json:"visitors"`
 }
 
-// SampleRatio says whether the visitors are spread as the weights have it.
-type SampleRatio struct {
-	ChiSquared float64 `json:"chi_squared"`
-	PValue     float64 `json:"p_value"`
-	Warning    bool    `json:"warning"` // p < 0.001
-}
-
 // GoalResults are the results for one goal event.
 type GoalResults struct {
 	EventID   string `json:"event_id"`
 	APIName   string `json:"api_name"` // what it is called now, empty if it is archived
 	IsPrimary bool   `json:"is_primary"`
-	Arms      []Arm  `json:"variations"`
+	// MDEPercent is the smallest lift worth finding.
+	MDEPercent float64 `json:"mde"`
+	// Experiment compares the variations (R11).
+	Experiment *experiment.Goal `json:"experiment"`
+	// Segments are those of the attribute asked for.
+	Segments []SegmentResults `json:"segments,omitempty"`
+	// Arms describe what happened on the days of the range (R9).
+	Arms []Arm `json:"variations"`
+}
+
+// SegmentResults compares the variations among those with one text of an attribute.
+type SegmentResults struct {
+	Text       string           `json:"segment"`
+	Experiment *experiment.Goal `json:"experiment"`
 }
 
 // Days is a range of UTC days, both inclusive. The zero Days stands for all days on
@@ -109,9 +117,21 @@ type conversionsRow struct {
 	ValueSquares    float64         `ch:"value_squares"`
 }
 
+// Asked says which results are wanted. The zero values of its parts mean all of them.
+type Asked struct {
+	Days                      Days
+	Cap                       experiment.Quantile
+	SegmentName, SegmentValue string
+	By                        string // an attribute
+	KnownAt                   time.Time
+}
+
 // OptimizationResults computes the results of an optimization as the last run published
-// them. snap tells what is configured.
-func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, customerID, optimizationID string, days Days) (*Results, error) {
+// them, or what was known of it at a moment. snap says what is configured.
+func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, customerID, optimizationID string, asked Asked) (*Results, error) {
+	if !asked.KnownAt.IsZero() {
+		return pastResults(ctx, db, snap, customerID, optimizationID, asked)
+	}
 	params := warehouse.Params{"customer_id": customerID, "optimization_id": optimizationID}
 	var first, last time.Time
 	var active uint64
@@ -123,13 +143,10 @@ func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Sn
 		return nil, refuse.NotFoundf("account %s has no optimization %s, and no view of one has been published", customerID, optimizationID)
 	}
 	r := &Results{CustomerID: customerID, OptimizationID: optimizationID, Name: configured.Name, Goals: []GoalResults{}, Notes: []string{}}
-	cutoff, err := jobs.PublishedCutoff(ctx, db)
-	if err != nil {
+	if err := r.compare(ctx, db, snap, asked); err != nil {
 		return nil, err
 	}
-	if !cutoff.IsZero() {
-		r.AsOf = cutoff.UTC().Format(time.RFC3339)
-	}
+	days := asked.Days
 	if days == (Days{}) && active > 0 {
 		days = Days{first, last}
 	}
@@ -146,12 +163,53 @@ func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Sn
 		}
 	}
 	r.show(snap, visitors, conversions)
-	r.checkRatio()
-	for _, goal := range snap.GoalsOf(customerID, optimizationID) {
-		r.Goals = append(r.Goals, r.goal(snap, goal, conversions))
+	for i := range r.Goals {
+		r.Goals[i].Arms = r.arms(r.Goals[i].EventID, conversions)
 	}
 	r.tell()
 	return r, nil
+}
+
+// compare answers as R11 has it.
+func (r *Results) compare(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, asked Asked) error {
+	cutoff, version, err := jobs.Published(ctx, db)
+	if err != nil {
+		return err
+	}
+	if !cutoff.IsZero() {
+		r.AsOf = cutoff.Format(time.RFC3339)
+	}
+	answers, err := experiment.Load(ctx, db, snap, experiment.Question{
+		CustomerID: r.CustomerID, OptimizationID: r.OptimizationID, From: asked.Days.From, To: asked.Days.To, Cap: asked.Cap,
+		SegmentName: asked.SegmentName, SegmentValue: asked.SegmentValue, By: asked.By, Cutoff: cutoff, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	r.take(snap, answers[[2]string{r.CustomerID, r.OptimizationID}])
+	return nil
+}
+
+// take takes the goals over; nil where nothing is configured and nobody has entered.
+func (r *Results) take(snap *catalog.Snapshot, answer *experiment.Answer) {
+	if answer == nil {
+		return
+	}
+	r.SampleRatio = answer.SampleRatio
+	for i, goal := range snap.GoalsOf(r.CustomerID, r.OptimizationID) {
+		g := GoalResults{
+			EventID: goal.EventID, APIName: currentName(snap, goal), IsPrimary: goal.IsPrimary, MDEPercent: goal.MDEPercent,
+			Experiment: answer.Goals[i], Arms: []Arm{},
+		}
+		for _, segment := range answer.Segments {
+			g.Segments = append(g.Segments, SegmentResults{segment.Text, segment.Goals[i]})
+		}
+		r.Goals = append(r.Goals, g)
+	}
+}
+
+func sortByID(list []*Results) {
+	slices.SortFunc(list, func(a, b *Results) int { return cmp.Compare(a.OptimizationID, b.OptimizationID) })
 }
 
 // show lists the variations configured, in their order, and then those only seen.
@@ -179,38 +237,21 @@ func (r *Results) show(snap *catalog.Snapshot, visitors []visitorsRow, conversio
 	slices.SortFunc(r.Variations[configured:], func(a, b Shown) int { return cmp.Compare(a.VariationID, b.VariationID) })
 }
 
-// checkRatio compares how many were exposed with the weights configured.
-func (r *Results) checkRatio() {
-	var counts, weights []float64
-	for _, v := range r.Variations {
-		counts, weights = append(counts, float64(v.Visitors)), append(weights, v.Weight)
-	}
-	if chiSquared, p, ok := stats.SampleRatio(counts, weights); ok {
-		r.SampleRatio = &SampleRatio{ChiSquared: chiSquared, PValue: p, Warning: p < sampleRatioAlarm}
-	}
-}
-
-// goal computes the arms of one goal and compares them with the baseline.
-func (r *Results) goal(snap *catalog.Snapshot, goal catalog.Goal, conversions []conversionsRow) GoalResults {
-	g := GoalResults{EventID: goal.EventID, APIName: currentName(snap, goal), IsPrimary: goal.IsPrimary, Arms: []Arm{}}
+// arms are the variations' figures for one goal event (R9).
+func (r *Results) arms(eventID string, conversions []conversionsRow) []Arm {
+	arms := []Arm{}
 	for _, shown := range r.Variations {
 		arm := Arm{Shown: shown, ValueTotal: "0"}
 		i := slices.IndexFunc(conversions, func(row conversionsRow) bool {
-			return row.VariationID == shown.VariationID && row.EventID == goal.EventID
+			return row.VariationID == shown.VariationID && row.EventID == eventID
 		})
 		if i >= 0 {
 			arm.count(conversions[i])
 		}
 		arm.divide()
-		g.Arms = append(g.Arms, arm)
+		arms = append(arms, arm)
 	}
-	baseline := slices.IndexFunc(g.Arms, func(a Arm) bool { return a.IsBaseline })
-	for i := range g.Arms {
-		if baseline >= 0 && i != baseline {
-			g.Arms[i].compare(&g.Arms[baseline])
-		}
-	}
-	return g
+	return arms
 }
 
 func currentName(snap *catalog.Snapshot, goal catalog.Goal) string {
@@ -243,9 +284,9 @@ func (r *Results) tell() {
 		note("no goal is attached, so no conversions are shown: attach one, and its past shows at once")
 	}
 	if r.SampleRatio != nil && r.SampleRatio.Warning {
-		note("the visitors are not spread over the variations as their weights say (p = %.2g): find out why before you trust the comparison", r.SampleRatio.PValue)
+		note("those who entered are not spread over the variations as the weights say (p = %.2g): find out why before you trust the comparison", r.SampleRatio.PValue)
 	}
 	if r.VisitorsOfSeveral > 0 {
-		note("%d visitors saw more than one variation; they count in each", r.VisitorsOfSeveral)
+		note("%d visitors saw more than one variation in this range; they belong to the one that they saw first", r.VisitorsOfSeveral)
 	}
 }

@@ -67,7 +67,7 @@ func (s *site) results(t *testing.T, optimization string, days reports.Days) *re
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := reports.OptimizationResults(t.Context(), s.db, snap, "c1", optimization, days)
+	results, err := reports.OptimizationResults(t.Context(), s.db, snap, "c1", optimization, reports.Asked{Days: days})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestResultsOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reports.OptimizationResults(context.Background(), s.db, snap, "c1", "o1", reports.Days{}); err == nil || !strings.Contains(err.Error(), "has no optimization o1") {
+	if _, err := reports.OptimizationResults(context.Background(), s.db, snap, "c1", "o1", reports.Asked{}); err == nil || !strings.Contains(err.Error(), "has no optimization o1") {
 		t.Errorf("an unknown optimization gives %v", err)
 	}
 	s.configure(t, configureHero)
@@ -325,8 +325,8 @@ func TestResultsOfNothing(t *testing.T) {
 	if arms[0].Converters != 1 || *arms[0].ConversionRate != 1 || arms[1].ConversionRate != nil || arms[1].Rate != nil {
 		t.Errorf("one visitor gives %+v", arms)
 	}
-	if arms[1].Note != "too early to compare: 1 visitors saw a, at least 50 are needed" {
-		t.Errorf("the note is %q", arms[1].Note)
+	if got := one.Goals[0].Experiment.Verdict; got != "too early: the window is over for 1 of 1 visitors of Base, at least 50 are needed" {
+		t.Errorf("the verdict is %q", got)
 	}
 	s.configure(t, func(e *catalog.Edit) error {
 		if err := e.RemoveGoal("c1", "o1", "g1"); err != nil {

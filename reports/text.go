@@ -2,7 +2,10 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/tieback/tieback/reports/experiment"
 )
 
 // Label is what a variation is called where people read.
@@ -29,8 +32,27 @@ func (g GoalResults) Title() string {
 	return name
 }
 
+// Title is what an optimization is called where people read.
+func (r *Results) Title() string {
+	if r.Name == "" || r.Name == r.OptimizationID {
+		return r.OptimizationID
+	}
+	return r.Name + " (" + r.OptimizationID + ")"
+}
+
+// Label is what a segment is called where people read.
+func (s SegmentResults) Label() string {
+	if s.Text == "" {
+		return "without this attribute"
+	}
+	return s.Text
+}
+
 // HasValue reports whether a conversion of the goal came with a value.
 func (g GoalResults) HasValue() bool {
+	if slices.ContainsFunc(g.Experiment.Variations, func(v experiment.Variation) bool { return v.ValueTotal != "0" }) {
+		return true
+	}
 	for _, arm := range g.Arms {
 		if arm.ValuePerConversion != nil {
 			return true
@@ -53,31 +75,4 @@ func Amount(value *float64) string {
 		return ""
 	}
 	return fmt.Sprintf("%.2f", *value)
-}
-
-// LiftText writes the lift with its interval. It works on nil, like the others.
-func (c *Comparison) LiftText() string {
-	if c == nil || c.Lift == nil {
-		return ""
-	}
-	return fmt.Sprintf("%+.1f %% (%+.1f to %+.1f)", 100**c.Lift, 100**c.LiftLow, 100**c.LiftHigh)
-}
-
-// PText writes the p-value.
-func (c *Comparison) PText() string {
-	if c == nil || c.PValue == nil {
-		return ""
-	}
-	if *c.PValue < 0.0001 {
-		return "< 0.0001"
-	}
-	return fmt.Sprintf("%.4f", *c.PValue)
-}
-
-// ChanceText writes the chance to beat the baseline.
-func (c *Comparison) ChanceText() string {
-	if c == nil {
-		return ""
-	}
-	return Percent(c.Chance)
 }

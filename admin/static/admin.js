@@ -16,6 +16,48 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
+for (const button of document.querySelectorAll("[data-link]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      button.textContent = "Copied";
+    } catch {
+      prompt("The address of this page", location.href); // without HTTPS there is no clipboard
+    }
+  });
+}
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
+    print();
+  });
+}
+
+// Every table can be taken along, as it is shown.
+for (const table of document.querySelectorAll("table[data-csv]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet csv";
+  button.textContent = "CSV";
+  button.setAttribute("aria-label", "Save this table as CSV");
+  button.addEventListener("click", () => {
+    const text = (cell) => cell.innerText.replace(/\s+/g, " ").trim();
+    // A spreadsheet would take what begins so for a formula; numbers stay numbers.
+    const safe = (value) => (/^[=@+\t-]/.test(value) && !/^[+-]?[\d.,]+( %)?$/.test(value) ? "'" + value : value);
+    const quoted = (cell) => '"' + safe(text(cell)).replaceAll('"', '""') + '"';
+    const lines = [...table.rows].map((row) => [...row.cells].map(quoted).join(","));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(["\ufeff" + lines.join("\r\n") + "\r\n"], { type: "text/csv" }));
+    link.download = table.dataset.csv + ".csv";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+  table.closest(".scroll").after(button);
+}
+
 for (const form of document.querySelectorAll("[data-confirm]")) {
   form.addEventListener("submit", (event) => {
     if (!confirm(form.dataset.confirm)) event.preventDefault();
@@ -49,17 +91,72 @@ function draw(element) {
   );
 }
 
+// The cumulative lift of each variation with its band. What is not mature is grey.
+function drawLift(element) {
+  const chart = JSON.parse(element.dataset.lift);
+  const axis = { stroke: color("--muted"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 } };
+  const day = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
+  const show = (u, value) => (value == null ? "–" : (value > 0 ? "+" : "") + value.toFixed(1) + " %");
+  const series = [{ label: "Entered until", value: (u, seconds) => (seconds == null ? "–" : day(seconds)) }];
+  const data = [chart.days];
+  const bands = [];
+  // Early intervals are so wide that nothing else could be seen.
+  const last = chart.series.flatMap((one) => [one.low, one.high].map((side) => side.filter((value) => value != null).at(-1) ?? 0));
+  const reach = 3 * Math.max(5, ...last.map(Math.abs));
+  const clip = (value) => (value == null ? null : Math.max(-reach, Math.min(reach, value)));
+  chart.series.forEach((one, i) => {
+    const stroke = color("--s" + (i % 5));
+    const at = series.length;
+    series.push({ label: one.label, stroke, width: 2, points: { show: chart.days.length < 40 }, value: show });
+    series.push({ label: "to", stroke, width: 0.5, points: { show: false }, value: show }, { label: "from", stroke, width: 0.5, points: { show: false }, value: show });
+    data.push(one.lift.map(clip), one.high.map(clip), one.low.map(clip));
+    bands.push({ series: [at + 1, at + 2], fill: stroke + "22" });
+  });
+  const zero = (u) => {
+    const y = Math.round(u.valToPos(0, "y", true));
+    u.ctx.save();
+    if (chart.immature < chart.days.length) {
+      const from = u.valToPos(chart.days[chart.immature], "x", true);
+      u.ctx.fillStyle = color("--wash");
+      u.ctx.fillRect(from, u.bbox.top, u.bbox.left + u.bbox.width - from, u.bbox.height);
+    }
+    u.ctx.strokeStyle = color("--muted");
+    u.ctx.beginPath();
+    u.ctx.moveTo(u.bbox.left, y);
+    u.ctx.lineTo(u.bbox.left + u.bbox.width, y);
+    u.ctx.stroke();
+    u.ctx.restore();
+  };
+  element.replaceChildren();
+  return new uPlot(
+    {
+      width: element.clientWidth,
+      height: 260,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
+      axes: [{ ...axis, values: (u, marks) => marks.map((mark) => day(mark).slice(5)) }, { ...axis, size: 60, values: (u, marks) => marks.map((mark) => mark + " %") }],
+      hooks: { drawAxes: [zero] },
+      bands,
+      series,
+    },
+    data,
+    element,
+  );
+}
+
 const charts = new Map();
 function redraw() {
-  for (const element of document.querySelectorAll("[data-chart]")) {
+  for (const element of document.querySelectorAll("[data-chart], [data-lift]")) {
     charts.get(element)?.destroy();
-    charts.set(element, draw(element));
+    charts.delete(element);
+    if (!element.clientWidth) continue; // folded away
+    charts.set(element, element.dataset.lift ? drawLift(element) : draw(element));
   }
 }
+for (const folded of document.querySelectorAll("details")) folded.addEventListener("toggle", () => folded.open && folded.querySelector("[data-chart]") && redraw());
 redraw();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("resize", () => {
-  for (const [element, chart] of charts) chart.setSize({ width: element.clientWidth, height: 240 });
+  for (const [element, chart] of charts) if (element.clientWidth) chart.setSize({ width: element.clientWidth, height: chart.height });
 });
 
 // poll asks until seen returns true. A service that does not answer is asked again.

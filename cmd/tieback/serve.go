@@ -254,12 +254,12 @@ func (s *service) received(ctx context.Context, customerID string, keys []ingest
 }
 
 // results are those of `tieback results`.
-func (s *service) results(ctx context.Context, customerID, optimizationID, from, to string) (any, error) {
-	days, err := reports.ParseDays(from, to)
+func (s *service) results(ctx context.Context, customerID, optimizationID string, q ingest.ResultsAsked) (any, error) {
+	asked, err := reports.ParseAsked(q.From, q.To, q.Cap, q.Segment, q.By, q.KnownAt, s.now())
 	if err != nil {
 		return nil, err
 	}
-	return reports.OptimizationResults(ctx, s.db, s.live.Snapshot(), customerID, optimizationID, days)
+	return reports.OptimizationResults(ctx, s.db, s.live.Snapshot(), customerID, optimizationID, asked)
 }
 
 // ready is nil while events are accepted and get where they should. Anybody may ask: the

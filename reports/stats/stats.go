@@ -1,5 +1,5 @@
-// Package stats has the statistics of results (R9): how an arm of an experiment
-// compares with its baseline. docs/statistics.md gives the formulas and their sources.
+// Package stats has the statistics of experiments (R11): how an arm compares with its baseline, at any
+// number of looks. docs/statistics.md gives the formulas and their sources.
 package stats
 
 import (
@@ -38,26 +38,6 @@ func Proportion(did, n float64) Sample {
 	}
 	p := did / n
 	return Sample{N: n, Mean: p, Variance: p * (1 - p)}
-}
-
-// Interval is a range of values, both ends included.
-type Interval struct{ Low, High float64 }
-
-// confidence of the intervals, two-sided.
-const confidence = 0.95
-
-// Lift returns by what share the arm's mean lies above the baseline's, its standard
-// error and its 95 % interval by the delta method. ok is false where the baseline's
-// mean is 0, which nothing can be compared with.
-func Lift(baseline, arm Sample) (lift, standardError float64, interval Interval, ok bool) {
-	if baseline.N == 0 || arm.N == 0 || baseline.Mean == 0 {
-		return 0, 0, Interval{}, false
-	}
-	b, a := baseline.Mean, arm.Mean
-	variance := arm.Variance/(arm.N*b*b) + a*a*baseline.Variance/(baseline.N*b*b*b*b)
-	lift, standardError = a/b-1, math.Sqrt(variance)
-	reach := distuv.UnitNormal.Quantile(0.5+confidence/2) * standardError
-	return lift, standardError, Interval{lift - reach, lift + reach}, true
 }
 
 // TwoProportions tests whether two proportions differ: the z test with pooled variance,
@@ -112,16 +92,7 @@ func ProportionBeats(baselineDid, baselineN, did, n float64) float64 {
 
 // MeanBeats returns the chance that an arm's mean is larger than the baseline's, both
 // posteriors normal, as they are with a flat prior and many visitors.
-func MeanBeats(baseline, arm Sample) (chance float64, ok bool) {
-	if baseline.N < 2 || arm.N < 2 {
-		return 0, false
-	}
-	variance := baseline.Variance/baseline.N + arm.Variance/arm.N
-	if variance == 0 {
-		return 0, false
-	}
-	return distuv.UnitNormal.CDF((arm.Mean - baseline.Mean) / math.Sqrt(variance)), true
-}
+func (d Difference) MeanBeats() float64 { return distuv.UnitNormal.CDF(d.D / d.S) }
 
 // SampleRatio tests whether counts are spread as their weights say: Pearson's
 // chi-squared test. ok is false with less than two weights above 0, or no counts.

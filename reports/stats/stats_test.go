@@ -48,14 +48,96 @@ func TestWelchAsPublished(t *testing.T) {
 	within(t, "p", p, 0.02016, 5e-6)
 }
 
-func TestLiftAsPublished(t *testing.T) {
-	// GrowthBook, as above. It takes Student's quantile for the interval, we the
-	// normal one, so the ends differ in the fourth place.
-	lift, standardError, interval, _ := Lift(Sample{3407, 0.41, 3.9 * 3.9}, Sample{3461, 0.70, 6.2 * 6.2})
-	within(t, "lift", lift, 0.70732, 5e-6)
-	within(t, "standard error", standardError, 0.37879, 5e-6)
-	within(t, "low end", interval.Low, -0.03526, 2e-4)
-	within(t, "high end", interval.High, 1.44989, 2e-4)
+// shown is what is compared, relative to the baseline's mean.
+func shown(baseline, arm Sample, planned float64) (lift, low, high float64) {
+	d, _ := DifferenceOf(baseline, arm)
+	h := d.HalfWidth(planned)
+	return d.D / baseline.Mean, (d.D - h) / baseline.Mean, (d.D + h) / baseline.Mean
+}
+
+func TestSequenceAsWorkedOut(t *testing.T) {
+	// The data of GrowthBook's sequential tests (packages/stats/tests/frequentist/test_tests.py). On the ratio's scale, with the
+	// standard error of the delta method, they print -0.55844 to 1.56516 and 0.40098 to 0.60675; ours is on the difference.
+	lift, low, high := shown(SampleOf(3000, 1396.87, 52377.9767), SampleOf(3461, 2422.7, 134698.29), 1000)
+	within(t, "lift of value", lift, 0.50336, 5e-6)
+	within(t, "low end", low, -0.38462, 5e-6)
+	within(t, "high end", high, 1.39134, 5e-6)
+	lift, low, high = shown(Proportion(1396, 3000), Proportion(2422, 3461), 5000)
+	within(t, "lift of rate", lift, 0.50386, 5e-6)
+	within(t, "low end", low, 0.42561, 5e-6)
+	within(t, "high end", high, 0.58212, 5e-6)
+	ratio := func(b, a Sample, planned float64) (low, high float64) {
+		s := math.Sqrt(a.Variance/(a.N*b.Mean*b.Mean) + a.Mean*a.Mean*b.Variance/(b.N*math.Pow(b.Mean, 4)))
+		h := Difference{S: s, N: a.N + b.N}.HalfWidth(planned)
+		return a.Mean/b.Mean - 1 - h, a.Mean/b.Mean - 1 + h
+	}
+	low, high = ratio(SampleOf(3000, 1396.87, 52377.9767), SampleOf(3461, 2422.7, 134698.29), 1000)
+	within(t, "low end by the ratio", low, -0.55844, 5e-6)
+	within(t, "high end by the ratio", high, 1.56516, 5e-6)
+	low, high = ratio(Proportion(1396, 3000), Proportion(2422, 3461), 5000)
+	within(t, "low end by the ratio", low, 0.40098, 5e-6)
+	within(t, "high end by the ratio", high, 0.60675, 5e-6)
+}
+
+// The interval leaves 0 out exactly where p is below 0.05, and with one look the familiar one is inside it.
+func TestIntervalAndPAgree(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	found := 0
+	for range 10_000 {
+		d := Difference{D: 5 * random.NormFloat64(), S: 0.1 + random.Float64()*2, N: 100 + random.Float64()*1e5}
+		planned := 100 + random.Float64()*1e5
+		outside := math.Abs(d.D) > d.HalfWidth(planned)
+		if p := d.PValue(planned); outside != (p < alpha) {
+			t.Fatalf("%+v planned for %g: p = %g, half-width %g", d, planned, p, d.HalfWidth(planned))
+		}
+		if d.OneLook() > d.HalfWidth(planned) {
+			t.Fatalf("%+v planned for %g: one look %g is wider than %g", d, planned, d.OneLook(), d.HalfWidth(planned))
+		}
+		if outside {
+			found++
+		}
+	}
+	if found < 100 || found > 9900 {
+		t.Errorf("%d differ", found)
+	}
+}
+
+func TestHolmAsPublished(t *testing.T) {
+	for _, published := range []struct{ p, adjusted []float64 }{
+		{[]float64{0.01, 0.04, 0.03, 0.005, 0.55, 0.6}, []float64{0.05, 0.12, 0.12, 0.03, 1, 1}},
+		// The example of the article on the Holm-Bonferroni method in Wikipedia: 0.01, 0.04, 0.03, 0.005 are accepted as 0.03, 0.06, 0.06, 0.02.
+		{[]float64{0.01, 0.04, 0.03, 0.005}, []float64{0.03, 0.06, 0.06, 0.02}},
+		{nil, nil},
+	} {
+		for i, p := range Holm(published.p) {
+			within(t, "adjusted", p, published.adjusted[i], 1e-12)
+		}
+	}
+}
+
+// TimesMore is the inverse of the power: at that many times the measurements a draw of the difference is found in 80 %.
+func TestTimesMore(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	d, _ := DifferenceOf(Proportion(100, 2000), Proportion(104, 2000))
+	times, ok := d.TimesMore(0.1*0.05, 5000)
+	if !ok || times < 2 {
+		t.Fatalf("%g times, %v", times, ok)
+	}
+	at := Difference{N: d.N * times, S: d.S / math.Sqrt(times)}
+	found := 0.0
+	const draws = 20_000
+	for range draws {
+		if math.Abs(0.005+at.S*random.NormFloat64()) > at.HalfWidth(5000) {
+			found++
+		}
+	}
+	within(t, "share found", found/draws, 0.8, 0.01)
+	if times, ok := d.TimesMore(0.05, 5000); !ok || times != 1 {
+		t.Errorf("a large one needs %g times as many, %v", times, ok)
+	}
+	if _, ok := d.TimesMore(0, 5000); ok {
+		t.Error("no difference is ever found")
+	}
 }
 
 func TestSampleRatioAsPublished(t *testing.T) {
@@ -85,11 +167,11 @@ func TestBetaBeatsAsPublished(t *testing.T) {
 
 func TestNothingToSay(t *testing.T) {
 	empty, same := Sample{}, SampleOf(10, 50, 250)
-	if _, _, _, ok := Lift(empty, same); ok {
-		t.Error("a lift over nobody")
+	if _, ok := DifferenceOf(empty, same); ok {
+		t.Error("a difference from nobody")
 	}
-	if _, _, _, ok := Lift(Proportion(0, 10), Proportion(1, 10)); ok {
-		t.Error("a lift over nothing")
+	if _, ok := DifferenceOf(same, same); ok {
+		t.Error("a difference of what does not vary")
 	}
 	for _, counts := range [][4]float64{{0, 0, 1, 2}, {0, 5, 0, 5}, {5, 5, 5, 5}} {
 		if _, p, ok := TwoProportions(counts[0], counts[1], counts[2], counts[3]); ok {
@@ -98,9 +180,6 @@ func TestNothingToSay(t *testing.T) {
 	}
 	if _, _, _, ok := Welch(same, same); ok {
 		t.Error("a test of what does not vary")
-	}
-	if _, ok := MeanBeats(same, same); ok {
-		t.Error("a chance of what does not vary")
 	}
 	for _, weights := range [][]float64{{1, 0}, {0, 0}, {1}} {
 		if _, _, ok := SampleRatio([]float64{5, 5}[:len(weights)], weights); ok {

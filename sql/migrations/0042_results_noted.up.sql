@@ -7,6 +7,7 @@ create table if not exists results_noted
     customer_id String comment 'Account',
     optimization_id String comment 'Optimization',
     event_id String comment 'Goal event',
+    position UInt32 comment 'Place in the order of the variations',
     variation_id String comment 'Variation that the visitors entered with',
     variation_name String comment 'What it was called',
     is_baseline UInt8 comment '1 for the variation that others are compared with',
@@ -42,7 +43,10 @@ create table if not exists results_noted
     value_chance_to_beat Nullable(Float64) comment 'Posterior probability of being better than the baseline',
     sample_ratio_p_value Nullable(Float64) comment 'p value of the split of the entered against the weights',
     days_left Nullable(UInt32) comment 'Days until a lift of mde_percent would show, by the entries of the last 14 days',
-    verdict String comment 'The result in words'
+    verdict String comment 'The result in words, of the variation',
+    goal_verdict String comment 'The result in words, of the goal',
+    note String comment 'Why nothing was compared',
+    turned_around UInt8 comment '1 where the run that noted it last had come to another decision'
 )
 engine = MergeTree
 order by (customer_id, optimization_id, run_id, event_id, variation_id)

@@ -6,6 +6,7 @@ create or replace view results_history
     customer_id String comment 'Account',
     optimization_id String comment 'Optimization',
     event_id String comment 'Goal event',
+    position UInt32 comment 'Place in the order of the variations',
     variation_id String comment 'Variation that the visitors entered with',
     variation_name String comment 'What it was called',
     is_baseline UInt8 comment '1 for the variation that others are compared with',
@@ -41,18 +42,21 @@ create or replace view results_history
     value_chance_to_beat Nullable(Float64) comment 'Posterior probability of being better than the baseline',
     sample_ratio_p_value Nullable(Float64) comment 'p value of the split of the entered against the weights',
     days_left Nullable(UInt32) comment 'Days until a lift of mde_percent would show, by the entries of the last 14 days',
-    verdict String comment 'The result in words',
+    verdict String comment 'The result in words, of the variation',
+    goal_verdict String comment 'The result in words, of the goal',
+    note String comment 'Why nothing was compared',
+    turned_around UInt8 comment '1 where the run that noted it last had come to another decision',
     known_at DateTime64(3, 'UTC') comment 'When that run finished'
 )
 definer = current_user sql security definer
 comment 'Results of optimizations as each run left them (R11); only runs that changed an optimization have rows of it'
 as select
-    results_noted.run_id as run_id, cutoff, customer_id, optimization_id, event_id, variation_id, variation_name, is_baseline, weight,
+    results_noted.run_id as run_id, cutoff, customer_id, optimization_id, event_id, position, variation_id, variation_name, is_baseline, weight,
     planned_visitors, mde_percent, window_hours, entered, mature, converters, rate, value_total, value_squares,
     value_per_visitor, saw_another, rate_lift, rate_low, rate_high, rate_p_value, rate_p_adjusted, rate_fixed_low,
     rate_fixed_high, rate_fixed_p_value, rate_chance_to_beat, value_lift, value_low, value_high, value_p_value,
     value_p_adjusted, value_fixed_low, value_fixed_high, value_fixed_p_value, value_chance_to_beat,
-    sample_ratio_p_value, days_left, verdict,
+    sample_ratio_p_value, days_left, verdict, goal_verdict, note, turned_around,
     assumeNotNull(run_log.finished_at) as known_at
 from results_noted
 inner join (select run_id, finished_at from run_log final where state = 'done') as run_log
