@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -305,14 +304,6 @@ func (a *Admin) startRun(ctx context.Context, source string, in runInput) error 
 		e.Remark("", what)
 		return nil
 	})
-}
-
-// lookable is an outcome to filter by, or empty for all.
-func lookable(outcome string, known []string) error {
-	if outcome == "" || slices.Contains(known, outcome) {
-		return nil
-	}
-	return refuse.Invalidf("%q is not an outcome; there are %s", outcome, strings.Join(known, ", "))
 }
 
 func ms(t time.Time) int64 { return t.UnixMilli() }

@@ -358,7 +358,7 @@ func TestManyConversions(t *testing.T) {
 	path := "?from=2026-09-01&to=2026-09-24&outcome=no_identity"
 	for pages := 0; path != ""; pages++ {
 		_, text := h.page("GET", "/accounts/c1/conversions"+path, nil)
-		if len(text) > 100_000 || pages > 100 {
+		if len(text) > 100_000 || pages > 200 {
 			t.Fatalf("page %d has %d bytes", pages, len(text))
 		}
 		for _, row := range strings.Split(text, "actionId=")[1:] {

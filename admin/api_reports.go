@@ -131,14 +131,16 @@ func (a *Admin) getConversions(c *fiber.Ctx) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.conversions(c.UserContext(), account.CustomerID, query(c, "outcome"), days, limit, offset)
+	return a.conversions(c, account.CustomerID, reports.ConversionFilter{Days: days, Limit: limit, Offset: offset})
 }
 
-func (a *Admin) conversions(ctx context.Context, customerID, outcome string, days reports.Days, limit, offset uint32) ([]reports.ListedConversion, error) {
-	if err := lookable(outcome, reports.OutcomeNames); err != nil {
+// conversions lists those that the query asks for.
+func (a *Admin) conversions(c *fiber.Ctx, customerID string, f reports.ConversionFilter) ([]reports.ListedConversion, error) {
+	f.Outcome, f.APIName, f.UserID, f.LeastValue = query(c, "outcome"), query(c, "apiName"), query(c, "userId"), query(c, "value")
+	if err := reports.CheckOutcome(f.Outcome); err != nil {
 		return nil, err
 	}
-	return reports.AccountConversions(ctx, a.cfg.DB, customerID, outcome, days, limit, offset)
+	return reports.AccountConversions(c.UserContext(), a.cfg.DB, customerID, f)
 }
 
 // number reads a whole number from the query.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/human"
+	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/reports/experiment"
 )
@@ -36,6 +37,7 @@ type view struct {
 	Account string // id of the account that the page is about, empty for none
 	Tab     string // of the navigation
 	Problem string // why what was asked for was not done
+	Saved   bool   // what was asked for was done
 	Data    any
 
 	typed url.Values // of a form that was refused, so that nothing has to be typed again
@@ -79,6 +81,7 @@ var functions = template.FuncMap{
 	"day":     func(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.DateOnly) },
 	"figure":  figureText,
 	"outcome": outcomeText,
+	"step":    jobs.StepText,
 	"percent": reports.Percent,
 	"amount":  func(value *float64) string { return human.Grouped(reports.Amount(value)) },
 	"grouped": func(number any) string { return human.Grouped(fmt.Sprint(number)) },
@@ -197,9 +200,13 @@ func (a *Admin) page(name string, gather viewer) fiber.Handler {
 		if err != nil {
 			return a.showProblem(c, err)
 		}
+		v.Saved = query(c, savedQuery) != ""
 		return a.show(c, fiber.StatusOK, name, v)
 	}
 }
+
+// savedQuery in the address of a page says that what a form asked for was done.
+const savedQuery = "saved"
 
 // form answers a POST: what was asked for is done and the browser sent on, or the page
 // that the form is on shows why not.
@@ -207,7 +214,7 @@ func (a *Admin) form(act func(c *fiber.Ctx) (to string, err error), name string,
 	return func(c *fiber.Ctx) error {
 		to, err := act(c)
 		if err == nil {
-			return c.Redirect(to, fiber.StatusSeeOther)
+			return c.Redirect(to+"?"+savedQuery+"=yes", fiber.StatusSeeOther)
 		}
 		p := a.problemOf(c, err)
 		v, gatherErr := gather(c)
@@ -251,7 +258,14 @@ func typed(c *fiber.Ctx) url.Values {
 func (a *Admin) showProblem(c *fiber.Ctx, err error) error {
 	p := a.problemOf(c, err)
 	p.headers(c)
-	return a.show(c, p.Status, "problem", &view{Title: "This did not work", Problem: p.Message, Data: p.Status})
+	v := &view{Title: "This did not work", Problem: p.Message, Data: p.Status}
+	if c.Locals(sourceKey) != nil { // signed in
+		v.Tab = "problem"
+		if id, err := param(c, "customerId"); err == nil && a.cfg.Live.Snapshot().Accounts[id].CustomerID != "" {
+			v.Account = id
+		}
+	}
+	return a.show(c, p.Status, "problem", v)
 }
 
 // onlyPages lets in whoever is signed in, and shows the door to others.

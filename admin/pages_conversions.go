@@ -14,7 +14,7 @@ import (
 )
 
 // pageSize is how many conversions a page lists.
-const pageSize = 100
+const pageSize = 50
 
 // conversionsData is what became of an account's conversions.
 type conversionsData struct {
@@ -23,6 +23,11 @@ type conversionsData struct {
 	Totals    map[string]uint64
 	Received  uint64
 	Outcome   string // listed; empty for all
+	APIName   string // what else the list is confined to
+	UserID    string
+	Value     string
+	APINames  []string // to choose from
+	Chart     []stack
 	List      []reports.ListedConversion
 	Newer     string // links to the other pages of the list, empty where there are none
 	Older     string
@@ -32,7 +37,7 @@ type conversionsData struct {
 }
 
 func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
-	account, _, err := a.account(c)
+	account, snap, err := a.account(c)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +52,7 @@ func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
 	// Attributed comes first, where a phone shows it.
 	last := len(reports.OutcomeNames) - 1
 	names := slices.Concat(reports.OutcomeNames[last:], reports.OutcomeNames[:last])
-	data := conversionsData{Names: names, Totals: map[string]uint64{}, Outcome: query(c, "outcome"), First: offset + 1}
+	data := conversionsData{Names: names, Totals: map[string]uint64{}, Outcome: query(c, "outcome"), First: offset + 1, APIName: query(c, "apiName"), UserID: query(c, "userId"), Value: query(c, "value")}
 	if data.outcomesAnswer, err = a.outcomes(c.UserContext(), account.CustomerID, days); err != nil {
 		return nil, err
 	}
@@ -64,13 +69,21 @@ func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
 	if data.Flags, err = reports.AccountFlags(c.UserContext(), a.cfg.DB, account.CustomerID, a.cfg.Now()); err != nil {
 		return nil, err
 	}
-	list, err := a.conversions(c.UserContext(), account.CustomerID, data.Outcome, days, pageSize+1, offset)
+	for _, event := range snap.EventsOf(account.CustomerID) {
+		for _, name := range event.Names {
+			data.APINames = append(data.APINames, name.APIName)
+		}
+	}
+	slices.Sort(data.APINames)
+	data.APINames = slices.Compact(data.APINames)
+	data.Chart = stackDays(data.Days, names, days)
+	list, err := a.conversions(c, account.CustomerID, reports.ConversionFilter{Days: days, Limit: pageSize + 1, Offset: offset})
 	if err != nil {
 		return nil, err
 	}
 	at := func(offset uint32) string {
 		return "?" + url.Values{
-			"from": {data.From}, "to": {data.To}, "outcome": {data.Outcome}, "offset": {strconv.Itoa(int(offset))},
+			"from": {data.From}, "to": {data.To}, "outcome": {data.Outcome}, "apiName": {data.APIName}, "userId": {data.UserID}, "value": {data.Value}, "offset": {strconv.Itoa(int(offset))},
 		}.Encode() + "#list"
 	}
 	if len(list) > pageSize {
@@ -81,6 +94,53 @@ func (a *Admin) viewConversions(c *fiber.Ctx) (*view, error) {
 	}
 	data.List = list
 	return &view{Title: "Conversions", Account: account.CustomerID, Tab: "conversions", Data: data}, nil
+}
+
+// stack is a day's conversions, one above the other by their outcome, in the coordinates of a drawing 100 high.
+type stack struct {
+	X, Width float64
+	Day      string
+	Parts    []stackPart
+}
+
+type stackPart struct {
+	Outcome   string
+	N         uint64
+	Y, Height float64
+}
+
+// stackWidth is how wide the drawing of all days is.
+const stackWidth = 600
+
+// stackDays draws the days of a range, none for ranges that leave no room.
+func stackDays(list []reports.OutcomeDay, names []string, days reports.Days) []stack {
+	count := int(days.To.Sub(days.From)/(24*time.Hour)) + 1
+	if count < 2 || count > 400 {
+		return nil
+	}
+	most := uint64(1)
+	for _, day := range list {
+		most = max(most, day.Received)
+	}
+	width := stackWidth / float64(count)
+	var stacks []stack
+	for _, day := range list {
+		at, err := time.Parse(time.DateOnly, day.Day)
+		if err != nil {
+			continue
+		}
+		s := stack{X: float64(at.Sub(days.From)/(24*time.Hour)) * width, Width: width * 0.85, Day: day.Day}
+		y := 100.0
+		for _, name := range names {
+			if n := day.Outcomes[name]; n > 0 {
+				height := 100 * float64(n) / float64(most)
+				y -= height
+				s.Parts = append(s.Parts, stackPart{name, n, y, height})
+			}
+		}
+		stacks = append(stacks, s)
+	}
+	return stacks
 }
 
 // conversionData is one conversion, and what led to it.

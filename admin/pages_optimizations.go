@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,12 +10,24 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/refuse"
+	"github.com/tieback/tieback/reports"
 )
 
 // optimizationsData is the list, and the rows of the form that adds one.
 type optimizationsData struct {
-	List []optimizationAnswer
-	Rows []variationRow
+	List   []listedOptimization
+	Rows   []variationRow
+	Search string
+	Hidden int // that don't match it
+}
+
+// listedOptimization is one with how it stands.
+type listedOptimization struct {
+	optimizationAnswer
+	Status          string
+	EnteredThisWeek uint64
+	Verdict         string // of its first goal
+	Better, Worse   bool
 }
 
 func (a *Admin) viewOptimizations(c *fiber.Ctx) (*view, error) {
@@ -28,11 +39,48 @@ func (a *Admin) viewOptimizations(c *fiber.Ctx) (*view, error) {
 	if data.Rows == nil {
 		data.Rows = []variationRow{{Number: 1, Weight: "1", Baseline: true}, {Number: 2, Weight: "1"}}
 	}
-	configured := snap.Optimizations[account.CustomerID]
-	for _, id := range slices.Sorted(maps.Keys(configured)) {
-		data.List = append(data.List, optimizationOf(snap, configured[id]))
+	all, err := reports.AccountResults(c.UserContext(), a.cfg.DB, snap, account.CustomerID, reports.Asked{})
+	if err != nil {
+		return nil, err
+	}
+	data.Search = query(c, "q")
+	for _, results := range all {
+		configured, known := snap.Optimizations[account.CustomerID][results.OptimizationID]
+		if !known {
+			configured = catalog.Optimization{CustomerID: account.CustomerID, OptimizationID: results.OptimizationID, Name: results.OptimizationID}
+		}
+		if wanted := strings.ToLower(data.Search); !strings.Contains(strings.ToLower(configured.Name+"\n"+configured.OptimizationID), wanted) {
+			data.Hidden++
+			continue
+		}
+		data.List = append(data.List, listOptimization(optimizationOf(snap, configured), results, known))
 	}
 	return &view{Title: "Optimizations", Account: account.CustomerID, Tab: "optimizations", Data: data}, nil
+}
+
+// listOptimization says how an optimization stands by its first goal.
+func listOptimization(of optimizationAnswer, results *reports.Results, configured bool) listedOptimization {
+	l := listedOptimization{optimizationAnswer: of, EnteredThisWeek: results.EnteredThisWeek, Status: "running"}
+	switch {
+	case !configured:
+		l.Status = "not configured"
+	case results.Entered == 0:
+		l.Status = "not seen yet"
+	case results.EnteredThisWeek == 0:
+		l.Status = "idle"
+	}
+	if len(results.Goals) == 0 {
+		return l
+	}
+	goal := results.Goals[0].Experiment
+	l.Verdict = goal.Verdict
+	for _, v := range goal.Variations {
+		l.Better, l.Worse = l.Better || v.RateVsBaseline.Better(), l.Worse || v.RateVsBaseline.Worse()
+	}
+	if l.Better || l.Worse {
+		l.Status = "decided"
+	}
+	return l
 }
 
 // formNewOptimization makes one that is not there yet.

@@ -91,7 +91,7 @@ func (r *runs) progress(p jobs.Progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.last
-	s.State, s.RunID, s.Step, s.Steps, s.Days, s.Rows = jobs.StateRunning, p.RunID, p.Step, p.Done, p.Days, p.Rows
+	s.State, s.RunID, s.Step, s.Steps, s.Days, s.Rows = jobs.StateRunning, p.RunID, jobs.StepText(p.Step), p.Done, p.Days, p.Rows
 	s.Share, s.LeftMS = p.Share, p.Left.Milliseconds()
 }
 

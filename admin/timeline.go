@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tieback/tieback/reports"
@@ -12,7 +14,8 @@ type timeline struct {
 	Width, Height int
 	Ticks         []tick
 	Rows          []timelineRow
-	At            float64 // where the conversion is
+	Moments       []moment // the same one below the other, for a phone
+	At            float64  // where the conversion is
 	AtText        string
 	AtEnd         bool    // its label goes to the left
 	WindowX       float64 // from there to At views count, under a window of days
@@ -22,6 +25,12 @@ type timeline struct {
 type tick struct {
 	X    float64
 	Text string
+}
+
+// moment is something that happened.
+type moment struct {
+	At         int64
+	Kind, Text string // session, view, winner, identify or conversion
 }
 
 // timelineRow is a visitor: bars for sessions, and marks.
@@ -62,7 +71,7 @@ func newTimeline(c reports.Copy, j *reports.Journey) *timeline {
 	}
 	t := &timeline{
 		Width: timelineWidth, Height: timelineTop + rowHeight*len(j.Visitors) + 8,
-		At: x(c.ActionTimestamp), AtText: "conversion " + clock(c.ActionTimestamp, last-first),
+		At: x(c.ActionTimestamp), AtText: "conversion " + clock(c.ActionTimestamp),
 	}
 	t.AtEnd = t.At > timelineWidth*0.7
 	if from := c.WindowFrom(); from > 0 {
@@ -70,7 +79,7 @@ func newTimeline(c reports.Copy, j *reports.Journey) *timeline {
 	}
 	for i := range ticks {
 		at := first + (last-first)*int64(i)/(ticks-1)
-		t.Ticks = append(t.Ticks, tick{x(at), clock(at, last-first)})
+		t.Ticks = append(t.Ticks, tick{x(at), clock(at)})
 	}
 	won := map[string]bool{}
 	for _, a := range c.Attributions {
@@ -83,6 +92,7 @@ func newTimeline(c reports.Copy, j *reports.Journey) *timeline {
 				X: x(s.StartedAt), Width: max(x(s.LastEventAt)-x(s.StartedAt), leastBar), Tail: max(x(s.ExpiresAt)-x(s.StartedAt), leastBar),
 				Text: fmt.Sprintf("session from %s to %s, open until %s", exact(s.StartedAt), exact(s.LastEventAt), exact(s.ExpiresAt)),
 			})
+			t.Moments = append(t.Moments, moment{s.StartedAt, "session", fmt.Sprintf("%s: a session begins, open until %s", v.VisitorID, stamp(s.ExpiresAt))})
 		}
 		for _, e := range v.Events {
 			m := mark{X: x(e.OccurredAt), Kind: e.Type, Text: fmt.Sprintf("setUserId(%s, %s) at %s", e.UserDomain, e.UserID, exact(e.OccurredAt))}
@@ -94,9 +104,16 @@ func newTimeline(c reports.Copy, j *reports.Journey) *timeline {
 				}
 			}
 			row.Marks = append(row.Marks, m)
+			what := "setUserId"
+			if e.Type == "view" {
+				what = fmt.Sprintf("view of %s, variation %s", e.OptimizationID, e.VariationID)
+			}
+			t.Moments = append(t.Moments, moment{e.OccurredAt, m.Kind, v.VisitorID + ": " + what})
 		}
 		t.Rows = append(t.Rows, row)
 	}
+	t.Moments = append(t.Moments, moment{c.ActionTimestamp, "conversion", "the conversion"})
+	slices.SortStableFunc(t.Moments, func(a, b moment) int { return cmp.Compare(a.At, b.At) })
 	return t
 }
 
@@ -119,11 +136,5 @@ func span(c reports.Copy, j *reports.Journey) (first, last int64) {
 	return first - room, last + room
 }
 
-// clock writes a moment as short as the span allows.
-func clock(at, spanMS int64) string {
-	layout := "15:04"
-	if time.Duration(spanMS)*time.Millisecond > 20*time.Hour {
-		layout = "Jan 2 15:04"
-	}
-	return time.UnixMilli(at).UTC().Format(layout)
-}
+// clock writes a moment with its day: sessions go on past midnight.
+func clock(at int64) string { return time.UnixMilli(at).UTC().Format("Jan 2 15:04") }

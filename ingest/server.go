@@ -111,6 +111,7 @@ func NewServer(cfg Config) *Server {
 	s.app.Get("/snippet.js", s.limitAddress, s.getSnippet)
 	s.app.Options("/collect", s.preflight)
 	s.app.Post("/collect", s.limitAddress, s.postCollect)
+	s.app.Get("/", s.getFront)
 	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	s.app.Get("/readyz", s.readyz)
 	registry := prometheus.NewRegistry()

@@ -2,8 +2,13 @@ package reports
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/sql"
@@ -59,34 +64,83 @@ func Waiting(ctx context.Context, db *warehouse.DB, customerID string, cutoff ti
 
 // ListedConversion is a row of AccountConversions. Times are Unix milliseconds.
 type ListedConversion struct {
-	Day             string `json:"day"`
-	APIName         string `json:"apiName"`
-	ActionID        string `json:"actionId"`
-	ActionTimestamp int64  `json:"actionTimestamp"`
-	ReceivedAt      int64  `json:"receivedAt"`
-	Outcome         string `json:"outcome"`
+	Day             string      `json:"day"`
+	APIName         string      `json:"apiName"`
+	ActionID        string      `json:"actionId"`
+	UserDomain      string      `json:"userDomain"`
+	UserID          string      `json:"userId"`
+	Value           json.Number `json:"value,omitempty"` // as received, empty where there was none
+	ActionTimestamp int64       `json:"actionTimestamp"`
+	ReceivedAt      int64       `json:"receivedAt"`
+	Outcome         string      `json:"outcome"`
+	Credits         []Credit    `json:"credits"` // the variations that it is attributed to
 }
 
-// AccountConversions lists conversions of a range of days, the last ones first: those
-// with the outcome, or all where it is empty.
-func AccountConversions(ctx context.Context, db *warehouse.DB, customerID, outcome string, days Days, limit, offset uint32) ([]ListedConversion, error) {
-	var rows []struct {
-		Day         time.Time `ch:"day"`
-		APIName     string    `ch:"api_name"`
-		ActionID    string    `ch:"action_id"`
-		ConvertedAt time.Time `ch:"converted_at"`
-		ReceivedAt  time.Time `ch:"received_at"`
-		Outcome     string    `ch:"outcome"`
+// Credit is a variation that a conversion is attributed to.
+type Credit struct {
+	OptimizationID string `json:"optimizationId"`
+	VariationID    string `json:"variationId"`
+}
+
+// CreditText names the variations, as hero: b.
+func (c *ListedConversion) CreditText() string {
+	var texts []string
+	for _, credit := range c.Credits {
+		texts = append(texts, credit.OptimizationID+": "+credit.VariationID)
 	}
-	params := rangeParams(customerID, days).With("outcome", outcome).With("limit", limit).With("offset", offset)
+	return strings.Join(texts, ", ")
+}
+
+// CheckOutcome refuses what is no outcome; empty stands for all.
+func CheckOutcome(outcome string) error {
+	if outcome == "" || slices.Contains(OutcomeNames, outcome) {
+		return nil
+	}
+	return refuse.Invalidf("%q is not an outcome; there are %s", outcome, strings.Join(OutcomeNames, ", "))
+}
+
+// ConversionFilter says which conversions are listed; its empty parts mean all.
+type ConversionFilter struct {
+	Days                     Days
+	Outcome, APIName, UserID string
+	LeastValue               string // a decimal number
+	Limit, Offset            uint32
+}
+
+// AccountConversions lists conversions, the last ones first.
+func AccountConversions(ctx context.Context, db *warehouse.DB, customerID string, f ConversionFilter) ([]ListedConversion, error) {
+	if _, err := decimal.NewFromString(f.LeastValue); f.LeastValue != "" && err != nil {
+		return nil, refuse.Invalidf("value is %q, and must be a number", f.LeastValue)
+	}
+	var rows []struct {
+		Day           time.Time        `ch:"day"`
+		APIName       string           `ch:"api_name"`
+		ActionID      string           `ch:"action_id"`
+		UserDomain    string           `ch:"user_domain"`
+		UserID        string           `ch:"user_id"`
+		Value         *decimal.Decimal `ch:"value"`
+		ConvertedAt   time.Time        `ch:"converted_at"`
+		ReceivedAt    time.Time        `ch:"received_at"`
+		Outcome       string           `ch:"outcome"`
+		Optimizations []string         `ch:"optimizations"`
+		Variations    []string         `ch:"variations"`
+	}
+	params := rangeParams(customerID, f.Days).With("outcome", f.Outcome).With("api_name", f.APIName).With("user_id", f.UserID).
+		With("least_value", f.LeastValue).With("limit", f.Limit).With("offset", f.Offset)
 	if err := db.Select(ctx, &rows, sql.Report("account_conversions").SQL, params); err != nil {
 		return nil, fmt.Errorf("list conversions: %w", err)
 	}
 	list := make([]ListedConversion, len(rows))
 	for i, row := range rows {
 		list[i] = ListedConversion{
-			Day: warehouse.Day(row.Day), APIName: row.APIName, ActionID: row.ActionID,
-			ActionTimestamp: row.ConvertedAt.UnixMilli(), ReceivedAt: row.ReceivedAt.UnixMilli(), Outcome: row.Outcome,
+			Day: warehouse.Day(row.Day), APIName: row.APIName, ActionID: row.ActionID, UserDomain: row.UserDomain, UserID: row.UserID,
+			ActionTimestamp: row.ConvertedAt.UnixMilli(), ReceivedAt: row.ReceivedAt.UnixMilli(), Outcome: row.Outcome, Credits: []Credit{},
+		}
+		if row.Value != nil {
+			list[i].Value = json.Number(row.Value.String())
+		}
+		for k := range row.Optimizations {
+			list[i].Credits = append(list[i].Credits, Credit{row.Optimizations[k], row.Variations[k]})
 		}
 	}
 	return list, nil

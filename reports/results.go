@@ -29,6 +29,8 @@ type Results struct {
 	KnownAt        string `json:"known_at,omitempty"` // when the run finished that noted it; only of the past, where nothing is said by day
 	RunID          string `json:"run_id,omitempty"`   // that run
 
+	Entered         uint64 `json:"entered"`           // visitors, all variations together
+	EnteredThisWeek uint64 `json:"entered_this_week"` // within the 7 days before as_of
 	// VisitorsOfSeveral saw more than one variation in the range; they count in each.
 	VisitorsOfSeveral uint64 `json:"visitors_of_several_variations"`
 	// SampleRatio compares who entered with the weights; nil where there is nothing to check: fewer than two weights, or
@@ -195,7 +197,7 @@ func (r *Results) take(snap *catalog.Snapshot, answer *experiment.Answer) {
 	if answer == nil {
 		return
 	}
-	r.SampleRatio = answer.SampleRatio
+	r.SampleRatio, r.Entered, r.EnteredThisWeek = answer.SampleRatio, answer.Entered, answer.ThisWeek
 	for i, goal := range snap.GoalsOf(r.CustomerID, r.OptimizationID) {
 		g := GoalResults{
 			EventID: goal.EventID, APIName: currentName(snap, goal), IsPrimary: goal.IsPrimary, MDEPercent: goal.MDEPercent,

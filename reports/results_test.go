@@ -325,7 +325,7 @@ func TestResultsOfNothing(t *testing.T) {
 	if arms[0].Converters != 1 || *arms[0].ConversionRate != 1 || arms[1].ConversionRate != nil || arms[1].Rate != nil {
 		t.Errorf("one visitor gives %+v", arms)
 	}
-	if got := one.Goals[0].Experiment.Verdict; got != "too early: the window is over for 1 of 1 visitors of Base, at least 50 are needed" {
+	if got := one.Goals[0].Experiment.Verdict; got != "too early: the window is over for 1 of 1 visitors of \"Base\", at least 50 are needed" {
 		t.Errorf("the verdict is %q", got)
 	}
 	s.configure(t, func(e *catalog.Edit) error {

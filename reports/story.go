@@ -77,7 +77,9 @@ func Revisions(ctx context.Context, db *warehouse.DB, customerID, optimizationID
 			return nil, err
 		}
 	}
-	slices.SortFunc(revisions, func(a, b Revision) int { return strings.Compare(a.EventID+"\x00"+a.Variation, b.EventID+"\x00"+b.Variation) })
+	slices.SortFunc(revisions, func(a, b Revision) int {
+		return strings.Compare(a.EventID+"\x00"+a.Variation, b.EventID+"\x00"+b.Variation)
+	})
 	return revisions, nil
 }
 

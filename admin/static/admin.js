@@ -116,7 +116,8 @@ function drawLift(element) {
     const y = Math.round(u.valToPos(0, "y", true));
     u.ctx.save();
     if (chart.immature < chart.days.length) {
-      const from = u.valToPos(chart.days[chart.immature], "x", true);
+      const at = (place) => u.valToPos(chart.days[place], "x", true);
+      const from = chart.immature > 0 ? (at(chart.immature - 1) + at(chart.immature)) / 2 : u.bbox.left;
       u.ctx.fillStyle = color("--wash");
       u.ctx.fillRect(from, u.bbox.top, u.bbox.left + u.bbox.width - from, u.bbox.height);
     }
@@ -128,7 +129,7 @@ function drawLift(element) {
     u.ctx.restore();
   };
   element.replaceChildren();
-  return new uPlot(
+  const drawn = new uPlot(
     {
       width: element.clientWidth,
       height: 260,
@@ -141,6 +142,9 @@ function drawLift(element) {
     data,
     element,
   );
+  // The ends of the bands need no legend of their own.
+  for (const row of element.querySelectorAll(".u-legend .u-series")) if (/^(to|from)/.test(row.textContent)) row.hidden = true;
+  return drawn;
 }
 
 const charts = new Map();

@@ -68,6 +68,7 @@ type cli struct {
 	Optimization optimizationCmd `cmd:"" help:"Optimizations and their variations."`
 	Goal         goalCmd         `cmd:"" help:"Which events count for which optimization."`
 	Results      resultsCmd      `cmd:"" help:"Show an optimization's results: its variations side by side, per goal."`
+	Outcomes     outcomesCmd     `cmd:"" help:"List conversions with what became of each."`
 	Adjust       adjustCmd       `cmd:"" help:"Give a conversion another value, or take it back."`
 	Explain      explainCmd      `cmd:"" help:"Show what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`

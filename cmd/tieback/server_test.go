@@ -71,7 +71,7 @@ func TestWholeProgramOnAServer(t *testing.T) {
 			}
 			for _, name := range strings.Fields(askServer(t, server, "analyst", server.AnalystPassword, "show tables")) {
 				statement := "select count() from " + name
-				if strings.HasPrefix(name, "results_") {
+				if strings.HasPrefix(name, "results_") && name != "results_history" {
 					statement += "(customer_id = '123456789', optimization_id = 'hero', from_day = '2026-01-01', to_day = '2100-01-01')"
 				}
 				if got := askServer(t, server, "analyst", server.AnalystPassword, statement); !regexp.MustCompile(`^\d+$`).MatchString(got) {

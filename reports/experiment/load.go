@@ -67,6 +67,7 @@ type enteredRow struct {
 	Entered        uint64    `ch:"entered"`
 	SawAnother     uint64    `ch:"saw_another"`
 	Lately         uint64    `ch:"entered_lately"`
+	ThisWeek       uint64    `ch:"entered_this_week"`
 	Mature         []uint64  `ch:"mature"`
 }
 
@@ -193,8 +194,9 @@ func always(time.Time) bool { return true }
 type Answer struct {
 	Goals       []*Goal // the primary one first; without one there is none
 	SampleRatio *SampleRatio
-	Entered     map[string]uint64 // by variation
-	Segments    []Segment         // by the texts of the attribute asked for
+	Entered     uint64
+	ThisWeek    uint64    // of them within the 7 days before the cutoff
+	Segments    []Segment // by the texts of the attribute asked for
 }
 
 // Segment has the goals of those with one text of an attribute, in the order of Answer.Goals.
@@ -257,12 +259,12 @@ func (c *counts) keys(snap *catalog.Snapshot, q Question) (list []key) {
 }
 
 func (c *counts) answer(snap *catalog.Snapshot, k key) *Answer {
-	a := &Answer{Entered: map[string]uint64{}}
+	a := &Answer{}
 	entered := &Goal{Variations: variationsOf(snap, k.customerID, k.optimizationID, c.of(k, "", always))}
 	entered.compare()
 	a.SampleRatio = entered.SampleRatio
-	for _, v := range entered.Variations {
-		a.Entered[v.VariationID] = v.Entered
+	for _, row := range c.entered[k] {
+		a.Entered, a.ThisWeek = a.Entered+row.Entered, a.ThisWeek+row.ThisWeek
 	}
 	for _, goal := range snap.GoalsOf(k.customerID, k.optimizationID) {
 		a.Goals = append(a.Goals, c.goal(snap, goal, k, always))

@@ -3,6 +3,8 @@ package experiment
 import (
 	"fmt"
 	"math"
+
+	"github.com/tieback/tieback/human"
 )
 
 // judge says in words what the figures mean, for each variation and for the goal (R11). Verdicts go by the adjusted p values.
@@ -125,9 +127,9 @@ func (v *Variation) lift() float64 {
 func (v *Variation) tooFew() string {
 	switch {
 	case v.Mature < leastMature:
-		return fmt.Sprintf("too early: the window is over for %d of %d visitors of %s, at least %d are needed", v.Mature, v.Entered, v.Label(), leastMature)
+		return fmt.Sprintf("too early: the window is over for %d of %d visitors of %s, at least %d are needed", v.Mature, v.Entered, human.Quote(v.Label()), leastMature)
 	case v.Converters < leastConverters:
-		return fmt.Sprintf("too early: %d of %d visitors of %s converted, at least %d are needed", v.Converters, v.Mature, v.Label(), leastConverters)
+		return fmt.Sprintf("too early: %d of %d visitors of %s converted, at least %d are needed", v.Converters, v.Mature, human.Quote(v.Label()), leastConverters)
 	default:
 		return ""
 	}

@@ -12,6 +12,7 @@ select
     count() as entered,
     countIf(saw_another = 1) as saw_another,
     countIf(entered_at >= {cutoff:DateTime64(3, 'UTC')} - toIntervalDay(14)) as entered_lately,
+    countIf(entered_at >= {cutoff:DateTime64(3, 'UTC')} - toIntervalDay(7)) as entered_this_week,
     sumForEach(arrayMap(window_days -> toUInt64(entered_at <= {cutoff:DateTime64(3, 'UTC')} - toIntervalDay(window_days)), {windows:Array(UInt16)})) as mature
 from entries
 where ({customer_id:String} = '' or customer_id = {customer_id:String})
