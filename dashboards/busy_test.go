@@ -12,6 +12,8 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/reports"
+	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
@@ -44,9 +46,23 @@ func TestPanelsOfABusySite(t *testing.T) {
 		}
 	}
 	runner := jobs.NewRunner(db, func() time.Time { return last }, slog.New(slog.DiscardHandler))
-	if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: last}); err != nil {
+	if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: last.AddDate(0, 0, -1)}); err != nil {
 		t.Fatal(err)
 	}
+	started := time.Now()
+	night, err := runner.Run(t.Context(), jobs.Request{Cutoff: last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("the night of the last day: %s\n", time.Since(started).Round(time.Millisecond))
+	steps, err := jobs.SlowestSteps(t.Context(), db, night.RunID, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		fmt.Printf("%7d ms  %s\n", step.DurationMS, step.Step)
+	}
+	timeResults(t, db)
 	timed := func(sql string) time.Duration {
 		var took []time.Duration
 		for range 3 {
@@ -88,6 +104,52 @@ func TestPanelsOfABusySite(t *testing.T) {
 	slices.SortFunc(figures, func(a, b figure) int { return cmp.Compare(b.took, a.took) })
 	for _, f := range figures {
 		fmt.Printf("%7d ms  %4.1f scans  %s\n", f.took.Milliseconds(), f.took.Seconds()/scan.Seconds(), f.title)
+	}
+}
+
+// timeResults prints how long the results of an optimization and of an account take, with all that the page shows.
+func timeResults(t *testing.T, db *warehouse.DB) {
+	t.Helper()
+	snap, err := catalog.NewStore(db, time.Now).Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cutoff, version, err := jobs.Published(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	question := experiment.Question{CustomerID: "site-1", OptimizationID: "optimization-1", Cutoff: cutoff, Version: version}
+	for what, ask := range map[string]func() error{
+		"results of an optimization": func() error {
+			_, err := reports.OptimizationResults(t.Context(), db, snap, "site-1", "optimization-1", reports.Asked{})
+			return err
+		},
+		"results of an account": func() error {
+			_, err := reports.AccountResults(t.Context(), db, snap, "site-1", reports.Asked{})
+			return err
+		},
+		"lift by day": func() error {
+			series, err := experiment.Cumulative(t.Context(), db, snap, question)
+			if err == nil {
+				_, err = reports.Revisions(t.Context(), db, "site-1", "optimization-1", series)
+			}
+			return err
+		},
+		"attributes": func() error {
+			_, err := reports.SegmentChoices(t.Context(), db, "site-1", "optimization-1")
+			return err
+		},
+	} {
+		var took []time.Duration
+		for range 3 {
+			started := time.Now()
+			if err := ask(); err != nil {
+				t.Fatal(err)
+			}
+			took = append(took, time.Since(started))
+		}
+		slices.Sort(took)
+		fmt.Printf("%7d ms  %s\n", took[1].Milliseconds(), what)
 	}
 }
 

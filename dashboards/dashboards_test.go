@@ -180,7 +180,7 @@ func TestAnalystsMayAskThem(t *testing.T) {
 	port := httptest.NewServer(db.Analysts(""))
 	defer port.Close()
 	var statements []string
-	chosen := map[string][]string{"account": {"c1"}, "optimization": {"hero"}, "event": {"e1"}}
+	chosen := map[string][]string{"account": {"c1"}, "optimization": {"hero"}, "event": {"e1"}, "attribute": {"device"}, "segment": {"mobile"}}
 	for _, d := range readDashboards(t) {
 		for _, v := range d.Templating.List {
 			statements = append(statements, expand(t, v.Query, time.Now(), time.Now(), chosen))
@@ -224,7 +224,7 @@ func TestAnalystReadsThePublishedTables(t *testing.T) {
 	for _, query := range file.Queries {
 		granted = append(granted, strings.TrimPrefix(query, "GRANT SELECT ON tieback."))
 	}
-	private := regexp.MustCompile(`^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|schema_migrations)$`)
+	private := regexp.MustCompile(`^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|results_noted|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|schema_migrations)$`)
 	_, tables, err := warehousetest.Open(t).Table(t.Context(), "select name from system.tables where database = currentDatabase()", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -333,6 +333,13 @@ func TestAlerts(t *testing.T) {
 		"tieback-no-run": {
 			well:  []string{"insert into run_log (run_id, revision, cutoff, state, version) values ('1', 2, toStartOfDay(now('UTC')), 'done', 1)"},
 			wrong: []string{"insert into run_log (run_id, revision, cutoff, state, version) values ('1', 3, toStartOfDay(now('UTC')) - interval 3 day, 'done', 1), ('2', 2, toStartOfDay(now('UTC')), 'failed', 0)"},
+		},
+		"tieback-turned-around": {
+			well: []string{
+				"insert into run_log (run_id, revision, cutoff, finished_at, state, version) values ('1', 2, now64(3), now64(3), 'done', 1), ('2', 2, now64(3), now64(3), 'failed', 2)",
+				"insert into results_noted (run_id, turned_around) values ('1', 0), ('2', 1)",
+			},
+			wrong: []string{"insert into results_noted (run_id, turned_around) values ('1', 1)"},
 		},
 		"tieback-spool": {
 			well: []string{"insert into service_minutes (at, spool_oldest_seconds) values (now64(3) - 60, 5000), (now64(3) - 1, 3)"},

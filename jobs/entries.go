@@ -23,7 +23,11 @@ func (n *night) entries(ctx context.Context) error {
 	for i := range parts {
 		parts[i] = params.With("slices", len(parts)).With("slice", i)
 	}
-	for _, name := range []string{"24_night_first_views", "25_night_entries"} {
+	steps := []string{"24_night_concerned", "25_night_first_views", "26_night_entries"}
+	if n.full {
+		steps = steps[1:] // everybody is
+	}
+	for _, name := range steps {
 		if _, err := n.step(ctx, name, parts...); err != nil {
 			return err
 		}
@@ -44,7 +48,7 @@ func (n *night) entries(ctx context.Context) error {
 	if len(chunks) == 0 {
 		return nil
 	}
-	_, err = n.step(ctx, "26_entries", chunks...)
+	_, err = n.step(ctx, "27_entries", chunks...)
 	return err
 }
 

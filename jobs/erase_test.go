@@ -130,7 +130,7 @@ func TestEraseAgain(t *testing.T) {
 			if err != nil || e.Visitors != 1 || e.ClientEvents != 3 || !slices.Equal(e.Traces.Visitors, []string{"v1"}) {
 				t.Errorf("%+v (%v)", e, err)
 			}
-			for _, table := range []string{"client_events", "identifies", "sessions_versions", "exposures_versions", "entries_versions", "decisions_versions", "night_conversions", "night_links", "night_candidates", "night_views", "night_visitor_days", "night_first_views", "night_entries"} {
+			for _, table := range []string{"client_events", "identifies", "sessions_versions", "exposures_versions", "entries_versions", "decisions_versions", "night_conversions", "night_links", "night_candidates", "night_views", "night_visitor_days", "night_concerned", "night_first_views", "night_entries"} {
 				var rows uint64
 				if err := db.Row(t.Context(), "select count() from "+table, nil, &rows); err != nil || rows > 0 {
 					t.Errorf("%s has %d rows (%v)", table, rows, err)

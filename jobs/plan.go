@@ -45,7 +45,7 @@ type (
 
 // working are the tables that hold one run's working set.
 var working = []string{
-	"night_visitor_days", "night_first_views", "night_entries", "night_keys", "night_conversions", "night_links", "night_candidates", "night_views", "night_versions",
+	"night_visitor_days", "night_concerned", "night_first_views", "night_entries", "night_keys", "night_conversions", "night_links", "night_candidates", "night_views", "night_versions",
 }
 
 // published are the tables with versions of days.

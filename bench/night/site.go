@@ -3,14 +3,17 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tieback/tieback/bench/quiet"
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -52,10 +55,53 @@ func newSite(ctx context.Context) (*site, error) {
 					return err
 				}
 			}
+			if err := putOptimizations(e, fmt.Sprintf("site-%d", customer)); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 	return s, err
+}
+
+// putOptimizations has all five events as goals of all optimizations of an account.
+func putOptimizations(e *catalog.Edit, customerID string) error {
+	var goals []catalog.Goal
+	for event := range 5 {
+		goals = append(goals, catalog.Goal{EventID: fmt.Sprintf("event-%d", event)})
+	}
+	for n := range 20 {
+		o := catalog.Optimization{CustomerID: customerID, OptimizationID: fmt.Sprintf("optimization-%d", n), Name: "Optimization"}
+		if err := e.ReplaceOptimization(o, []catalog.Variation{{VariationID: "a", Weight: 1}, {VariationID: "b", Weight: 1}}, slices.Clone(goals)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// results returns how long the results of all accounts take, those of one account, and those of its 20 optimizations in a call each.
+func (s *site) results(ctx context.Context) (all, account, each time.Duration, err error) {
+	snap, err := catalog.NewStore(s.db, time.Now).Load(ctx)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	cutoff, version, err := jobs.Published(ctx, s.db)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	load := func(customerID, optimizationID string) time.Duration {
+		started := time.Now()
+		answers, loadErr := experiment.Load(ctx, s.db, snap, experiment.Question{CustomerID: customerID, OptimizationID: optimizationID, Cutoff: cutoff, Version: version})
+		if loadErr != nil || len(answers) == 0 {
+			err = errors.Join(err, loadErr, errors.New("no answers"))
+		}
+		return time.Since(started)
+	}
+	all, account = load("", ""), load("site-1", "")
+	for n := range 20 {
+		each += load("site-1", fmt.Sprintf("optimization-%d", n))
+	}
+	return all, account, each, err
 }
 
 // setWindows gives half of the events a window of 30 days from a moment on.

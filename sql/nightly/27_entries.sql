@@ -3,7 +3,7 @@
 -- Writes:     entries_versions
 -- Grain:      one row per (account, optimization, visitor, variation), by the day of its first view
 -- Parameters: full, cutoff, version, whole_days, entry_days, has_attributes
--- Notes:      Attributes are looked up by visitor and moment, and only where views of these days have any. Of several views that were received
+-- Notes:      Attributes are looked up by visitor and moment, where any view of these days has some. Of several views that were received
 --             together the one with the smaller ingest_id counts.
 insert into entries_versions
     (customer_id, optimization_id, variation_id, visitor_id, day, first_viewed_at, first_received_at, is_entry, attributes, entry_key, version)
@@ -17,8 +17,6 @@ with
             visitor_id,
             first_viewed_at,
             first_received_at,
-            is_known,
-            night_first_views.attributes as known_attributes,
             entry_key,
             entry_key not in (select entry_key from night_entries)
                 or bitXor(entry_key, toUInt128(cityHash64(variation_id))) in (select bitXor(entry_key, toUInt128(cityHash64(variation_id))) from night_entries) as is_entry
@@ -41,7 +39,7 @@ with
             (
                 select bitXor(entry_key, toUInt128(toUnixTimestamp64Milli(first_viewed_at)))
                 from found
-                where is_entry and not is_known
+                where is_entry
             )
         group by of_key, of_variation, occurred_at, received_at
     )
@@ -54,7 +52,7 @@ select
     first_viewed_at,
     first_received_at,
     is_entry,
-    multiIf(not is_entry, map() :: Map(LowCardinality(String), String), is_known = 1, known_attributes, described.described_by),
+    if(is_entry, described.described_by, map() :: Map(LowCardinality(String), String)),
     entry_key,
     {version:UInt64}
 from found

@@ -7,8 +7,6 @@ create table if not exists night_first_views
     visitor_id String comment 'Browser',
     first_viewed_at DateTime64(3, 'UTC') comment 'First view of the variation by the visitor',
     first_received_at DateTime64(3, 'UTC') comment 'When that was received',
-    is_known UInt8 comment '1 where attributes is what was published of that view',
-    attributes Map(LowCardinality(String), String) comment 'Of the view, where known',
     entry_key UInt128 comment 'Hash of account, optimization and visitor'
 )
 engine = MergeTree
