@@ -30,7 +30,7 @@ func TestPanelsOfABusySite(t *testing.T) {
 		t.Skip("a measurement, not a test: make bench-panels")
 	}
 	db := warehousetest.Open(t)
-	first := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	first := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
 	last := first.AddDate(0, 0, int(*busyDays))
 	configureBusySite(t, db)
 	for _, kind := range []string{"events", "conversions"} {
@@ -63,12 +63,12 @@ func TestPanelsOfABusySite(t *testing.T) {
 		fmt.Printf("%7d ms  %s\n", step.DurationMS, step.Step)
 	}
 	timeResults(t, db)
-	timed := func(sql string) time.Duration {
+	timed := func(query string) time.Duration {
 		var took []time.Duration
 		for range 3 {
 			started := time.Now()
-			if _, _, err := db.Table(t.Context(), sql, nil); err != nil {
-				t.Errorf("%v\n%s", err, sql)
+			if _, _, err := db.Table(t.Context(), query, nil); err != nil {
+				t.Errorf("%v\n%s", err, query)
 			}
 			took = append(took, time.Since(started))
 		}

@@ -269,3 +269,43 @@ func TestWhatCanBeAsked(t *testing.T) {
 		t.Errorf("%+v, %v", asked, err)
 	}
 }
+
+// A cap is the nearest rank among the totals that are not 0: the examples of Wikipedia's article on percentiles, and the one of
+// docs/statistics.md. Visitors without a value stay at 0.
+func TestCapAsPublished(t *testing.T) {
+	for _, published := range []struct {
+		values []int64
+		capped map[experiment.Quantile]int64
+	}{
+		{[]int64{5, 120, 135, 140, 145, 150, 155, 160, 170, 950}, map[experiment.Quantile]int64{900_000: 170}},
+		{[]int64{15, 20, 35, 40, 50}, map[experiment.Quantile]int64{50_000: 15, 300_000: 20, 400_000: 20, 500_000: 35}},
+		{[]int64{3, 6, 7, 8, 8, 10, 13, 15, 16, 20}, map[experiment.Quantile]int64{250_000: 7, 500_000: 8, 750_000: 15}},
+	} {
+		t.Run(fmt.Sprint(published.values), func(t *testing.T) { checkCap(t, published.values, published.capped) })
+	}
+}
+
+func checkCap(t *testing.T, values []int64, capped map[experiment.Quantile]int64) {
+	s := newSite(t)
+	s.configure(t, configureHero)
+	var events []warehouse.ClientEvent
+	var conversions []warehouse.Conversion
+	for i, value := range append(values, 0, 0, 0) {
+		visitor, user := fmt.Sprintf("v%d", i), fmt.Sprintf("u%d", i)
+		events = append(events, view(visitor, []string{"a", "b"}[i%2], firstDay), identify(visitor, user, firstDay))
+		conversions = append(conversions, conversion("g1", user, fmt.Sprint(i), firstDay.Add(time.Minute), decimal.NewNullDecimal(decimal.NewFromInt(value))))
+	}
+	s.insert(t, events, conversions)
+	for q, most := range capped {
+		var want, got decimal.Decimal
+		for _, value := range values {
+			want = want.Add(decimal.NewFromInt(min(value, most)))
+		}
+		for _, v := range s.asked(t, reports.Asked{Cap: q}).Goals[0].Experiment.Variations {
+			got = got.Add(decimal.RequireFromString(string(v.ValueTotal)))
+		}
+		if !got.Equal(want) {
+			t.Errorf("%v capped at %d: %s in all, expected %s", values, q, got, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
@@ -134,35 +135,22 @@ func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Sn
 	if !asked.KnownAt.IsZero() {
 		return pastResults(ctx, db, snap, customerID, optimizationID, asked)
 	}
-	params := warehouse.Params{"customer_id": customerID, "optimization_id": optimizationID}
-	var first, last time.Time
-	var active uint64
-	if err := db.Row(ctx, sql.Results("days").SQL, params, &first, &last, &active); err != nil {
-		return nil, fmt.Errorf("look for days with results: %w", err)
-	}
 	configured, known := snap.Optimizations[customerID][optimizationID]
-	if !known && active == 0 {
-		return nil, refuse.NotFoundf("account %s has no optimization %s, and no view of one has been published", customerID, optimizationID)
-	}
 	r := &Results{CustomerID: customerID, OptimizationID: optimizationID, Name: configured.Name, Goals: []GoalResults{}, Notes: []string{}}
-	if err := r.compare(ctx, db, snap, asked); err != nil {
-		return nil, err
-	}
-	days := asked.Days
-	if days == (Days{}) && active > 0 {
-		days = Days{first, last}
-	}
 	var visitors []visitorsRow
 	var conversions []conversionsRow
-	if days != (Days{}) {
-		r.From, r.To = warehouse.Day(days.From), warehouse.Day(days.To)
-		params = params.With("from_day", r.From).With("to_day", r.To)
-		if err := db.Select(ctx, &visitors, sql.Results("visitors").SQL, params); err != nil {
-			return nil, fmt.Errorf("count visitors: %w", err)
-		}
-		if err := db.Select(ctx, &conversions, sql.Results("conversions").SQL, params); err != nil {
-			return nil, fmt.Errorf("count conversions: %w", err)
-		}
+	var active bool
+	both, bothCtx := errgroup.WithContext(ctx)
+	both.Go(func() error { return r.compare(bothCtx, db, snap, asked) })
+	both.Go(func() (err error) {
+		visitors, conversions, active, err = r.describe(bothCtx, db, asked.Days)
+		return err
+	})
+	if err := both.Wait(); err != nil {
+		return nil, err
+	}
+	if !known && !active {
+		return nil, refuse.NotFoundf("account %s has no optimization %s, and no view of one has been published", customerID, optimizationID)
 	}
 	r.show(snap, visitors, conversions)
 	for i := range r.Goals {
@@ -170,6 +158,32 @@ func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Sn
 	}
 	r.tell()
 	return r, nil
+}
+
+// describe counts what happened on the days of a range (R9), by default on all on which anything did; active says whether there is one.
+func (r *Results) describe(ctx context.Context, db *warehouse.DB, days Days) (visitors []visitorsRow, conversions []conversionsRow, active bool, err error) {
+	params := warehouse.Params{"customer_id": r.CustomerID, "optimization_id": r.OptimizationID}
+	var first, last time.Time
+	var activeDays uint64
+	if err := db.Row(ctx, sql.Results("days").SQL, params, &first, &last, &activeDays); err != nil {
+		return nil, nil, false, fmt.Errorf("look for days with results: %w", err)
+	}
+	active = activeDays > 0
+	if days == (Days{}) && active {
+		days = Days{first, last}
+	}
+	if days == (Days{}) {
+		return nil, nil, active, nil
+	}
+	r.From, r.To = warehouse.Day(days.From), warehouse.Day(days.To)
+	params = params.With("from_day", r.From).With("to_day", r.To)
+	if err := db.Select(ctx, &visitors, sql.Results("visitors").SQL, params); err != nil {
+		return nil, nil, active, fmt.Errorf("count visitors: %w", err)
+	}
+	if err := db.Select(ctx, &conversions, sql.Results("conversions").SQL, params); err != nil {
+		return nil, nil, active, fmt.Errorf("count conversions: %w", err)
+	}
+	return visitors, conversions, active, nil
 }
 
 // compare answers as R11 has it.

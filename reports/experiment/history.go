@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/refuse"
@@ -79,13 +80,18 @@ func (f figures) same(o figures) bool {
 // Note writes down the figures of all optimizations that differ from those noted last, as a run leaves them, and logs decisions
 // that are turned around.
 func Note(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, runID string, cutoff time.Time, version uint64, log *slog.Logger) error {
-	answers, err := Load(ctx, db, snap, Question{Cutoff: cutoff, Version: version})
-	if err != nil {
-		return err
-	}
+	var answers map[[2]string]*Answer
 	var last []noted
-	if err := db.Select(ctx, &last, sql.Results("noted_last").SQL, nil); err != nil {
-		return fmt.Errorf("read what was noted: %w", err)
+	both, bothCtx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		answers, err = Load(bothCtx, db, snap, Question{Cutoff: cutoff, Version: version})
+		return err
+	})
+	both.Go(func() error {
+		return named("read what was noted", db.Select(bothCtx, &last, sql.Results("noted_last").SQL, nil))
+	})
+	if err := both.Wait(); err != nil {
+		return err
 	}
 	before := map[[2]string][]noted{}
 	for _, row := range last {

@@ -19,11 +19,26 @@ with
     ),
     attributed as
     (
-        select customer_id, optimization_id, event_id, visitor_id, converted_at, ifNull(attributions.value, 0) as worth
-        from attributions
-        where ({customer_id:String} = '' or customer_id = {customer_id:String})
-            and ({optimization_id:String} = '' or optimization_id = {optimization_id:String})
-            and conversion_day between {from_day:Date} and {to_day:Date} + 91
+        select
+            credited.customer_id as customer_id,
+            credited.optimization_id as optimization_id,
+            credited.event_id as event_id,
+            visitor_id,
+            converted_at,
+            worth,
+            goals_asked.window_days as window_days
+        from
+        (
+            select customer_id, optimization_id, event_id, visitor_id, converted_at, ifNull(attributions.value, 0) as worth
+            from attributions
+            where ({customer_id:String} = '' or customer_id = {customer_id:String})
+                and ({optimization_id:String} = '' or optimization_id = {optimization_id:String})
+                and conversion_day between {from_day:Date} and {to_day:Date} + 91
+        ) as credited
+        inner join goals_asked
+            on credited.customer_id = goals_asked.customer_id
+            and credited.optimization_id = goals_asked.optimization_id
+            and credited.event_id = goals_asked.event_id
     ),
     entered as
     (
@@ -40,7 +55,6 @@ with
             and ({optimization_id:String} = '' or optimization_id = {optimization_id:String})
             and day between {from_day:Date} and {to_day:Date}
             and ({segment_name:String} = '' or attributes[{segment_name:String}] = {segment_value:String})
-            and visitor_id in (select visitor_id from attributed)
     ),
     visitors as
     (
@@ -53,18 +67,14 @@ with
             entered.variation_id as variation_id,
             attributed.visitor_id as visitor_id,
             sum(toDecimal128(attributed.worth, 4)) as total
-        from attributed
-        inner join entered
-            on attributed.customer_id = entered.customer_id
-            and attributed.optimization_id = entered.optimization_id
-            and attributed.visitor_id = entered.visitor_id
-        inner join goals_asked
-            on attributed.customer_id = goals_asked.customer_id
-            and attributed.optimization_id = goals_asked.optimization_id
-            and attributed.event_id = goals_asked.event_id
+        from entered
+        inner join attributed
+            on entered.customer_id = attributed.customer_id
+            and entered.optimization_id = attributed.optimization_id
+            and entered.visitor_id = attributed.visitor_id
         where attributed.converted_at >= entered.entered_at
-            and attributed.converted_at < entered.entered_at + toIntervalDay(goals_asked.window_days)
-            and entered.entered_at <= {cutoff:DateTime64(3, 'UTC')} - toIntervalDay(goals_asked.window_days)
+            and attributed.converted_at < entered.entered_at + toIntervalDay(attributed.window_days)
+            and entered.entered_at <= {cutoff:DateTime64(3, 'UTC')} - toIntervalDay(attributed.window_days)
         group by customer_id, optimization_id, segment, entry_day, event_id, variation_id, visitor_id
     ),
     -- The nearest rank among the totals that are not 0, which come first here.
