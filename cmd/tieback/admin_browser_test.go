@@ -199,7 +199,10 @@ func TestAdminPages(t *testing.T) {
 		"expired":    "/admin/accounts/shop/conversions/look?apiName=bought&actionId=expired-1",
 		"unknown":    "/admin/accounts/shop/conversions/look?apiName=bought&actionId=nothing",
 		"import":     "/admin/import", "erase": "/admin/accounts/shop/erase",
-		"empty": "/admin/accounts/new/optimizations", "problem": "/admin/accounts/nobody",
+		"results-many": "/admin/accounts/shop/optimizations/many/results?by=device", "results-seen": "/admin/accounts/shop/optimizations/seen/results",
+		"results-none": "/admin/accounts/new/optimizations/none/results", "results-known": "/admin/accounts/shop/optimizations/hero/results?knownAt=now",
+		"results-segment": "/admin/accounts/shop/optimizations/hero/results?segment=device%3Dmobile&cap=0.95&from=" + time.Now().AddDate(0, 0, -14).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly),
+		"empty":           "/admin/accounts/new/optimizations", "problem": "/admin/accounts/nobody",
 	} {
 		b.picture(ctx, name, path)
 	}
@@ -229,6 +232,9 @@ func (b *browser) picture(ctx context.Context, name, path string) {
 			if got := b.run(ctx, "document.scrollingElement.scrollWidth"); got != fmt.Sprint(width) {
 				b.t.Errorf("%s is %s wide in a window of %d", name, got, width)
 			}
+			if (look == "wide") == (scheme == "light") {
+				b.accessible(ctx, name+", "+look+", "+scheme)
+			}
 			if *screens == "" {
 				continue
 			}
@@ -240,6 +246,24 @@ func (b *browser) picture(ctx context.Context, name, path string) {
 				b.t.Fatal(err)
 			}
 		}
+	}
+}
+
+// accessible asks axe-core what keeps people from using the page: nothing that is serious.
+func (b *browser) accessible(ctx context.Context, page string) {
+	b.t.Helper()
+	script, err := os.ReadFile("../../.engine/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	const ask = `axe.run().then((found) => window.axeFound = found.passes.length < 10 ? "it checked nothing" : found.violations.filter((one) => ["serious", "critical"].includes(one.impact))
+		.map((one) => one.id + ": " + one.help + ": " + one.nodes.map((node) => node.html.slice(0, 200)).join(" | ")).join("\n"))`
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[string]("delete window.axeFound;"+string(script)+";"+ask+";''")); err != nil {
+		b.t.Fatal(err)
+	}
+	b.waits(ctx, "window.axeFound !== undefined")
+	if got := b.run(ctx, "window.axeFound"); got != "" {
+		b.t.Errorf("%s:\n%s", page, got)
 	}
 }
 
@@ -257,10 +281,21 @@ func importSite(t *testing.T, dir string) {
 	line(`{"type":"event","customerId":"shop","eventId":"e2","apiName":"trial-started","from":%d,"to":null}`, start.AddDate(0, 0, 5).UnixMilli())
 	line(`{"type":"optimization","customerId":"shop","optimizationId":"hero","name":"Hero on the front page","variations":[{"id":"a","name":"As it was","baseline":true},{"id":"b","name":"New photo"},{"id":"c","name":"New words"}],"goals":[{"eventId":"e1","primary":true},{"eventId":"e2"}]}`)
 	line(`{"type":"optimization","customerId":"new","optimizationId":"none","name":"Nothing yet","variations":[{"id":"a"}]}`)
+	var many []string
+	for i := range 12 {
+		many = append(many, fmt.Sprintf(`{"id":"variation-%02d","name":"Number %02d of twelve, with a name that goes on for sixty letters"}`, i, i))
+	}
+	line(`{"type":"optimization","customerId":"shop","optimizationId":"many","name":"All the headlines that the team could think of in one afternoon","variations":[%s],"goals":[{"eventId":"e1","primary":true}]}`, strings.Join(many, ","))
+	for i := range 1500 {
+		at := start.Add(time.Duration(random.Int64N(int64(21 * 24 * time.Hour)))).UnixMilli()
+		line(`{"type":"view","customerId":"shop","visitorId":"v%d","optimizationId":"many","variationId":"variation-%02d","attributes":{"device":%q},"occurredAt":%d}`,
+			i, random.IntN(12), []string{"mobile", "desktop"}[i%2], at)
+		line(`{"type":"view","customerId":"shop","visitorId":"v%d","optimizationId":"seen","variationId":"%c","occurredAt":%d}`, i, 'x'+random.IntN(2), at)
+	}
 	for i := range 1500 {
 		at := start.Add(time.Duration(random.Int64N(int64(21 * 24 * time.Hour)))).UnixMilli()
 		variation := random.IntN(3)
-		line(`{"type":"view","customerId":"shop","visitorId":"v%d","optimizationId":"hero","variationId":"%c","occurredAt":%d}`, i, 'a'+variation, at)
+		line(`{"type":"view","customerId":"shop","visitorId":"v%d","optimizationId":"hero","variationId":"%c","attributes":{"device":%q},"occurredAt":%d}`, i, 'a'+variation, []string{"mobile", "desktop"}[i%2], at)
 		line(`{"type":"identify","customerId":"shop","visitorId":"v%d","userDomain":"crm","userId":"u%d","occurredAt":%d}`, i, i, at+5000)
 		if random.IntN(20) < 3+2*variation {
 			line(`{"type":"conversion","customerId":"shop","apiName":"bought","userDomain":"crm","userId":"u%d","actionId":"attributed-%d","actionTimestamp":%d,"receivedAt":%d,"value":%d.5}`,
