@@ -74,7 +74,7 @@ func newDemo(ctx context.Context, p *program, folder string) (*demo, error) {
 }
 
 func (d *demo) play() error {
-	for _, act := range []func() error{d.configure, d.browse, d.convert, d.fail, d.night, d.show} {
+	for _, act := range []func() error{d.configure, d.browse, d.convert, d.fail, d.night, d.show, d.decide} {
 		if err := act(); err != nil {
 			return err
 		}
@@ -356,10 +356,11 @@ func (d *demo) farewell() {
 	took := d.now().Sub(d.started).Round(100 * time.Millisecond)
 	d.title("Done")
 	d.say(fmt.Sprintf("In %s: a service and an embedded ClickHouse started and stopped, 2 batches of browser events and", took),
-		"6 conversions accepted, 3 refused, one nightly run, 2 conversions attributed to variation b of Hero banner.",
+		"6 conversions accepted, of which 2 are attributed to variation b of Hero banner, and 3 refused; four weeks of a shop, and a decision.",
 		"",
 		"Try next, in the project's folder:",
 		"  bin/tieback sql 'select * from conversion_outcomes' --data "+d.folder,
+		"  bin/tieback results shop headline --by device --data "+d.folder,
 		"  bin/tieback status --data "+d.folder,
 		"  bin/tieback serve                 your own service, data in ./data",
 		"  bin/tieback --help",

@@ -160,7 +160,7 @@ func (c *Comparison) OneLookText() string {
 	if c == nil {
 		return ""
 	}
-	return fmt.Sprintf("%+.0f to %+.0f, p %.4f", 100*c.FixedLow, 100*c.FixedHigh, c.FixedPValue)
+	return fmt.Sprintf("%+.0f to %+.0f, p %s", 100*c.FixedLow, 100*c.FixedHigh, pText(c.FixedPValue))
 }
 
 // LiftText writes the lift with its interval, as +12 % (+3 to +21). It works on nil, like PText and ChanceText.
@@ -177,14 +177,17 @@ func (c *Comparison) LiftText() string {
 
 // PText writes the adjusted p value, by which verdicts go.
 func (c *Comparison) PText() string {
-	switch {
-	case c == nil:
+	if c == nil {
 		return ""
-	case c.PAdjusted < 0.0001:
-		return "< 0.0001"
-	default:
-		return fmt.Sprintf("%.4f", c.PAdjusted)
 	}
+	return pText(c.PAdjusted)
+}
+
+func pText(p float64) string {
+	if p < 0.0001 {
+		return "< 0.0001"
+	}
+	return fmt.Sprintf("%.4f", p)
 }
 
 // ChanceText writes the chance to beat the baseline.
