@@ -9,6 +9,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/tieback/tieback/catalog"
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
@@ -235,8 +236,9 @@ func (r *Runner) deleteRows(ctx context.Context) error {
 
 // Text says in words what goes.
 func (r ErasedRows) Text() string {
-	return fmt.Sprintf("%d client events (everything of %d visitors), %d conversions, %d adjustments and %d links, on %d days",
-		r.ClientEvents, r.Visitors, r.Conversions, r.Adjustments, r.Links, r.Days)
+	count := func(n uint64, noun string) string { return human.Count(int64(n), noun) }
+	return fmt.Sprintf("%s (everything of %s), %s, %s and %s, on %s", count(r.ClientEvents, "client event"), count(r.Visitors, "visitor"),
+		count(r.Conversions, "conversion"), count(r.Adjustments, "adjustment"), count(r.Links, "link"), count(r.Days, "day"))
 }
 
 // Remark is what is noted of an erasure: that it happened, and not of whom.

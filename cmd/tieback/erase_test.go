@@ -108,7 +108,7 @@ func TestErasedIsGone(t *testing.T) {
 		}
 	}
 	planned := must(t, dir, "erase", "123456789", "--user", "salesforce", user, "--dry-run")
-	for _, want := range []string{"would delete 7 client events (everything of 2 visitors), 1 conversions, 1 adjustments and 3 links, on", "hero", "4 → 2", "3 → 2", "304.98 → 299.98"} {
+	for _, want := range []string{"would delete 7 client events (everything of 2 visitors), 1 conversion, 1 adjustment and 3 links, on", "hero", "4 → 2", "3 → 2", "304.98 → 299.98"} {
 		if !strings.Contains(planned, want) {
 			t.Errorf("the plan does not say %q:\n%s", want, planned)
 		}
