@@ -37,7 +37,8 @@ for (const button of document.querySelectorAll("[data-print]")) {
 }
 
 // Every table can be taken along, as it is shown.
-for (const table of document.querySelectorAll("table[data-csv]")) {
+for (const table of document.querySelectorAll("main table")) {
+  if (table.closest("form") || !table.closest(".scroll")) continue; // those are to be filled in, or a chart's
   const button = document.createElement("button");
   button.type = "button";
   button.className = "quiet csv";
@@ -51,7 +52,7 @@ for (const table of document.querySelectorAll("table[data-csv]")) {
     const lines = [...table.rows].map((row) => [...row.cells].map(quoted).join(","));
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob(["\ufeff" + lines.join("\r\n") + "\r\n"], { type: "text/csv" }));
-    link.download = table.dataset.csv + ".csv";
+    link.download = (table.dataset.csv || document.title.replace(/\W+/g, "-").toLowerCase()) + ".csv";
     link.click();
     URL.revokeObjectURL(link.href);
   });
@@ -195,7 +196,7 @@ if (running && !running.hidden) {
     if (run.rows) parts.push(run.rows.toLocaleString("en") + " rows");
     if (run.leftMs) parts.push("about " + Math.ceil(run.leftMs / 1000) + " s left");
     text.textContent = parts.join(", ") + (run.error ? ": " + run.error : "");
-    const title = ended ? "The last run that was started here" : "Under way";
+    const title = ended ? "Last run started here" : "Under way";
     if (running.querySelector("h2").textContent !== title) running.querySelector("h2").textContent = title; // is read aloud
     if (ended) bar.value = 1;
     else if (run.share) bar.value = run.share;

@@ -155,16 +155,18 @@ func TestAdminStory(t *testing.T) {
 	b.waits(ctx, `document.querySelector("[data-check=views] [data-count]").textContent == "2"`)
 
 	b.goTo(ctx, "/admin/runs")
-	b.click(ctx, "Bring everything up to now")
+	b.click(ctx, "Run now")
 	b.waits(ctx, `document.querySelector("td.state")?.textContent == "done"`)
-	b.shows(ctx, "The last run that was started here")
-	b.click(ctx, "Run these days again")
+	b.shows(ctx, "Last run started here")
+	b.click(ctx, "Run days again")
 	b.waits(ctx, `document.querySelectorAll("td.state.done").length == 2`)
 	b.goTo(ctx, "/admin/accounts/123456789/optimizations")
-	b.click(ctx, "Results")
+	b.click(ctx, "Hero test")
 	b.waits(ctx, `document.title.startsWith("Results of Hero test")`)
-	b.shows(ctx, "application-accepted (primary goal)", "as of", "149.99")
-	if got := b.run(ctx, `[...document.querySelectorAll("tbody tr")].find(row => row.cells[0].textContent == "b").innerText.replace(/\s+/g, " ")`); !strings.HasPrefix(got, "b 2 1 1 50.00 %") {
+	b.shows(ctx, "application-accepted (primary goal)", "As of", "too early: the window is over for 0 of ")
+	b.click(ctx, "Daily figures")
+	b.shows(ctx, "149.99")
+	if got := b.run(ctx, `[...document.querySelectorAll("table[data-csv=days] tbody tr")].find(row => row.cells[0].textContent == "b").innerText.replace(/\s+/g, " ")`); !strings.HasPrefix(got, "b 2 1 1 50.00 %") {
 		t.Errorf("variation b has %q", got)
 	}
 
