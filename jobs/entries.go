@@ -14,6 +14,9 @@ import (
 // first view has moved elsewhere.
 func (n *night) entries(ctx context.Context) error {
 	staged := n.allDays()
+	if len(staged) == 0 {
+		return nil // conversions don't move entries
+	}
 	params := n.params.With("staged_days", dayList(staged)).With("displaced", flag(n.takesEntriesBack(staged)))
 	rows, err := n.count(ctx, "exposures_versions")
 	if err != nil {

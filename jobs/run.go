@@ -142,6 +142,10 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 // next one makes up for it.
 func (r *Runner) noteResults(ctx context.Context, record *Record) error {
 	started, begun := r.clock(), time.Now()
+	var any uint8
+	if err := r.db.Row(ctx, "select exists(select 1 from goals)", nil, &any); err != nil || any == 0 {
+		return err
+	}
 	snap, err := catalog.NewStore(r.db, r.now).Load(ctx)
 	if err == nil {
 		err = experiment.Note(ctx, r.db, snap, record.RunID, record.Cutoff, record.Version, r.log)

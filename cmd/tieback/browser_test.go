@@ -94,7 +94,7 @@ func browse(t *testing.T, service *running) *browser {
 func (b *browser) tab(parent context.Context) context.Context {
 	ctx, cancel := chromedp.NewContext(parent)
 	b.t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	b.t.Cleanup(cancel)
 	err := chromedp.Listen(ctx, func(event any) {
 		b.mu.Lock()

@@ -71,7 +71,7 @@ func TestDocumentedCommands(t *testing.T) {
 		}
 	}
 	said = s.paste(strings.ReplaceAll(script(t, "../../docs/admin.md", "## API"), "localhost:8080", host))
-	if strings.Contains(said, `"error"`) || !strings.Contains(said, `"goals":[{"eventId":"bought","primary":true}]`) || !strings.Contains(said, `"token":"tb_`) {
+	if strings.Contains(said, `"error"`) || !strings.Contains(said, `"goals":[{"eventId":"bought","primary":true,"mde":10}]`) || !strings.Contains(said, `"token":"tb_`) {
 		t.Errorf("the calls of docs/admin.md give\n%s", said)
 	}
 }

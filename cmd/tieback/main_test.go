@@ -503,7 +503,7 @@ func TestImport(t *testing.T) {
 		"select count() from accounts":                                    "3",
 		"select api_name, valid_to is null from event_names order by all": "a\t0\na\t1\napplication-accepted\t1",
 		"select event_id, is_primary from goals":                          "e1\t1",
-		"select state, days, rows, cutoff from runs order by all":         "done\t1\t4\t2026-09-22 00:00:00.000",
+		"select state, days, rows, cutoff from runs order by all":         "done\t1\t5\t2026-09-22 00:00:00.000",
 	} {
 		if got := must(t, dir, "sql", query, "--format", "TSV"); got != want {
 			t.Errorf("%s: %q, expected %q", query, got, want)
