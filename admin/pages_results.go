@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"context"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/reports/experiment"
@@ -127,31 +129,7 @@ func (a *Admin) addDays(c *fiber.Ctx, data *resultsData, asked reports.Asked) er
 	}
 	work, ctx := errgroup.WithContext(c.UserContext())
 	work.SetLimit(3) // others use the connections, too
-	work.Go(func() error {
-		cutoff, version, err := jobs.Published(ctx, a.cfg.DB)
-		if err != nil {
-			return err
-		}
-		series, err := experiment.Cumulative(ctx, a.cfg.DB, snap, experiment.Question{
-			CustomerID: customerID, OptimizationID: id, From: asked.Days.From, To: asked.Days.To, Cap: asked.Cap,
-			SegmentName: asked.SegmentName, SegmentValue: asked.SegmentValue, Cutoff: cutoff, Version: version,
-		})
-		if err != nil {
-			return err
-		}
-		for i := range data.Goals {
-			data.Goals[i].Lift = drawLift(series[data.Goals[i].EventID])
-		}
-		if asked != (reports.Asked{}) && asked != (reports.Asked{By: asked.By}) {
-			return nil // runs note the figures of everybody
-		}
-		revisions, err := reports.Revisions(ctx, a.cfg.DB, customerID, id, series)
-		for _, r := range revisions {
-			i := slices.IndexFunc(data.Goals, func(g goalData) bool { return g.EventID == r.EventID })
-			data.Goals[i].Revisions = append(data.Goals[i].Revisions, r)
-		}
-		return err
-	})
+	work.Go(func() error { return a.addLifts(ctx, data, snap, asked) })
 	work.Go(func() (err error) {
 		data.Choices, err = reports.SegmentChoices(ctx, a.cfg.DB, customerID, id)
 		return err
@@ -180,4 +158,31 @@ func (a *Admin) addDays(c *fiber.Ctx, data *resultsData, asked reports.Asked) er
 		})
 	}
 	return work.Wait()
+}
+
+// addLifts adds the lift of each goal by the day of entry, and what was published of it before and is another figure now.
+func (a *Admin) addLifts(ctx context.Context, data *resultsData, snap *catalog.Snapshot, asked reports.Asked) error {
+	cutoff, version, err := jobs.Published(ctx, a.cfg.DB)
+	if err != nil {
+		return err
+	}
+	series, err := experiment.Cumulative(ctx, a.cfg.DB, snap, experiment.Question{
+		CustomerID: data.CustomerID, OptimizationID: data.OptimizationID, From: asked.Days.From, To: asked.Days.To, Cap: asked.Cap,
+		SegmentName: asked.SegmentName, SegmentValue: asked.SegmentValue, Cutoff: cutoff, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	for i := range data.Goals {
+		data.Goals[i].Lift = drawLift(series[data.Goals[i].EventID])
+	}
+	if asked != (reports.Asked{}) && asked != (reports.Asked{By: asked.By}) {
+		return nil // runs note the figures of everybody
+	}
+	revisions, err := reports.Revisions(ctx, a.cfg.DB, data.CustomerID, data.OptimizationID, series)
+	for _, r := range revisions {
+		i := slices.IndexFunc(data.Goals, func(g goalData) bool { return g.EventID == r.EventID })
+		data.Goals[i].Revisions = append(data.Goals[i].Revisions, r)
+	}
+	return err
 }

@@ -11,9 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/refuse"
-	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -136,25 +134,6 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	return record, errors.Join(runErr, l.end(closing, &record, req.DryRun, r.clock(), runErr, made))
-}
-
-// noteResults notes what is known of the optimizations now (R11). A run that is killed before it ends has noted nothing, and the
-// next one makes up for it.
-func (r *Runner) noteResults(ctx context.Context, record *Record) error {
-	started, begun := r.clock(), time.Now()
-	var any uint8
-	if err := r.db.Row(ctx, "select exists(select 1 from goals)", nil, &any); err != nil || any == 0 {
-		return err
-	}
-	snap, err := catalog.NewStore(r.db, r.now).Load(ctx)
-	if err == nil {
-		err = experiment.Note(ctx, r.db, snap, record.RunID, record.Cutoff, record.Version, r.log)
-	}
-	if err != nil {
-		return fmt.Errorf("note the results: %w", err)
-	}
-	record.note("note the results", started, time.Since(begun), 0)
-	return nil
 }
 
 func (r *Runner) clock() time.Time { return r.now().UTC().Truncate(time.Millisecond) }

@@ -33,7 +33,6 @@ type cameAndWent struct {
 	Causes    []string `ch:"causes"`
 	Came      int64    `ch:"came"`
 	Went      int64    `ch:"went"`
-	Revalued  uint64   `ch:"revalued"`
 	LastRunID string   `ch:"last_run_id"`
 }
 
@@ -136,7 +135,7 @@ func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, op
 	if err := db.Select(ctx, &rows, sql.Report("changes_since").SQL, params); err != nil {
 		return fmt.Errorf("read what has changed since: %w", err)
 	}
-	var late, back, other, revalued int64
+	var late, back, other int64
 	var causes []string
 	r.RunID = ""
 	for _, row := range rows {
@@ -144,16 +143,16 @@ func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, op
 			continue
 		}
 		r.RunID = max(r.RunID, row.LastRunID)
-		switch {
-		case slices.Contains(row.Causes, "conversion") && row.Came > 0:
-			late, other = late+row.Came, other+row.Went
-		case slices.Contains(row.Causes, "adjustment"):
-			back, other, revalued = back+row.Went, other+row.Came, revalued+int64(row.Revalued)
-		default:
-			other += row.Came + row.Went
+		unexplained := row.Came + row.Went
+		if slices.Contains(row.Causes, "conversion") {
+			late, unexplained = late+row.Came, unexplained-row.Came
 		}
+		if slices.Contains(row.Causes, "adjustment") {
+			back, unexplained = back+row.Went, unexplained-row.Went
+		}
+		other += unexplained
 		for _, cause := range row.Causes {
-			if text := jobs.CauseText(cause); cause != "conversion" && cause != "adjustment" && !slices.Contains(causes, text) {
+			if text := jobs.CauseText(cause); unexplained > 0 && !slices.Contains(causes, text) {
 				causes = append(causes, text)
 			}
 		}
@@ -165,10 +164,8 @@ func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, op
 	if back > 0 {
 		parts = append(parts, human.Count(back, "retraction"))
 	}
-	if other > 0 && len(causes) > 0 {
+	if other > 0 {
 		parts = append(parts, human.Count(other, "attribution")+" changed by "+strings.Join(causes, " and "))
-	} else if other > 0 {
-		parts = append(parts, human.Count(other, "changed attribution"))
 	}
 	r.Because = strings.Join(parts, " and ")
 	return nil

@@ -56,7 +56,7 @@ func (d *demo) shopHistory() string {
 			variation, every = "b", demoBuysEveryB
 		}
 		line(`{"type":"view","customerId":%q,"visitorId":"v%d","optimizationId":"headline","variationId":%q,"attributes":{"device":%q},"occurredAt":%d}`,
-			demoShop, visitor, variation, []string{"desktop", "mobile"}[visitor/2%2], at.UnixMilli())
+			demoShop, visitor, variation, []string{"desktop", "mobile", "mobile"}[visitor/10%3], at.UnixMilli())
 		line(`{"type":"identify","customerId":%q,"visitorId":"v%d","userDomain":"phone","userId":"u%d","occurredAt":%d}`, demoShop, visitor, visitor, at.Add(time.Minute).UnixMilli())
 		if visitor/2%every == 0 {
 			bought := at.Add(time.Duration(visitor%60+1) * time.Hour)

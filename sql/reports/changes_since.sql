@@ -7,7 +7,6 @@ select
     causes,
     sum(greatest(toInt64(conversions_after) - toInt64(conversions_before), 0)) as came,
     sum(greatest(toInt64(conversions_before) - toInt64(conversions_after), 0)) as went,
-    countIf(value_before != value_after) as revalued,
     max(run_id) as last_run_id
 from run_changes
 where customer_id = {customer_id:String}
