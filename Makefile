@@ -19,7 +19,7 @@ demo: engine build ## Show the whole of it: service, events, nightly run, result
 ZONE   ?= Pacific/Kiritimati
 
 # Most tests wait for an engine, so two processors take three packages.
-test: engine build lint ## Run every test; about 8 minutes
+test: engine build lint ## Run every test; about 9 minutes
 	TZ=$(ZONE) $(RACE) -p 3 -timeout 14m ./...
 
 test-zones: engine build ## Run every test in three time zones, about 15 minutes

@@ -34,7 +34,7 @@ func TestRandomNights(t *testing.T) {
 }
 
 func checkNights(t *testing.T, seed int) {
-	const histories, nights = 25, 4
+	const histories, nights = 15, 4
 	db := warehousetest.Open(t)
 	random := rand.New(rand.NewPCG(uint64(seed), 1))
 	generator := rapid.Custom(drawStory)

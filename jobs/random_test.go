@@ -25,12 +25,12 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 800, "random histories to check")
+	histories = flag.Int("histories", 600, "random histories to check")
 	firstSeed = flag.Int("seed", 0, "seed of the first history")
 )
 
 // TestRandomHistories compares the SQL with the reference model. Many histories,
-// each with accounts of its own, share one run, so that a thousand take seconds.
+// each with accounts of its own, share one run, so that hundreds take seconds.
 func TestRandomHistories(t *testing.T) {
 	const batches = 4
 	for batch := range batches {

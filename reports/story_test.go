@@ -3,6 +3,7 @@ package reports_test
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -92,7 +93,7 @@ func TestADecisionThatIsTurnedAround(t *testing.T) {
 		t.Fatalf("%d figures were revised: %+v", len(revisions), revisions)
 	}
 	r := revisions[0]
-	if !r.IsTurnedAround || r.Variation != "New" || r.Then.Lift != 3 || r.Because != "14 late conversions and 85 retractions" || r.RunID == "" {
+	if !r.IsTurnedAround || r.Variation != "New" || math.Abs(r.Then.Lift-3) > 1e-9 || r.Because != "14 late conversions and 85 retractions" || r.RunID == "" {
 		t.Errorf("the revision is %+v, from %+v to %+v", r, r.Then, r.Now)
 	}
 }
