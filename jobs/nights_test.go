@@ -29,7 +29,10 @@ var sequences = flag.Int("sequences", 2, "random sequences of nights to check")
 func TestRandomNights(t *testing.T) {
 	for i := range *sequences {
 		seed := *firstSeed + i
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { checkNights(t, seed) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			checkNights(t, seed)
+		})
 	}
 }
 

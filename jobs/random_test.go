@@ -37,6 +37,7 @@ func TestRandomHistories(t *testing.T) {
 		// Midnights, and moments that are none.
 		cutoff := date(24+batch, 0).Add(time.Duration(batch%2) * 7 * time.Hour)
 		t.Run(fmt.Sprintf("cutoff %s", cutoff.Format(time.DateTime)), func(t *testing.T) {
+			t.Parallel()
 			checkHistories(t, *firstSeed+batch**histories/batches, *histories/batches, cutoff)
 		})
 	}

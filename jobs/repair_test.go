@@ -283,6 +283,7 @@ func TestNamesChangedBackAroundAKilledRun(t *testing.T) {
 func TestViewThatBecomesVisibleDuringARun(t *testing.T) {
 	for _, at := range []string{"20_sessions", "22_exposures", "25_night_first_views", "35_decisions"} {
 		t.Run(at, func(t *testing.T) {
+			t.Parallel()
 			db := warehousetest.Open(t)
 			runner := runnerAt(db, date(25, 0))
 			runner.SetLimits(0, 1<<40)
