@@ -74,9 +74,12 @@ func Welch(baseline, arm Sample) (t, freedom, p float64, ok bool) {
 // BetaBeats returns the probability that a proportion with the posterior Beta(a2, b2)
 // is larger than one with Beta(a1, b1).
 func BetaBeats(a1, b1, a2, b2 float64) float64 {
-	second := distuv.Beta{Alpha: a2, Beta: b2}
-	// The integral of the second's density times the first's distribution, over where
-	// the second lies: 12 standard deviations leave less than can be told by a float64.
+	first, second := distuv.Beta{Alpha: a1, Beta: b1}, distuv.Beta{Alpha: a2, Beta: b2}
+	if first.StdDev() < second.StdDev() {
+		return 1 - BetaBeats(a2, b2, a1, b1)
+	}
+	// The integral of the narrower density, here the second, times the other's distribution, which is smooth where the narrower one
+	// lies: 12 standard deviations leave less than can be told by a float64.
 	const deviations, points = 12, 400
 	mean, reach := second.Mean(), deviations*second.StdDev()
 	low, high := max(0, mean-reach), min(1, mean+reach)

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -163,6 +164,17 @@ func TestBetaBeatsAsPublished(t *testing.T) {
 	within(t, "equal arms", ProportionBeats(500, 10000, 500, 10000), 0.5, 1e-9)
 	within(t, "large arms", ProportionBeats(50_000, 1e7, 52_000, 1e7), 1, 1e-9)
 	within(t, "small arms", ProportionBeats(0, 1, 0, 1), 0.5, 1e-9)
+}
+
+// An arm may be much larger than the other one. The chances were integrated piecewise with 30 digits over the narrower posterior.
+func TestBetaBeatsOfUnequalArms(t *testing.T) {
+	for _, c := range []struct{ did1, n1, did2, n2, chance float64 }{
+		{100_000, 1_000_000, 5, 50, 0.597623003}, {1_000_000, 10_000_000, 105, 1_000, 0.718487769},
+		{200_000, 2_000_000, 105, 1_000, 0.718440404}, {60_000, 600_000, 110, 1_000, 0.862648354},
+	} {
+		within(t, fmt.Sprint(c), ProportionBeats(c.did1, c.n1, c.did2, c.n2), c.chance, 1e-8)
+		within(t, fmt.Sprint("the other way round ", c), ProportionBeats(c.did2, c.n2, c.did1, c.n1), 1-c.chance, 1e-8)
+	}
 }
 
 func TestNothingToSay(t *testing.T) {
