@@ -179,7 +179,7 @@ func (a *Admin) addLifts(ctx context.Context, data *resultsData, snap *catalog.S
 	if asked != (reports.Asked{}) && asked != (reports.Asked{By: asked.By}) {
 		return nil // runs note the figures of everybody
 	}
-	revisions, err := reports.Revisions(ctx, a.cfg.DB, data.CustomerID, data.OptimizationID, series)
+	revisions, err := reports.Revisions(ctx, a.cfg.DB, data.CustomerID, data.OptimizationID, series, cutoff)
 	for _, r := range revisions {
 		i := slices.IndexFunc(data.Goals, func(g goalData) bool { return g.EventID == r.EventID })
 		data.Goals[i].Revisions = append(data.Goals[i].Revisions, r)

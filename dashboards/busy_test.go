@@ -131,7 +131,7 @@ func timeResults(t *testing.T, db *warehouse.DB) {
 		"lift by day": func() error {
 			series, err := experiment.Cumulative(t.Context(), db, snap, question)
 			if err == nil {
-				_, err = reports.Revisions(t.Context(), db, "site-1", "optimization-1", series)
+				_, err = reports.Revisions(t.Context(), db, "site-1", "optimization-1", series, cutoff)
 			}
 			return err
 		},

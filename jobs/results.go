@@ -14,7 +14,7 @@ import (
 func (r *Runner) noteResults(ctx context.Context, record *Record) error {
 	started, begun := r.clock(), time.Now()
 	var any uint8
-	if err := r.db.Row(ctx, "select exists(select 1 from goals)", nil, &any); err != nil || any == 0 {
+	if err := r.db.Row(ctx, "select exists(select 1 from goals) or exists(select 1 from results_noted)", nil, &any); err != nil || any == 0 {
 		return err
 	}
 	snap, err := catalog.NewStore(r.db, r.now).Load(ctx)

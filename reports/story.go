@@ -3,9 +3,11 @@ package reports
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/jobs"
@@ -18,109 +20,111 @@ import (
 type Revision struct {
 	EventID        string
 	Variation      string // its name
+	Measure        string // what is compared: rate, or value per visitor
 	KnownAt        string // the day on which it was published
 	Then, Now      *experiment.Comparison
 	Because        string // in words; empty where nothing was noted
 	RunID          string // the last run that changed it, for its causes
-	IsTurnedAround bool   // it had been decided then, and is not now, or the other way round
+	IsTurnedAround bool   // what had been decided then is not any more, or the opposite is
+
+	past     *experiment.Past
+	visitors int64 // how many more of them are known by now
 }
 
 // leastRevision is by how much a lift must differ to be told of.
 const leastRevision = 0.005
 
-type cameAndWent struct {
-	EventID   string   `ch:"event_id"`
-	Causes    []string `ch:"causes"`
-	Came      int64    `ch:"came"`
-	Went      int64    `ch:"went"`
-	LastRunID string   `ch:"last_run_id"`
-}
-
-// Revisions compares what was noted of an optimization after earlier runs with what is known of the same visitors now: of each goal and
-// variation the figure that differs most. days are those of experiment.Cumulative.
-func Revisions(ctx context.Context, db *warehouse.DB, customerID, optimizationID string, days map[string][]experiment.Day) (revisions []Revision, err error) {
+// Revisions compares what was noted of an optimization after earlier runs with what is known of the same visitors now: of each goal,
+// variation and measure the figure that differs most. days are those of experiment.Cumulative, of a published cutoff.
+func Revisions(ctx context.Context, db *warehouse.DB, customerID, optimizationID string, days map[string][]experiment.Day, cutoff time.Time) (revisions []Revision, err error) {
 	const looked = 100 // runs
 	pasts, err := experiment.History(ctx, db, customerID, optimizationID, looked)
-	if err != nil || len(pasts) < 2 {
+	if err != nil {
 		return nil, err
 	}
-	for eventID, of := range days {
-		found := map[string]int{}
-		for _, past := range pasts[1:] {
-			g := goalOf(past, eventID)
-			if g == nil {
-				continue
-			}
-			now := asOf(of, past, g)
+	largest := map[[3]string]Revision{}
+	for _, past := range pasts {
+		if past.Cutoff.After(cutoff) || !past.Cutoff.Equal(past.Cutoff.Truncate(24*time.Hour)) {
+			continue // those visitors are not all known now, or not counted apart from others
+		}
+		for _, then := range past.Goals {
+			now := asOf(days[then.EventID], past.Cutoff, then)
 			if now == nil {
 				continue
 			}
-			for i := range g.Variations {
-				r := revise(past, eventID, &g.Variations[i], now)
-				if r == nil {
-					continue
-				}
-				at, known := found[r.Variation]
-				switch {
-				case !known:
-					found[r.Variation] = len(revisions)
-					revisions = append(revisions, *r)
-				case r.size() > revisions[at].size():
-					revisions[at] = *r
+			for _, r := range revise(then, now) {
+				of := [3]string{r.EventID, r.Variation, r.Measure}
+				if r.size() > largest[of].size() {
+					r.past, r.KnownAt = past, warehouse.Day(past.KnownAt)
+					largest[of] = r
 				}
 			}
 		}
 	}
-	for i := range revisions {
-		if err := revisions[i].explain(ctx, db, customerID, optimizationID); err != nil {
+	for _, of := range slices.SortedFunc(maps.Keys(largest), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
+		r := largest[of]
+		if err := r.explain(ctx, db, customerID, optimizationID); err != nil {
 			return nil, err
 		}
+		revisions = append(revisions, r)
 	}
-	slices.SortFunc(revisions, func(a, b Revision) int {
-		return strings.Compare(a.EventID+"\x00"+a.Variation, b.EventID+"\x00"+b.Variation)
-	})
 	return revisions, nil
 }
 
-func goalOf(past *experiment.Past, eventID string) *experiment.Goal {
-	i := slices.IndexFunc(past.Goals, func(g *experiment.Goal) bool { return g.EventID == eventID })
-	if i < 0 {
-		return nil
-	}
-	return past.Goals[i]
-}
-
-// asOf is what is known now of the visitors that were mature when a run noted a goal; nil where its window was another one.
-func asOf(days []experiment.Day, past *experiment.Past, g *experiment.Goal) *experiment.Goal {
-	var now *experiment.Goal
+// asOf is what is known now of the visitors who were mature at a midnight; nil where they can't be compared with what was noted then.
+func asOf(days []experiment.Day, midnight time.Time, then *experiment.Goal) (now *experiment.Goal) {
 	for _, day := range days {
-		if day.WasMature(past.Cutoff) && day.Goal.WindowHours == g.WindowHours {
+		if day.WasMature(midnight) {
 			now = day.Goal
 		}
+	}
+	if now == nil || now.WindowHours != then.WindowHours || now.PlannedVisitors != then.PlannedVisitors {
+		return nil
+	}
+	if was, is := then.Baseline(), now.Baseline(); was == nil || is == nil || was.VariationID != is.VariationID {
+		return nil
 	}
 	return now
 }
 
-// revise compares a variation's rate; nil where it stayed what it was.
-func revise(past *experiment.Past, eventID string, then *experiment.Variation, now *experiment.Goal) *Revision {
-	i := slices.IndexFunc(now.Variations, func(v experiment.Variation) bool { return v.VariationID == then.VariationID })
-	if i < 0 || then.RateVsBaseline == nil || now.Variations[i].RateVsBaseline == nil {
-		return nil
+// revise returns the lifts of a goal that have moved.
+func revise(then, now *experiment.Goal) (revisions []Revision) {
+	wasBaseline, isBaseline := then.Baseline(), now.Baseline()
+	for i := range then.Variations {
+		was := &then.Variations[i]
+		at := slices.IndexFunc(now.Variations, func(v experiment.Variation) bool { return v.VariationID == was.VariationID })
+		if at < 0 {
+			continue
+		}
+		is := &now.Variations[at]
+		if was.SameCounts(is) && wasBaseline.SameCounts(isBaseline) {
+			continue
+		}
+		visitors := int64(is.Mature) - int64(was.Mature) + int64(isBaseline.Mature) - int64(wasBaseline.Mature)
+		for _, measure := range []struct {
+			name    string
+			was, is *experiment.Comparison
+		}{{"rate", was.RateVsBaseline, is.RateVsBaseline}, {"value per visitor", was.ValueVsBaseline, is.ValueVsBaseline}} {
+			if measure.was == nil || measure.is == nil {
+				continue
+			}
+			// The p values of then are adjusted for all that was looked at; now each stands for itself.
+			turned := measure.was.Decided() && (measure.is.PValue >= 0.05 || measure.was.Better() != (measure.is.Lift > 0))
+			if math.Abs(measure.was.Lift-measure.is.Lift) >= leastRevision || turned {
+				revisions = append(revisions, Revision{
+					EventID: then.EventID, Variation: was.Label(), Measure: measure.name, Then: measure.was, Now: measure.is, IsTurnedAround: turned, visitors: visitors,
+				})
+			}
+		}
 	}
-	r := &Revision{
-		EventID: eventID, Variation: then.Label(), KnownAt: past.KnownAt.Format("2006-01-02"), RunID: past.RunID,
-		Then: then.RateVsBaseline, Now: now.Variations[i].RateVsBaseline,
-	}
-	// Of the past p values are adjusted for all that was looked at then; now each stands for itself.
-	r.IsTurnedAround = r.Then.Decided() && (r.Now.PValue >= 0.05 || r.Then.Better() != (r.Now.Lift > 0))
-	if math.Abs(r.Then.Lift-r.Now.Lift) < leastRevision && !r.IsTurnedAround {
-		return nil
-	}
-	return r
+	return revisions
 }
 
-// size orders revisions by what matters.
-func (r *Revision) size() float64 {
+// size orders revisions by what matters; that of none is 0.
+func (r Revision) size() float64 {
+	if r.Then == nil {
+		return 0
+	}
 	size := math.Abs(r.Then.Lift - r.Now.Lift)
 	if r.IsTurnedAround {
 		size += 1e6
@@ -128,16 +132,25 @@ func (r *Revision) size() float64 {
 	return size
 }
 
-// explain says why, by what runs since have changed on days published before.
+type cameAndWent struct {
+	EventID    string   `ch:"event_id"`
+	Causes     []string `ch:"causes"`
+	Came       int64    `ch:"came"`
+	Went       int64    `ch:"went"`
+	ValueMoved uint8    `ch:"value_moved"`
+	LastRunID  string   `ch:"last_run_id"`
+}
+
+// explain says why, by what runs since have changed on the days before.
 func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, optimizationID string) error {
 	var rows []cameAndWent
-	params := warehouse.Params{"customer_id": customerID, "optimization_id": optimizationID, "run_id": r.RunID}
+	params := warehouse.Params{"customer_id": customerID, "optimization_id": optimizationID, "run_id": r.past.RunID, "cutoff": warehouse.Time(r.past.Cutoff)}
 	if err := db.Select(ctx, &rows, sql.Report("changes_since").SQL, params); err != nil {
 		return fmt.Errorf("read what has changed since: %w", err)
 	}
 	var late, back, other int64
+	restated := false
 	var causes []string
-	r.RunID = ""
 	for _, row := range rows {
 		if row.EventID != r.EventID {
 			continue
@@ -149,6 +162,7 @@ func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, op
 		}
 		if slices.Contains(row.Causes, "adjustment") {
 			back, unexplained = back+row.Went, unexplained-row.Went
+			restated = restated || row.ValueMoved == 1
 		}
 		other += unexplained
 		for _, cause := range row.Causes {
@@ -164,8 +178,17 @@ func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, op
 	if back > 0 {
 		parts = append(parts, human.Count(back, "retraction"))
 	}
+	if restated {
+		parts = append(parts, "restated values")
+	}
 	if other > 0 {
 		parts = append(parts, human.Count(other, "attribution")+" changed by "+strings.Join(causes, " and "))
+	}
+	switch {
+	case r.visitors > 0:
+		parts = append(parts, human.Count(r.visitors, "visitor")+" reported late")
+	case r.visitors < 0:
+		parts = append(parts, human.Count(-r.visitors, "visitor")+" fewer")
 	}
 	r.Because = strings.Join(parts, " and ")
 	return nil

@@ -11,90 +11,225 @@ import (
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/warehouse"
 )
 
-// A decision is published; then late conversions come for the baseline, and those of the other arm are taken back. What was published stays
-// known, the run that contradicts it says so, and the page can say why.
-func TestADecisionThatIsTurnedAround(t *testing.T) {
-	s := newSite(t)
-	s.configure(t, configureHero)
-	const visitors, ofA, ofB, late, takenBack = 600, 30, 120, 14, 85
+// decision is a site on which variation b does four times as well as a: 600 visitors entered each of them, half of them on each of the first two days, at midnight or at four.
+type decision struct {
+	*site
+	runner      *jobs.Runner
+	lateOnes    []warehouse.Conversion // for a
+	adjustments []warehouse.Adjustment // of b's
+}
+
+const lateOnes, takenBack = 14, 85
+
+func newDecision(t *testing.T) *decision {
+	t.Helper()
+	d := &decision{site: newSite(t)}
+	d.runner = jobs.NewRunner(d.db, time.Now, slog.New(slog.DiscardHandler))
+	d.configure(t, configureHero)
+	const visitors, ofA, ofB = 600, 30, 120
 	var events []warehouse.ClientEvent
-	var conversions, lateOnes []warehouse.Conversion
-	var adjustments []warehouse.Adjustment
+	var conversions []warehouse.Conversion
 	for i := range visitors {
 		for _, arm := range []string{"a", "b"} {
 			name := fmt.Sprint(arm, i)
 			at := firstDay.Add(time.Duration(i%2) * day)
+			if i >= ofB/2 && i < ofB {
+				at = at.Add(4 * time.Hour)
+			}
 			events = append(events, view(name, arm, at), identify(name, name, at))
 			c := conversion("g1", name, name, at.Add(time.Minute), decimal.NewNullDecimal(decimal.NewFromInt(10)))
 			switch {
 			case arm == "a" && i < ofA, arm == "b" && i < ofB:
 				conversions = append(conversions, c)
-			case arm == "a" && i < ofA+late:
+			case arm == "a" && i < ofA+lateOnes:
 				c.ReceivedAtMS = firstDay.Add(4 * day).UnixMilli()
-				lateOnes = append(lateOnes, c)
+				d.lateOnes = append(d.lateOnes, c)
 			}
 			if arm == "b" && i < takenBack {
 				adjusted := firstDay.Add(4 * day).UnixMilli()
-				adjustments = append(adjustments, warehouse.Adjustment{
+				d.adjustments = append(d.adjustments, warehouse.Adjustment{
 					CustomerID: "c1", APIName: c.APIName, ActionID: c.ActionID, Kind: warehouse.Retract, AdjustedAtMS: adjusted, ReceivedAtMS: adjusted, IngestID: uuid.New(),
 				})
 			}
 		}
 	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+	must(t, d.db.InsertClientEvents(t.Context(), "", events))
+	must(t, d.db.InsertConversions(t.Context(), "", conversions))
+	return d
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
-	must(s.db.InsertClientEvents(t.Context(), "", events))
-	must(s.db.InsertConversions(t.Context(), "", conversions))
-	runner := jobs.NewRunner(s.db, time.Now, slog.New(slog.DiscardHandler))
-	run := func(cutoff time.Time) {
-		t.Helper()
-		_, err := runner.Run(t.Context(), jobs.Request{Cutoff: cutoff})
-		must(err)
-	}
-	run(firstDay.Add(3 * day))
-	before := s.asked(t, reports.Asked{})
+}
+
+func (d *decision) run(t *testing.T, cutoff time.Time) {
+	t.Helper()
+	_, err := d.runner.Run(t.Context(), jobs.Request{Cutoff: cutoff})
+	must(t, err)
+}
+
+// turned counts the rows of the history that are marked.
+func (d *decision) turned(t *testing.T) (rows uint64) {
+	t.Helper()
+	must(t, d.db.Row(t.Context(), "select countIf(turned_around = 1) from results_history", nil, &rows))
+	return rows
+}
+
+func (d *decision) revisions(t *testing.T) []reports.Revision {
+	t.Helper()
+	snap, err := d.store.Load(t.Context())
+	must(t, err)
+	cutoff, version, err := jobs.Published(t.Context(), d.db)
+	must(t, err)
+	series, err := experiment.Cumulative(t.Context(), d.db, snap, experiment.Question{CustomerID: "c1", OptimizationID: "o1", Cutoff: cutoff, Version: version})
+	must(t, err)
+	revisions, err := reports.Revisions(t.Context(), d.db, "c1", "o1", series, cutoff)
+	must(t, err)
+	return revisions
+}
+
+// A decision is published; then late conversions come for the baseline, and those of the other arm are taken back. What was published stays
+// known, the run that contradicts it says so, and the page can say why.
+func TestADecisionThatIsTurnedAround(t *testing.T) {
+	d := newDecision(t)
+	d.run(t, firstDay.Add(3*day))
+	before := d.asked(t, reports.Asked{})
 	if got := before.Goals[0].Experiment.Verdict; !strings.HasPrefix(got, "better: +300 % (") {
 		t.Fatalf("the verdict is %q", got)
 	}
 	decided := time.Now()
-	must(s.db.InsertConversions(t.Context(), "", lateOnes))
-	must(s.db.InsertAdjustments(t.Context(), "", adjustments))
-	run(firstDay.Add(5 * day))
-	if got := s.asked(t, reports.Asked{}).Goals[0].Experiment.Verdict; !strings.HasPrefix(got, "no difference seen yet") {
+	must(t, d.db.InsertConversions(t.Context(), "", d.lateOnes))
+	must(t, d.db.InsertAdjustments(t.Context(), "", d.adjustments))
+	d.run(t, firstDay.Add(5*day))
+	if got := d.asked(t, reports.Asked{}).Goals[0].Experiment.Verdict; !strings.HasPrefix(got, "no difference seen yet") {
 		t.Errorf("the verdict is %q", got)
 	}
-	var turned uint64
-	must(s.db.Row(t.Context(), "select countIf(turned_around = 1) from results_history where event_id = 'g1' and variation_id = 'b'", nil, &turned))
-	if turned != 1 {
+	if turned := d.turned(t); turned != 1 {
 		t.Errorf("%d rows are marked as turned around", turned)
 	}
-	if past := s.asked(t, reports.Asked{KnownAt: decided}); goalNamed(past, "g1").Experiment.Verdict != before.Goals[0].Experiment.Verdict {
+	if past := d.asked(t, reports.Asked{KnownAt: decided}); goalNamed(past, "g1").Experiment.Verdict != before.Goals[0].Experiment.Verdict {
 		t.Errorf("what was known then is %+v", past)
 	}
-	snap, err := s.store.Load(t.Context())
-	must(err)
-	cutoff, version, err := jobs.Published(t.Context(), s.db)
-	must(err)
-	series, err := experiment.Cumulative(t.Context(), s.db, snap, experiment.Question{CustomerID: "c1", OptimizationID: "o1", Cutoff: cutoff, Version: version})
-	must(err)
-	revisions, err := reports.Revisions(t.Context(), s.db, "c1", "o1", series)
-	must(err)
-	if len(revisions) != 1 {
+	revisions := d.revisions(t)
+	if len(revisions) != 2 || revisions[0].Measure != "rate" || revisions[1].Measure != "value per visitor" {
 		t.Fatalf("%d figures were revised: %+v", len(revisions), revisions)
 	}
-	r := revisions[0]
-	if !r.IsTurnedAround || r.Variation != "New" || math.Abs(r.Then.Lift-3) > 1e-9 || r.Because != "14 late conversions and 85 retractions" || r.RunID == "" {
-		t.Errorf("the revision is %+v, from %+v to %+v", r, r.Then, r.Now)
+	for _, r := range revisions {
+		if !r.IsTurnedAround || r.Variation != "New" || math.Abs(r.Then.Lift-3) > 1e-9 || r.Because != "14 late conversions and 85 retractions" || r.RunID == "" {
+			t.Errorf("the revision is %+v, from %+v to %+v", r, r.Then, r.Now)
+		}
+	}
+	// What a run takes away since its cutoff lies before it, and what the next one brings back, is no reason.
+	d.run(t, firstDay.Add(day/2))
+	d.run(t, firstDay.Add(5*day))
+	if again := d.revisions(t); len(again) != 2 || again[0].Because != revisions[0].Because {
+		t.Errorf("after a cutoff that went back: %+v", again)
+	}
+	if turned := d.turned(t); turned != 1 {
+		t.Errorf("%d rows are marked as turned around", turned)
+	}
+}
+
+// Nothing late has come, so nothing was revised and no decision turned around: whatever else has been done.
+func TestNothingIsRevisedWithoutNews(t *testing.T) {
+	for name, change := range map[string]func(*decision, *testing.T){
+		"a cutoff within a day": func(d *decision, t *testing.T) {
+			d.run(t, firstDay.Add(2*day+8*time.Hour)) // before the end of the second day's windows
+		},
+		"a cutoff that went back": func(d *decision, t *testing.T) {
+			d.run(t, firstDay.Add(day+day/2))
+			d.run(t, firstDay.Add(day/2))
+		},
+		"another baseline": func(d *decision, t *testing.T) {
+			d.configure(t, func(e *catalog.Edit) error {
+				return e.PutOptimization(catalog.Optimization{CustomerID: "c1", OptimizationID: "o1", Name: "Hero"},
+					[]catalog.Variation{{VariationID: "a", Name: "Old", Weight: 1}, {VariationID: "b", Name: "New", Weight: 1, IsBaseline: true}})
+			})
+		},
+		"more planned visitors": func(d *decision, t *testing.T) {
+			d.configure(t, func(e *catalog.Edit) error {
+				return e.PutOptimization(catalog.Optimization{CustomerID: "c1", OptimizationID: "o1", Name: "Hero", PlannedVisitors: 1_000_000_000},
+					e.VariationsOf("c1", "o1"))
+			})
+		},
+		"a longer window": func(d *decision, t *testing.T) {
+			d.configure(t, func(e *catalog.Edit) error {
+				return e.SetRule("c1", "g1", catalog.Rule{WindowDays: 30, Credit: catalog.CreditLast}, firstDay.Add(2*day))
+			})
+		},
+		"goals removed": func(d *decision, t *testing.T) {
+			d.configure(t, func(e *catalog.Edit) error { return e.RemoveGoal("c1", "o1", "g1") })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDecision(t)
+			d.run(t, firstDay.Add(3*day))
+			if got := d.asked(t, reports.Asked{}).Goals[0].Experiment.Verdict; !strings.HasPrefix(got, "better: ") {
+				t.Fatalf("the verdict is %q", got)
+			}
+			change(d, t)
+			if turned := d.turned(t); turned != 0 {
+				t.Errorf("%d rows are marked as turned around", turned)
+			}
+			if revisions := d.revisions(t); len(revisions) != 0 {
+				t.Errorf("%d figures were revised: %+v", len(revisions), revisions)
+			}
+			d.run(t, firstDay.Add(5*day))
+			if turned := d.turned(t); turned != 0 {
+				t.Errorf("after the next run %d rows are marked as turned around", turned)
+			}
+			if revisions := d.revisions(t); len(revisions) != 0 {
+				t.Errorf("after the next run %d figures were revised: %+v", len(revisions), revisions)
+			}
+		})
+	}
+}
+
+// Goals that are removed were known once, and are not from the next run on.
+func TestRemovedGoalsWereKnown(t *testing.T) {
+	d := newDecision(t)
+	known := func(at time.Time) (goals []string) {
+		t.Helper()
+		for _, g := range d.asked(t, reports.Asked{KnownAt: at}).Goals {
+			goals = append(goals, g.EventID)
+		}
+		return goals
+	}
+	d.run(t, firstDay.Add(3*day))
+	both := time.Now()
+	for _, eventID := range []string{"g2", "g1"} {
+		d.configure(t, func(e *catalog.Edit) error { return e.RemoveGoal("c1", "o1", eventID) })
+	}
+	d.run(t, firstDay.Add(4*day))
+	none := time.Now()
+	if got := known(none); len(got) != 0 {
+		t.Errorf("without goals %q are known", got)
+	}
+	d.configure(t, func(e *catalog.Edit) error { return e.AddGoal(catalog.Goal{CustomerID: "c1", OptimizationID: "o1", EventID: "g2"}) })
+	d.run(t, firstDay.Add(5*day))
+	for _, want := range []struct {
+		at    time.Time
+		goals string
+	}{{both, "[g1 g2]"}, {none, "[]"}, {time.Now(), "[g2]"}} {
+		if got := fmt.Sprint(known(want.at)); got != want.goals {
+			t.Errorf("the goals known at %v are %s, expected %s", want.at, got, want.goals)
+		}
+	}
+	var rows uint64
+	must(t, d.db.Row(t.Context(), "select count() from results_history where event_id = ''", nil, &rows))
+	if rows != 0 {
+		t.Errorf("the history has %d rows without an event", rows)
 	}
 }
 

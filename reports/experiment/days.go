@@ -9,14 +9,15 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Day is where a goal stood with the visitors who entered up to a day, as it is known now.
+// Day is where a goal stood with the visitors who entered up to the midnight that ends a day, as it is known now.
 type Day struct {
 	Day      time.Time
 	IsMature bool // the windows of all who entered that day are over
 	Goal     *Goal
 }
 
-// WasMature reports whether the windows of all who entered that day were over at a cutoff.
+// WasMature reports whether the windows of all who entered that day were over at a cutoff. If that is a midnight, the last day that was
+// has exactly the visitors who were mature then.
 func (d Day) WasMature(cutoff time.Time) bool {
 	return !d.Day.AddDate(0, 0, 1).Add(time.Duration(d.Goal.WindowHours) * time.Hour).After(cutoff)
 }

@@ -121,6 +121,11 @@ func (g *Goal) Baseline() *Variation {
 	return &g.Variations[i]
 }
 
+// SameCounts reports whether the same visitors have done the same, as far as the sums tell.
+func (v *Variation) SameCounts(o *Variation) bool {
+	return v.Mature == o.Mature && v.Converters == o.Converters && v.ValueTotal == o.ValueTotal
+}
+
 func (v *Variation) divide() {
 	if v.Mature == 0 {
 		return

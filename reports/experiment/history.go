@@ -99,17 +99,23 @@ func Note(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, runID s
 		before[of] = append(before[of], row)
 	}
 	var rows []noted
+	for of := range before {
+		if answers[of] == nil {
+			answers[of] = &Answer{} // it is not configured any more
+		}
+	}
 	for of, a := range answers {
 		now := a.noted(runID, cutoff)
+		if len(now) == 0 && len(before[of]) > 0 {
+			now = []noted{withoutGoals(of, runID, cutoff)}
+		}
 		if slices.EqualFunc(now, before[of], func(a, b noted) bool { return a.figures.same(b.figures) }) {
 			continue
 		}
-		for i := range now {
-			if was := find(before[of], now[i].figures); was != nil && turned(was, &now[i]) {
-				now[i].TurnedAround = 1
-				log.Warn("a decision was turned around", "customer", of[0], "optimization", of[1], "event", now[i].EventID, "variation", now[i].VariationID,
-					"before", was.Verdict, "now", now[i].Verdict)
-			}
+		for i, was := range turnedAround(before[of], now) {
+			now[i].TurnedAround = 1
+			log.Warn("a decision was turned around", "customer", of[0], "optimization", of[1], "event", now[i].EventID, "variation", now[i].VariationID,
+				"before", was.Verdict, "now", now[i].Verdict)
 		}
 		rows = append(rows, now...)
 	}
@@ -122,22 +128,61 @@ func Note(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, runID s
 	return nil
 }
 
-func find(rows []noted, of figures) *noted {
-	i := slices.IndexFunc(rows, func(row noted) bool { return row.EventID == of.EventID && row.VariationID == of.VariationID })
-	if i < 0 {
-		return nil
-	}
-	return &rows[i]
+// withoutGoals says that nothing is compared in an optimization of which something had been noted. It has no event.
+func withoutGoals(of [2]string, runID string, cutoff time.Time) noted {
+	return noted{RunID: runID, Cutoff: cutoff, figures: figures{CustomerID: of[0], OptimizationID: of[1]}}
 }
 
-// turned reports whether what had been decided is not, or the other way round.
-func turned(was, now *noted) bool {
-	for _, pair := range [][2]*Comparison{{was.rate(), now.rate()}, {was.value(), now.value()}} {
-		if pair[0].Better() && !pair[1].Better() || pair[0].Worse() && !pair[1].Worse() {
-			return true
+// turnedAround returns those rows of now of which the opposite had been decided, or where nothing is decided any more, with what they were.
+// A cutoff that went back and other settings are no news about the visitors.
+func turnedAround(before, now []noted) map[int]*noted {
+	turned := map[int]*noted{}
+	if len(before) == 0 || now[0].Cutoff.Before(before[0].Cutoff) {
+		return turned
+	}
+	// Adjusted p values can be compared if the same questions were answered: one goal more makes all of them larger.
+	alike := slices.EqualFunc(before, now, func(a, b noted) bool {
+		return a.EventID == b.EventID && a.VariationID == b.VariationID && (a.RateLift == nil) == (b.RateLift == nil) && (a.ValueLift == nil) == (b.ValueLift == nil)
+	})
+	for i := range now {
+		is := &now[i]
+		at := slices.IndexFunc(before, func(was noted) bool { return was.EventID == is.EventID && was.VariationID == is.VariationID })
+		if at < 0 {
+			continue
+		}
+		was := &before[at]
+		if was.PlannedVisitors != is.PlannedVisitors || was.WindowHours != is.WindowHours || baselineOf(before, is.EventID) != baselineOf(now, is.EventID) {
+			continue
+		}
+		if was.rate().turnsInto(is.rate(), alike) || was.value().turnsInto(is.value(), alike) {
+			turned[i] = was
 		}
 	}
-	return false
+	return turned
+}
+
+// baselineOf is the id of a goal's baseline, empty without one.
+func baselineOf(rows []noted, eventID string) string {
+	for _, row := range rows {
+		if row.EventID == eventID && row.IsBaseline == 1 {
+			return row.VariationID
+		}
+	}
+	return ""
+}
+
+// turnsInto reports whether a decision does not hold any more; alike says whether the adjusted p values can be compared.
+func (c *Comparison) turnsInto(now *Comparison, alike bool) bool {
+	switch {
+	case !c.Decided():
+		return false
+	case now == nil:
+		return true
+	case alike:
+		return !now.Decided() || now.Better() != c.Better()
+	default:
+		return now.PValue >= significant || (now.Lift > 0) != c.Better()
+	}
 }
 
 // noted are the rows of an answer, in the order of noted_last.
@@ -198,12 +243,10 @@ func (n *noted) value() *Comparison {
 
 // Past is what was known of an optimization once a run had finished.
 type Past struct {
-	RunID         string
-	Cutoff        time.Time
-	KnownAt       time.Time // when the run finished
-	Goals         []*Goal   // by event
-	TurnedAround  bool      // a decision of the run before
-	SampleRatioOf *SampleRatio
+	RunID   string
+	Cutoff  time.Time
+	KnownAt time.Time // when the run finished
+	Goals   []*Goal   // by event; none if there was no goal any more
 }
 
 // Known returns what was known of an optimization at a moment: as the last run that finished by then, and changed it, noted it.
@@ -238,7 +281,9 @@ func history(ctx context.Context, db *warehouse.DB, customerID, optimizationID s
 			pasts = append(pasts, &Past{RunID: row.RunID, Cutoff: row.Cutoff.UTC(), KnownAt: row.KnownAt.UTC()})
 		}
 		past := pasts[len(pasts)-1]
-		past.TurnedAround = past.TurnedAround || row.TurnedAround == 1
+		if row.EventID == "" {
+			continue // it had no goals
+		}
 		if len(past.Goals) == 0 || past.Goals[len(past.Goals)-1].EventID != row.EventID {
 			past.Goals = append(past.Goals, row.goal())
 		}

@@ -61,3 +61,4 @@ as select
 from results_noted
 inner join (select run_id, finished_at from run_log final where state = 'done') as run_log
     on results_noted.run_id = run_log.run_id
+where event_id != '' -- such a row says that an optimization has no goal any more

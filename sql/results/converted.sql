@@ -3,7 +3,7 @@
 -- Grain:      one row per (account, optimization, segment, day of entry if asked for, goal event, variation) with a conversion
 -- Parameters: customer_id, optimization_id, from_day, to_day, segment_name, segment_value, by_attribute, by_day, cutoff,
 --             goal_customers, goal_optimizations, goal_events, goal_days, cap_millionths
--- Notes:      The goals with their windows are given in four arrays that go together. Whatever variation a conversion is attributed to, it counts for the one that
+-- Notes:      Days of entry are those of entered.sql. The goals with their windows are given in four arrays that go together. Whatever variation a conversion is attributed to, it counts for the one that
 --             its visitor entered with. Sums are exact, so that they don't depend on the order of the rows. A cap holds for each optimization,
 --             segment and goal by itself: the nearest rank among the totals that are not 0, 0 for no cap.
 with
@@ -46,7 +46,7 @@ with
             customer_id,
             optimization_id,
             if({by_attribute:String} = '', '', attributes[{by_attribute:String}]) as segment,
-            if({by_day:UInt8} = 1, day, toDate(0)) as entry_day,
+            if({by_day:UInt8} = 1, toDate(entered_at - toIntervalMillisecond(1)), toDate(0)) as entry_day,
             variation_id,
             visitor_id,
             entered_at

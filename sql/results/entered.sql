@@ -3,11 +3,12 @@
 -- Grain:      one row per (account, optimization, segment, day of entry if asked for, variation)
 -- Parameters: customer_id, optimization_id, from_day, to_day, segment_name, segment_value, by_attribute, by_day, cutoff, windows
 -- Notes:      An empty account or optimization means all, an empty attribute none. Mature has a number for each window, in their order.
+--             Who entered at midnight sharp goes with the day before, since the windows of both are over at the same midnight.
 select
     customer_id,
     optimization_id,
     if({by_attribute:String} = '', '', attributes[{by_attribute:String}]) as segment,
-    if({by_day:UInt8} = 1, day, toDate(0)) as entry_day,
+    if({by_day:UInt8} = 1, toDate(entered_at - toIntervalMillisecond(1)), toDate(0)) as entry_day,
     variation_id,
     count() as entered,
     countIf(saw_another = 1) as saw_another,
