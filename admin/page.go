@@ -84,9 +84,14 @@ var functions = template.FuncMap{
 	"step":    jobs.StepText,
 	"percent": reports.Percent,
 	"amount":  func(value *float64) string { return human.Grouped(reports.Amount(value)) },
-	"grouped": func(number any) string { return human.Grouped(fmt.Sprint(number)) },
-	"join":    strings.Join,
-	"window":  func(hours uint32) string { return human.Duration(time.Duration(hours) * time.Hour) },
+	"grouped": func(number any) string {
+		if of, ok := number.(*uint64); ok {
+			number = *of
+		}
+		return human.Grouped(fmt.Sprint(number))
+	},
+	"join":   strings.Join,
+	"window": func(hours uint32) string { return human.Duration(time.Duration(hours) * time.Hour) },
 	"p": func(p float64) string {
 		if p < 0.0001 {
 			return "< 0.0001"

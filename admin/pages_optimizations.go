@@ -60,13 +60,13 @@ func (a *Admin) viewOptimizations(c *fiber.Ctx) (*view, error) {
 
 // listOptimization says how an optimization stands by its first goal.
 func listOptimization(of optimizationAnswer, results *reports.Results, configured bool) listedOptimization {
-	l := listedOptimization{optimizationAnswer: of, EnteredThisWeek: results.EnteredThisWeek, Status: "running"}
+	l := listedOptimization{optimizationAnswer: of, EnteredThisWeek: *results.EnteredThisWeek, Status: "running"}
 	switch {
 	case !configured:
 		l.Status = "not configured"
 	case results.Entered == 0:
 		l.Status = "not seen yet"
-	case results.EnteredThisWeek == 0:
+	case *results.EnteredThisWeek == 0:
 		l.Status = "idle"
 	}
 	if len(results.Goals) == 0 {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/refuse"
 )
 
@@ -126,6 +127,9 @@ const (
 	DefaultMDEPercent      = 10
 )
 
+// MostPlannedVisitors is how many can be planned: more than any page has.
+const MostPlannedVisitors = 1_000_000_000
+
 // MaxIDBytes bounds every id and name, as docs/openapi.yaml has it for events.
 const MaxIDBytes = 256
 
@@ -135,6 +139,14 @@ func checkID(what, id string) error {
 		return refuse.Invalidf("%s must not be empty", what)
 	case len(id) > MaxIDBytes:
 		return refuse.Invalidf("%s has %d bytes, at most %d are allowed", what, len(id), MaxIDBytes)
+	}
+	return nil
+}
+
+// CheckAccount refuses an account that is not there.
+func (s *Snapshot) CheckAccount(customerID string) error {
+	if _, known := s.Accounts[customerID]; !known {
+		return refuse.NotFoundf("there is no account %s", human.Quote(customerID)).Try("`tieback account list` shows all")
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ func (e *Edit) PutOptimization(o Optimization, variations []Variation) error {
 	if len(variations) == 0 {
 		return refuse.Invalidf("optimization %s needs at least one variation", o.OptimizationID)
 	}
+	if o.PlannedVisitors > MostPlannedVisitors {
+		return refuse.Invalidf("%d visitors are planned for optimization %s, at most %d can be", o.PlannedVisitors, o.OptimizationID, MostPlannedVisitors)
+	}
 	variations, err := completeVariations(o, variations)
 	if err != nil {
 		return err

@@ -541,7 +541,7 @@ func TestGetResults(t *testing.T) {
 	e.cfg.Results = func(_ context.Context, customerID, optimizationID string, q ResultsAsked) (any, error) {
 		asked = fmt.Sprint(customerID, " ", optimizationID, " ", q)
 		err := map[string]error{"none": refuse.NotFoundf("none"), "range": refuse.Invalidf("odd"), "down": errors.New("secret")}[optimizationID]
-		return json.RawMessage(`{"customer_id":"c","optimization_id":"o","name":"","from":"","to":"","as_of":"","visitors_of_several_variations":0,"sample_ratio":null,"variations":[],"goals":[],"notes":[]}`), err
+		return json.RawMessage(`{"customer_id":"c","optimization_id":"o","name":"","from":"","to":"","as_of":"","entered":0,"entered_this_week":0,"visitors_of_several_variations":0,"sample_ratio":null,"variations":[],"goals":[],"notes":[]}`), err
 	}
 	if got := e.request(http.MethodGet, "/results/a%2Fb?from=2026-09-21&to=2026-09-22&cap=0.99&segment=device%3Dmobile&by=plan&knownAt=now", ""); got.status != 200 || asked != "123456789 a/b {2026-09-21 2026-09-22 0.99 device=mobile plan now}" {
 		t.Errorf("asked for %q: %d %s", asked, got.status, got.body)

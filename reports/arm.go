@@ -33,9 +33,9 @@ func (a *Arm) count(row conversionsRow) {
 }
 
 func (a *Arm) divide() {
-	if a.Visitors == 0 {
+	if *a.Visitors == 0 {
 		return
 	}
-	rate, mean := float64(a.Converters)/float64(a.Visitors), a.valueExposed/float64(a.Visitors)
+	rate, mean := float64(a.Converters)/float64(*a.Visitors), a.valueExposed/float64(*a.Visitors)
 	a.ConversionRate, a.ValuePerVisitor = &rate, &mean
 }

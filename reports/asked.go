@@ -1,8 +1,10 @@
 package reports
 
 import (
+	"cmp"
 	"context"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,15 +51,20 @@ func ParseAsked(from, to, quantile, segment, by, knownAt string, now time.Time) 
 		asked.KnownAt = now
 		return asked, nil
 	}
-	if asked.KnownAt, err = time.Parse(time.RFC3339, knownAt); err != nil {
+	at, err := time.Parse(time.RFC3339, knownAt)
+	if err != nil {
 		return asked, refuse.Invalidf("known-at is %q, and must be a time such as 2026-09-12T08:00:00Z, or now", knownAt)
 	}
+	if epoch := time.UnixMilli(0); at.Before(epoch) {
+		at = epoch // nothing was known either; the zero time would mean that nothing is asked of the past
+	}
+	asked.KnownAt = at
 	return asked, nil
 }
 
 var (
 	attributeName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
-	share         = regexp.MustCompile(`^0?\.[0-9]{1,6}$`)
+	share         = regexp.MustCompile(`^0?\.[0-9]{1,6}0*$`)
 )
 
 // parseCap reads a quantile with up to six places, between 0 and 1.
@@ -68,7 +75,7 @@ func parseCap(text string) (experiment.Quantile, error) {
 	_, digits, _ := strings.Cut(text, ".")
 	millionths, err := strconv.ParseUint((digits + "000000")[:6], 10, 32)
 	if !share.MatchString(text) || err != nil || millionths == 0 {
-		return 0, refuse.Invalidf("cap is %q, and must be a share between 0 and 1, as 0.99", text)
+		return 0, refuse.Invalidf("cap is %q, and must be a share between 0 and 1 with at most six places, as 0.99", text)
 	}
 	return experiment.Quantile(millionths), nil
 }
@@ -81,16 +88,34 @@ func pastResults(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, 
 	}
 	r := &Results{
 		CustomerID: customerID, OptimizationID: optimizationID, Name: snap.Optimizations[customerID][optimizationID].Name,
-		AsOf: past.Cutoff.Format(time.RFC3339), KnownAt: past.KnownAt.Format(time.RFC3339Nano), RunID: past.RunID,
+		AsOf: past.Cutoff.Format(time.RFC3339Nano), KnownAt: past.KnownAt.Format(time.RFC3339Nano), RunID: past.RunID,
 		Variations: []Shown{}, Goals: []GoalResults{}, Notes: []string{},
 	}
 	for _, g := range past.Goals {
-		r.SampleRatio = g.SampleRatio
+		if len(r.Goals) == 0 { // all goals have the same
+			r.SampleRatio = g.SampleRatio
+			for _, v := range g.Variations {
+				r.Entered += v.Entered
+				r.Variations = append(r.Variations, Shown{VariationID: v.VariationID, Name: v.Name, IsBaseline: v.IsBaseline, Weight: v.Weight})
+			}
+		}
 		goal := snap.Goals[customerID][optimizationID][g.EventID]
 		goal.CustomerID, goal.OptimizationID, goal.EventID = customerID, optimizationID, g.EventID
 		r.Goals = append(r.Goals, GoalResults{
 			EventID: g.EventID, APIName: currentName(snap, goal), IsPrimary: goal.IsPrimary, MDEPercent: g.MDEPercent, Experiment: g, Arms: []Arm{},
 		})
+	}
+	slices.SortStableFunc(r.Goals, func(a, b GoalResults) int {
+		if a.IsPrimary == b.IsPrimary {
+			return cmp.Compare(a.EventID, b.EventID)
+		}
+		if a.IsPrimary {
+			return -1
+		}
+		return 1
+	})
+	if len(r.Goals) == 0 {
+		r.Notes = append(r.Notes, "no goal was attached, so nothing was compared")
 	}
 	return r, nil
 }
@@ -112,6 +137,11 @@ func AccountResults(ctx context.Context, db *warehouse.DB, snap *catalog.Snapsho
 	if err != nil {
 		return nil, err
 	}
+	if len(answers) == 0 {
+		if err := snap.CheckAccount(customerID); err != nil {
+			return nil, err
+		}
+	}
 	list := []*Results{}
 	for of, answer := range answers {
 		r := &Results{
@@ -121,7 +151,7 @@ func AccountResults(ctx context.Context, db *warehouse.DB, snap *catalog.Snapsho
 			r.From, r.To = warehouse.Day(asked.Days.From), warehouse.Day(asked.Days.To)
 		}
 		if !cutoff.IsZero() {
-			r.AsOf = cutoff.Format(time.RFC3339)
+			r.AsOf = cutoff.Format(time.RFC3339Nano)
 		}
 		r.take(snap, answer)
 		list = append(list, r)

@@ -3,9 +3,11 @@ package reports_test
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/jobs"
+	"github.com/tieback/tieback/refuse"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/reports/experiment"
 	"github.com/tieback/tieback/warehouse"
@@ -73,7 +76,7 @@ func TestExperimentsAreThoseOfR11(t *testing.T) {
 	s.insert(t, events, conversions)
 	runner := jobs.NewRunner(s.db, time.Now, slog.New(slog.DiscardHandler))
 	compared := 0
-	for _, cutoff := range []time.Time{firstDay.Add(4*day + 7*time.Hour), firstDay.Add(6 * day), firstDay.Add(20 * day)} {
+	for _, cutoff := range []time.Time{firstDay.Add(4*day + 7*time.Hour + 321*time.Millisecond), firstDay.Add(6 * day), firstDay.Add(20 * day)} {
 		if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: cutoff}); err != nil {
 			t.Fatal(err)
 		}
@@ -212,21 +215,23 @@ func (s *site) checkPast(t *testing.T) {
 	t.Helper()
 	now := s.asked(t, reports.Asked{})
 	past := s.asked(t, reports.Asked{KnownAt: time.Now().Add(time.Hour)})
-	byEvent := func(r *reports.Results) string {
-		goals := slices.Clone(r.Goals)
-		slices.SortFunc(goals, func(a, b reports.GoalResults) int { return strings.Compare(a.EventID, b.EventID) })
+	goals := func(r *reports.Results) string {
 		var texts []string
-		for _, g := range goals {
+		for _, g := range r.Goals {
 			text, err := json.Marshal(g.Experiment)
 			if err != nil {
 				t.Fatal(err)
 			}
-			texts = append(texts, string(text))
+			texts = append(texts, g.EventID+" "+string(text))
 		}
 		return strings.Join(texts, "\n")
 	}
-	if byEvent(past) != byEvent(now) || past.AsOf != now.AsOf || past.SampleRatio.PValue != now.SampleRatio.PValue {
-		t.Errorf("noted, as of %s\n%s\nnow, as of %s\n%s", past.AsOf, byEvent(past), now.AsOf, byEvent(now))
+	if goals(past) != goals(now) || past.AsOf != now.AsOf || past.Entered != now.Entered || !reflect.DeepEqual(past.SampleRatio, now.SampleRatio) {
+		t.Errorf("noted, %d, %+v as of %s\n%s\nnow, %d, %+v as of %s\n%s",
+			past.Entered, past.SampleRatio, past.AsOf, goals(past), now.Entered, now.SampleRatio, now.AsOf, goals(now))
+	}
+	if len(past.Variations) != 3 || past.Variations[1].Name != now.Variations[1].Name || past.Variations[0].Visitors != nil || past.EnteredThisWeek != nil || past.VisitorsOfSeveral != nil {
+		t.Errorf("what is not noted is %+v", past)
 	}
 	var runs []struct {
 		FinishedAt time.Time `ch:"finished_at"`
@@ -236,7 +241,7 @@ func (s *site) checkPast(t *testing.T) {
 		t.Fatal(runs, err)
 	}
 	for _, run := range runs {
-		if past := s.asked(t, reports.Asked{KnownAt: run.FinishedAt}); past.AsOf != run.Cutoff.UTC().Format(time.RFC3339) {
+		if past := s.asked(t, reports.Asked{KnownAt: run.FinishedAt}); past.AsOf != run.Cutoff.UTC().Format(time.RFC3339Nano) {
 			t.Errorf("known at %v was %s, the run had the cutoff %v", run.FinishedAt, past.AsOf, run.Cutoff)
 		}
 	}
@@ -249,8 +254,18 @@ func (s *site) checkPast(t *testing.T) {
 	if err := s.db.Row(t.Context(), "select count() from results_history where run_id = {run:String}", warehouse.Params{"run": record.RunID}, &noted); err != nil || noted != 0 {
 		t.Errorf("a run that changed nothing noted %d rows, %v", noted, err)
 	}
-	if _, err := reports.ParseAsked("", "", "", "", "", "2020-01-01T00:00:00Z", time.Now()); err != nil {
-		t.Error(err)
+	for _, early := range []string{"2020-01-01T00:00:00Z", "0001-01-01T00:00:00Z"} {
+		asked, err := reports.ParseAsked("", "", "", "", "", early, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		snap, err := s.store.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reports.OptimizationResults(t.Context(), s.db, snap, "c1", "o1", asked); !errors.Is(err, refuse.NotFound) {
+			t.Errorf("known at %s: %v", early, err)
+		}
 	}
 }
 
@@ -264,7 +279,7 @@ func TestWhatCanBeAsked(t *testing.T) {
 			t.Errorf("%q is taken as %+v", wrong, asked)
 		}
 	}
-	asked, err := reports.ParseAsked("", "", "0.95", "device=a=b", "", "", time.Now())
+	asked, err := reports.ParseAsked("", "", "0.95000000", "device=a=b", "", "", time.Now())
 	if err != nil || asked.Cap != 950_000 || asked.SegmentName != "device" || asked.SegmentValue != "a=b" {
 		t.Errorf("%+v, %v", asked, err)
 	}

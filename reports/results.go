@@ -30,10 +30,10 @@ type Results struct {
 	KnownAt        string `json:"known_at,omitempty"` // when the run finished that noted it; only of the past, where nothing is said by day
 	RunID          string `json:"run_id,omitempty"`   // that run
 
-	Entered         uint64 `json:"entered"`           // visitors, all variations together
-	EnteredThisWeek uint64 `json:"entered_this_week"` // within the 7 days before as_of
-	// VisitorsOfSeveral saw more than one variation in the range; they count in each.
-	VisitorsOfSeveral uint64 `json:"visitors_of_several_variations"`
+	Entered         uint64  `json:"entered"`           // visitors, all variations together
+	EnteredThisWeek *uint64 `json:"entered_this_week"` // within the 7 days before as_of; nil of the past
+	// VisitorsOfSeveral saw more than one variation in the range; they count in each. It is nil where nothing is said by day.
+	VisitorsOfSeveral *uint64 `json:"visitors_of_several_variations"`
 	// SampleRatio compares who entered with the weights; nil where there is nothing to check: fewer than two weights, or
 	// nobody entered.
 	SampleRatio *experiment.SampleRatio `json:"sample_ratio"`
@@ -48,7 +48,7 @@ type Shown struct {
 	Name        string  `json:"name"`
 	IsBaseline  bool    `json:"is_baseline"`
 	Weight      float64 `json:"weight"`
-	Visitors    uint64  `json:"visitors"`
+	Visitors    *uint64 `json:"visitors"` // nil where nothing is said by day
 }
 
 // GoalResults are the results for one goal event.
@@ -193,7 +193,7 @@ func (r *Results) compare(ctx context.Context, db *warehouse.DB, snap *catalog.S
 		return err
 	}
 	if !cutoff.IsZero() {
-		r.AsOf = cutoff.Format(time.RFC3339)
+		r.AsOf = cutoff.Format(time.RFC3339Nano)
 	}
 	answers, err := experiment.Load(ctx, db, snap, experiment.Question{
 		CustomerID: r.CustomerID, OptimizationID: r.OptimizationID, From: asked.Days.From, To: asked.Days.To, Cap: asked.Cap,
@@ -208,10 +208,11 @@ func (r *Results) compare(ctx context.Context, db *warehouse.DB, snap *catalog.S
 
 // take takes the goals over; nil where nothing is configured and nobody has entered.
 func (r *Results) take(snap *catalog.Snapshot, answer *experiment.Answer) {
+	r.EnteredThisWeek = new(uint64)
 	if answer == nil {
 		return
 	}
-	r.SampleRatio, r.Entered, r.EnteredThisWeek = answer.SampleRatio, answer.Entered, answer.ThisWeek
+	r.SampleRatio, r.Entered, *r.EnteredThisWeek = answer.SampleRatio, answer.Entered, answer.ThisWeek
 	for i, goal := range snap.GoalsOf(r.CustomerID, r.OptimizationID) {
 		g := GoalResults{
 			EventID: goal.EventID, APIName: currentName(snap, goal), IsPrimary: goal.IsPrimary, MDEPercent: goal.MDEPercent,
@@ -232,20 +233,21 @@ func sortByID(list []*Results) {
 func (r *Results) show(snap *catalog.Snapshot, visitors []visitorsRow, conversions []conversionsRow) {
 	r.Variations = []Shown{}
 	for _, v := range snap.VariationsOf(r.CustomerID, r.OptimizationID) {
-		r.Variations = append(r.Variations, Shown{VariationID: v.VariationID, Name: v.Name, IsBaseline: v.IsBaseline, Weight: v.Weight})
+		r.Variations = append(r.Variations, Shown{VariationID: v.VariationID, Name: v.Name, IsBaseline: v.IsBaseline, Weight: v.Weight, Visitors: new(uint64)})
 	}
 	configured := len(r.Variations)
 	shown := func(id string) *Shown {
 		i := slices.IndexFunc(r.Variations, func(s Shown) bool { return s.VariationID == id })
 		if i < 0 {
 			i = len(r.Variations)
-			r.Variations = append(r.Variations, Shown{VariationID: id})
+			r.Variations = append(r.Variations, Shown{VariationID: id, Visitors: new(uint64)})
 		}
 		return &r.Variations[i]
 	}
+	r.VisitorsOfSeveral = new(uint64)
 	for _, row := range visitors {
-		shown(row.VariationID).Visitors = row.Visitors
-		r.VisitorsOfSeveral = row.OfSeveral
+		*shown(row.VariationID).Visitors = row.Visitors
+		*r.VisitorsOfSeveral = row.OfSeveral
 	}
 	for _, row := range conversions {
 		shown(row.VariationID)
@@ -284,7 +286,7 @@ func (r *Results) tell() {
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	exposed, baseline := uint64(0), false
 	for _, v := range r.Variations {
-		exposed += v.Visitors
+		exposed += *v.Visitors
 		baseline = baseline || v.IsBaseline
 	}
 	switch {
@@ -302,7 +304,7 @@ func (r *Results) tell() {
 	if r.SampleRatio != nil && r.SampleRatio.Warning {
 		note("those who entered are not spread over the variations as the weights say (p = %.2g): find out why before you trust the comparison", r.SampleRatio.PValue)
 	}
-	if r.VisitorsOfSeveral > 0 {
-		note("%d visitors saw more than one variation in this range; they belong to the one that they saw first", r.VisitorsOfSeveral)
+	if *r.VisitorsOfSeveral > 0 {
+		note("%d visitors saw more than one variation in this range; they belong to the one that they saw first", *r.VisitorsOfSeveral)
 	}
 }

@@ -241,14 +241,14 @@ func checkShown(t *testing.T, got *reports.Results, events []warehouse.ClientEve
 			visitors[variation]++
 		}
 	}
-	if got.VisitorsOfSeveral != several {
-		t.Errorf("%s to %s: %d saw several variations, expected %d", got.From, got.To, got.VisitorsOfSeveral, several)
+	if *got.VisitorsOfSeveral != several {
+		t.Errorf("%s to %s: %d saw several variations, expected %d", got.From, got.To, *got.VisitorsOfSeveral, several)
 	}
 	var order []string
 	for _, v := range got.Variations {
 		order = append(order, v.VariationID)
-		if v.Visitors != visitors[v.VariationID] {
-			t.Errorf("%s to %s: %d visitors saw %s, expected %d", got.From, got.To, v.Visitors, v.VariationID, visitors[v.VariationID])
+		if *v.Visitors != visitors[v.VariationID] {
+			t.Errorf("%s to %s: %d visitors saw %s, expected %d", got.From, got.To, *v.Visitors, v.VariationID, visitors[v.VariationID])
 		}
 	}
 	if strings.Join(order, " ") != "a b c" {
@@ -286,9 +286,9 @@ func checkArm(t *testing.T, goal string, arm reports.Arm, events []warehouse.Cli
 	if got != want {
 		t.Errorf("%s, %s: conversions, converters, users, not exposed, value are %s, expected %s", goal, arm.VariationID, got, want)
 	}
-	if arm.Visitors > 0 {
-		same(t, "conversion_rate", arm.ConversionRate, float64(len(converters))/float64(arm.Visitors))
-		same(t, "value_per_visitor", arm.ValuePerVisitor, ofExposed.InexactFloat64()/float64(arm.Visitors))
+	if *arm.Visitors > 0 {
+		same(t, "conversion_rate", arm.ConversionRate, float64(len(converters))/float64(*arm.Visitors))
+		same(t, "value_per_visitor", arm.ValuePerVisitor, ofExposed.InexactFloat64()/float64(*arm.Visitors))
 	}
 	if withValue > 0 {
 		same(t, "value_per_conversion", arm.ValuePerConversion, total.InexactFloat64()/float64(withValue))

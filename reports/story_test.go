@@ -216,7 +216,9 @@ func TestRemovedGoalsWereKnown(t *testing.T) {
 	if got := known(none); len(got) != 0 {
 		t.Errorf("without goals %q are known", got)
 	}
-	d.configure(t, func(e *catalog.Edit) error { return e.AddGoal(catalog.Goal{CustomerID: "c1", OptimizationID: "o1", EventID: "g2"}) })
+	d.configure(t, func(e *catalog.Edit) error {
+		return e.AddGoal(catalog.Goal{CustomerID: "c1", OptimizationID: "o1", EventID: "g2"})
+	})
 	d.run(t, firstDay.Add(5*day))
 	for _, want := range []struct {
 		at    time.Time

@@ -39,8 +39,8 @@ func (a *adjustCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
-		if _, exists := snap.Accounts[a.Customer]; !exists {
-			return fmt.Errorf("there is no account %s; `tieback account list` shows all", human.Quote(a.Customer))
+		if err := snap.CheckAccount(a.Customer); err != nil {
+			return err
 		}
 		if err := p.settleSpool(ctx, db); err != nil {
 			return err

@@ -558,6 +558,11 @@ func TestWordsAndExitCodes(t *testing.T) {
 		{"token revoke c1 other", 1, "no live token"},
 		{"goal add c1 o9 e1", 1, "has no optimization o9"},
 		{"goal remove c1 o9 e1", 1, "is no goal"},
+		{"optimization add c1 o1 --name x --variation a --visitors 1000000001", 2, "at most 1000000000 can be"},
+		{"optimization add c1 o1 --name x --variation a --visitors 0", 2, "--visitors is 0"},
+		{"results nobody --all", 1, `no account "nobody"`},
+		{"results c1 --all --cap 0.1234567", 2, "at most six places"},
+		{"outcomes nobody", 1, `no account "nobody"`},
 		{"optimization add c1 o1 --name x", 2, "needs at least one variation"},
 		{"optimization add c1 o1 --variation a", 2, "--name is missing"},
 		{"optimization add c1 o1 --name x --variation a:-1", 2, "not a number from 0 up"},
@@ -591,6 +596,13 @@ func TestWordsAndExitCodes(t *testing.T) {
 	}
 	if got := must(t, dir, "sql", "select 1 as x format JSONEachRow;"); got != `{"x":1}` {
 		t.Errorf("a format of the statement's own: %q", got)
+	}
+	must(t, dir, "optimization", "add", "c1", "o1", "--name", "x", "--variation", "a")
+	for _, c := range [][2]string{{"--primary", "e1 primary (from 10 %)"}, {"--mde 5", "e1 primary (from 5 %)"}, {"", "e1 primary (from 5 %)"}, {"--no-primary", "e1 (from 5 %)"}} {
+		must(t, dir, strings.Fields("goal add c1 o1 e1 "+c[0])...)
+		if got := must(t, dir, "optimization", "list", "c1"); !strings.Contains(got, c[1]) {
+			t.Errorf("after goal add %s the list does not say %q:\n%s", c[0], c[1], got)
+		}
 	}
 	must(t, dir, "account", "add", "c2", "--origin", "https://Shop.Example.com:443")
 	if got := must(t, dir, "sql", "select origins from accounts where customer_id = 'c2'", "--format", "TSV"); got != "['https://shop.example.com']" {

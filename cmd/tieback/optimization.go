@@ -25,7 +25,7 @@ type optimizationAddCmd struct {
 	ID        string   `arg:"" name:"id" help:"The optimization's id."`
 	Name      string   `placeholder:"NAME" help:"What to call it; required for a new one."`
 	Variation []string `placeholder:"ID[=NAME][:WEIGHT]" sep:"none" help:"A variation; give the flag once for each. Weights are 1 unless given. Of one that exists, what is not given stays; so do those that are not listed."`
-	Visitors  *uint64  `placeholder:"N" help:"How many visitors are planned to be compared; 5000 unless told. The intervals are tightest around that many."`
+	Visitors  *uint64  `placeholder:"N" help:"How many visitors are planned to be compared; 5000 if never given. The intervals are tightest around that many."`
 	Baseline  string   `placeholder:"ID" help:"The variation that others are compared with; of a new one the first if not given."`
 }
 
@@ -150,18 +150,23 @@ type goalAddCmd struct {
 	Customer     string   `arg:"" help:"The account's id."`
 	Optimization string   `arg:"" help:"The optimization's id."`
 	EventID      string   `arg:"" name:"eventid" help:"The event's id."`
-	Primary      bool     `help:"It is the goal that the optimization is for."`
-	MDE          *float64 `name:"mde" placeholder:"PERCENT" help:"The smallest lift worth finding, in per cent of the baseline; 10 unless told. It decides how long to wait."`
+	Primary      *bool    `negatable:"" help:"It is the goal that the optimization is for. What it is stays if not given."`
+	MDE          *float64 `name:"mde" placeholder:"PERCENT" help:"The smallest lift worth finding, in per cent of the baseline; 10 if never given. It decides how long to wait."`
 }
 
 func (g *goalAddCmd) Run(ctx context.Context, p *program) error {
-	goal := catalog.Goal{CustomerID: g.Customer, OptimizationID: g.Optimization, EventID: g.EventID, IsPrimary: g.Primary}
+	goal := catalog.Goal{CustomerID: g.Customer, OptimizationID: g.Optimization, EventID: g.EventID}
 	if g.MDE != nil {
 		if goal.MDEPercent = *g.MDE; !(goal.MDEPercent > 0) {
 			return usagef("--mde is %g, and must be a lift in per cent above 0", goal.MDEPercent)
 		}
 	}
 	return p.change(ctx, func(e *catalog.Edit) error {
+		before := e.Goals[g.Customer][g.Optimization][g.EventID]
+		goal.IsPrimary = before.IsPrimary && !before.IsDeleted
+		if g.Primary != nil {
+			goal.IsPrimary = *g.Primary
+		}
 		return e.AddGoal(goal)
 	})
 }

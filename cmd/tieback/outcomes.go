@@ -9,6 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/tieback/tieback/catalog"
 	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/reports"
 	"github.com/tieback/tieback/warehouse"
@@ -41,6 +42,13 @@ func (o *outcomesCmd) Run(ctx context.Context, p *program) error {
 	write, end := o.writer(p)
 	return p.withDB(ctx, func(db *warehouse.DB) error {
 		filter := reports.ConversionFilter{Days: days, Outcome: o.Outcome, APIName: o.Event, Limit: outcomesAtOnce}
+		snap, err := catalog.NewStore(db, p.now).Load(ctx)
+		if err != nil {
+			return err
+		}
+		if err := snap.CheckAccount(o.Customer); err != nil {
+			return err
+		}
 		for {
 			list, err := reports.AccountConversions(ctx, db, o.Customer, filter)
 			if err != nil {

@@ -108,7 +108,7 @@ func printResults(w io.Writer, r *reports.Results) error {
 	if len(r.Goals) == 0 && len(r.Variations) > 0 {
 		t := newTable("variation", "visitors")
 		for _, v := range r.Variations {
-			t.AppendRow(table.Row{v.Label(), v.Visitors})
+			t.AppendRow(table.Row{v.Label(), *v.Visitors})
 		}
 		errs = append(errs, render(w, t))
 	}
@@ -150,7 +150,7 @@ func printArms(w io.Writer, goal reports.GoalResults) error {
 	t := newTable("variation", "visitors", "conversions", "converters", "rate", "users", "not exposed", "value", "per visitor", "per conversion")
 	for _, arm := range goal.Arms {
 		t.AppendRow(table.Row{
-			arm.Label(), arm.Visitors, arm.Conversions, arm.Converters, reports.Percent(arm.ConversionRate), arm.ConvertingUsers, arm.ConversionsNotExposed,
+			arm.Label(), *arm.Visitors, arm.Conversions, arm.Converters, reports.Percent(arm.ConversionRate), arm.ConvertingUsers, arm.ConversionsNotExposed,
 			arm.ValueTotal.String(), reports.Amount(arm.ValuePerVisitor), reports.Amount(arm.ValuePerConversion),
 		})
 	}

@@ -3,6 +3,7 @@ package experiment
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 
@@ -27,6 +28,9 @@ type Goal struct {
 	SampleRatio     *SampleRatio `json:"-"`
 	PlannedVisitors uint64       `json:"-"`
 	MDEPercent      float64      `json:"-"`
+
+	noDaysLeft string // why, in words; empty where there is nothing to say
+	isRange    bool   // only some days of entry were asked for
 }
 
 // Variation is what those do who entered with a variation.
@@ -91,14 +95,9 @@ const (
 
 // compare fills in all that follows from the counts, but for p_adjusted and the verdicts.
 func (g *Goal) compare() {
-	var counts, weights []float64
+	g.checkSplit()
 	for i := range g.Variations {
-		v := &g.Variations[i]
-		v.divide()
-		counts, weights = append(counts, float64(v.Entered)), append(weights, v.Weight)
-	}
-	if chiSquared, p, ok := stats.SampleRatio(counts, weights); ok {
-		g.SampleRatio = &SampleRatio{chiSquared, p, p < sampleRatioAlarm}
+		g.Variations[i].divide()
 	}
 	baseline := g.Baseline()
 	if baseline == nil {
@@ -109,6 +108,17 @@ func (g *Goal) compare() {
 			v.compareWith(baseline, float64(g.PlannedVisitors))
 			g.wait(v, baseline)
 		}
+	}
+}
+
+// checkSplit compares how those who entered are spread with the weights.
+func (g *Goal) checkSplit() {
+	var counts, weights []float64
+	for _, v := range g.Variations {
+		counts, weights = append(counts, float64(v.Entered)), append(weights, v.Weight)
+	}
+	if chiSquared, p, ok := stats.SampleRatio(counts, weights); ok {
+		g.SampleRatio = &SampleRatio{chiSquared, p, p < sampleRatioAlarm}
 	}
 }
 
@@ -184,16 +194,23 @@ func (c *Comparison) oneLook(d stats.Difference, half, mean float64) {
 // wait sets how many days are left, at the pace of the last two weeks, until a lift worth finding would show in every variation.
 func (g *Goal) wait(v, baseline *Variation) {
 	d, ok := stats.DifferenceOf(baseline.rate(), v.rate())
-	pace := float64(v.enteredLately+baseline.enteredLately) / lately
-	if !ok || pace == 0 {
-		return
-	}
-	times, ok := d.TimesMore(g.MDEPercent/100*baseline.rate().Mean, float64(g.PlannedVisitors))
 	if !ok {
 		return
 	}
-	left := uint32(min(math.Ceil((times-1)*d.N/pace), math.MaxUint32))
-	if g.DaysLeft == nil || left > *g.DaysLeft {
+	pace := float64(v.enteredLately+baseline.enteredLately) / lately
+	if pace == 0 {
+		if !g.isRange {
+			g.noDaysLeft = fmt.Sprintf("nobody entered in the last %d days, so waiting won't show one", lately)
+		}
+		return
+	}
+	times, ok := d.TimesMore(g.MDEPercent/100*baseline.rate().Mean, float64(g.PlannedVisitors))
+	days := math.Ceil((times - 1) * d.N / pace)
+	if !ok || days > math.MaxUint32 {
+		g.noDaysLeft = fmt.Sprintf("no number of visitors that can come will show one of ±%g %%", g.MDEPercent)
+		return
+	}
+	if left := uint32(days); g.DaysLeft == nil || left > *g.DaysLeft {
 		g.DaysLeft = &left
 	}
 }

@@ -290,6 +290,11 @@ func history(ctx context.Context, db *warehouse.DB, customerID, optimizationID s
 		goal := past.Goals[len(past.Goals)-1]
 		goal.Variations = append(goal.Variations, row.variation())
 	}
+	for _, past := range pasts {
+		for _, goal := range past.Goals {
+			goal.checkSplit() // its p value was noted, its chi-squared was not
+		}
+	}
 	return pasts, nil
 }
 
@@ -297,9 +302,6 @@ func (n *noted) goal() *Goal {
 	g := &Goal{
 		CustomerID: n.CustomerID, OptimizationID: n.OptimizationID, EventID: n.EventID, WindowHours: n.WindowHours, DaysLeft: n.DaysLeft,
 		Verdict: n.GoalVerdict, PlannedVisitors: n.PlannedVisitors, MDEPercent: n.MDEPercent,
-	}
-	if n.SampleRatio != nil {
-		g.SampleRatio = &SampleRatio{PValue: *n.SampleRatio, Warning: *n.SampleRatio < sampleRatioAlarm}
 	}
 	return g
 }

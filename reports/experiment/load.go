@@ -56,6 +56,7 @@ type counts struct {
 	entered map[key][]enteredRow
 	did     map[key]map[string][]convertedRow // by event
 	lengths []uint16                          // of all windows; the order of enteredRow.Mature
+	isRange bool                              // only some days of entry were asked for
 }
 
 type enteredRow struct {
@@ -85,7 +86,7 @@ type convertedRow struct {
 
 // count asks ClickHouse.
 func (q Question) count(ctx context.Context, db *warehouse.DB) (*counts, error) {
-	c := &counts{windows: map[[3]string]uint16{}, entered: map[key][]enteredRow{}, did: map[key]map[string][]convertedRow{}}
+	c := &counts{windows: map[[3]string]uint16{}, entered: map[key][]enteredRow{}, did: map[key]map[string][]convertedRow{}, isRange: !q.From.IsZero()}
 	params := q.params()
 	var windows []struct {
 		CustomerID     string `ch:"customer_id"`
@@ -181,7 +182,7 @@ func (c *counts) goal(snap *catalog.Snapshot, goal catalog.Goal, k key, matches 
 	g := &Goal{
 		CustomerID: k.customerID, OptimizationID: k.optimizationID, Segment: k.segment, EventID: goal.EventID,
 		WindowHours:     24 * uint32(c.windows[[3]string{k.customerID, k.optimizationID, goal.EventID}]),
-		PlannedVisitors: snap.Optimizations[k.customerID][k.optimizationID].PlannedVisitors, MDEPercent: goal.MDEPercent,
+		PlannedVisitors: snap.Optimizations[k.customerID][k.optimizationID].PlannedVisitors, MDEPercent: goal.MDEPercent, isRange: c.isRange,
 	}
 	g.Variations = variationsOf(snap, k.customerID, k.optimizationID, c.of(k, goal.EventID, matches))
 	g.compare()

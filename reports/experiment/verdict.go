@@ -54,8 +54,10 @@ func also(value *Comparison) string {
 func (g *Goal) waiting() string {
 	mde := fmt.Sprintf("±%g %%", g.MDEPercent)
 	switch {
+	case g.DaysLeft == nil && g.noDaysLeft != "":
+		return "; " + g.noDaysLeft
 	case g.DaysLeft == nil:
-		return fmt.Sprintf("; nobody entered in the last %d days, so waiting won't show one", lately)
+		return ""
 	case *g.DaysLeft == 0:
 		return "; one of " + mde + " would most likely show by now, so it is probably smaller"
 	case *g.DaysLeft == 1:
