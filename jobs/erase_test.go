@@ -14,6 +14,7 @@ import (
 
 // Erasing leaves what a rebuild without the person's rows gives, and runs go on incrementally.
 func TestErase(t *testing.T) {
+	t.Parallel()
 	for name, person := range map[string]jobs.Person{
 		"a visitor":                    {CustomerID: "c1", VisitorID: "v1"},
 		"a user with a shared visitor": {CustomerID: "c1", UserDomain: "crm", UserID: "u1"},
@@ -100,6 +101,7 @@ func TestErase(t *testing.T) {
 }
 
 func TestEraseNobody(t *testing.T) {
+	t.Parallel()
 	runner := runnerAt(warehousetest.Open(t), date(28, 0))
 	for _, p := range []jobs.Person{{}, {CustomerID: "c1"}, {CustomerID: "c1", UserID: "u1"}, {CustomerID: "c1", UserDomain: "d"}, {CustomerID: "c1", VisitorID: "v", UserDomain: "d", UserID: "u"}, {CustomerID: "c1", VisitorID: "v", UserID: "u"}, {VisitorID: "v"}} {
 		if _, err := runner.Erase(t.Context(), p, true); err == nil {
@@ -110,6 +112,7 @@ func TestEraseNobody(t *testing.T) {
 
 // An erasure that was cut off finds the rest when it is begun again: links go last. What a run has staged without publishing it goes, too.
 func TestEraseAgain(t *testing.T) {
+	t.Parallel()
 	for name, published := range map[string]bool{"published": true, "nothing published": false} {
 		t.Run(name, func(t *testing.T) {
 			db := warehousetest.Open(t)

@@ -16,6 +16,7 @@ import (
 // meets every visitor; a night that held all pairs with their views took 22 GB for this. It must
 // do with little memory, and every conversion be attributed to the view seen last by any of them.
 func TestOneUserIDForManyVisitors(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	const visitors, views, conversions = 500, 10, 2000
 	at := date(20, 9)

@@ -27,6 +27,7 @@ var sequences = flag.Int("sequences", 2, "random sequences of nights to check")
 // earlier ones. After every night the tables must hold what the model has for the rows
 // visible by then (R8), and at the end what a full run gives.
 func TestRandomNights(t *testing.T) {
+	t.Parallel()
 	for i := range *sequences {
 		seed := *firstSeed + i
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // TestProgressKnowsTheWayFromTheRunBefore: the second run of a mode tells which share of
 // its work is done, never less than a moment ago, and what is left.
 func TestProgressKnowsTheWayFromTheRunBefore(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	site(t, db, 20, 21)

@@ -32,6 +32,7 @@ var (
 // TestRandomHistories compares the SQL with the reference model. Many histories,
 // each with accounts of its own, share one run, so that hundreds take seconds.
 func TestRandomHistories(t *testing.T) {
+	t.Parallel()
 	const batches = 4
 	for batch := range batches {
 		// Midnights, and moments that are none.

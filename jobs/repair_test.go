@@ -75,6 +75,7 @@ func equalsRebuild(t *testing.T, db *warehouse.DB, runner *jobs.Runner) {
 // The first half of a session over midnight changes late: where it starts, whether it was open at midnight
 // at all, and whether it had begun. The second half's day has no new event.
 func TestFirstHalfOfASessionOverMidnightChangesLate(t *testing.T) {
+	t.Parallel()
 	for name, late := range map[string]time.Time{
 		"an earlier start":          dateAt(20, 23, 20),
 		"joined with the next day":  dateAt(20, 23, 58),
@@ -98,6 +99,7 @@ func TestFirstHalfOfASessionOverMidnightChangesLate(t *testing.T) {
 // A visitor is active for ten days without a gap, and one late event before all that moves every cut of
 // the cap, on every day.
 func TestOneEventMovesAllCutsOfAMarathon(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(29, 0))
 	runner.SetLimits(0, 1<<40)
@@ -112,6 +114,7 @@ func TestOneEventMovesAllCutsOfAMarathon(t *testing.T) {
 
 // A run over a range brings the other days up to date, too.
 func TestRangeLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	runner.SetLimits(0, 1<<40)
@@ -131,6 +134,7 @@ func TestRangeLeavesNothingBehind(t *testing.T) {
 // The last day has an exposure but no session of its own, and loses it as the cutoff moves
 // back.
 func TestDayWithoutASessionLosesItsExposure(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	runner.SetLimits(0, 1<<40)
@@ -142,6 +146,7 @@ func TestDayWithoutASessionLosesItsExposure(t *testing.T) {
 
 // A late event moves a session over a day on which no session starts then, and the day after that follows.
 func TestSessionsMoveBeyondADayWithoutAStart(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(27, 0))
 	runner.SetLimits(0, 1<<40)
@@ -162,6 +167,7 @@ func TestSessionsMoveBeyondADayWithoutAStart(t *testing.T) {
 
 // Late events join two runs of events exactly a cap apart, and then an earlier one with both.
 func TestLateEventsJoinRunsOfEvents(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(27, 0))
 	runner.SetLimits(0, 1<<40)
@@ -179,6 +185,7 @@ func TestLateEventsJoinRunsOfEvents(t *testing.T) {
 // A copy that was received before the view that counted so far says that it was no view: the look-back of a
 // conversion a week later needs the last view of the day.
 func TestCopyTakesTheLastViewOfADay(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(29, 0))
 	runner.SetLimits(0, 1<<40)
@@ -199,6 +206,7 @@ func TestCopyTakesTheLastViewOfADay(t *testing.T) {
 // Each identify received links, copies too: of two under one ingest_id, which tell different users,
 // only one counts as an event, and whichever comes first.
 func TestEveryCopyOfAnIdentifyLinks(t *testing.T) {
+	t.Parallel()
 	for name, late := range map[string]bool{"together": false, "late": true} {
 		t.Run(name, func(t *testing.T) {
 			db := warehousetest.Open(t)
@@ -228,6 +236,7 @@ func TestEveryCopyOfAnIdentifyLinks(t *testing.T) {
 
 // Why a day was computed is told of days with nothing but conversions, too.
 func TestCausesOfADayWithConversionsOnly(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	runner.SetLimits(0, 1<<40)
@@ -254,6 +263,7 @@ func TestCausesOfADayWithConversionsOnly(t *testing.T) {
 // Names change, a run publishes and is killed before its last words, and the names change back: what it
 // published goes, too.
 func TestNamesChangedBackAroundAKilledRun(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	runner.SetLimits(0, 1<<40)
@@ -281,6 +291,7 @@ func TestNamesChangedBackAroundAKilledRun(t *testing.T) {
 // A view that becomes visible while a run is under way may be in its exposures or not: the run ends well, and
 // the next one takes it into account.
 func TestViewThatBecomesVisibleDuringARun(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{"20_sessions", "22_exposures", "25_night_first_views", "35_decisions"} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
@@ -309,6 +320,7 @@ func TestViewThatBecomesVisibleDuringARun(t *testing.T) {
 
 // A reader sees a day of sessions of one version, however often others are published meanwhile.
 func TestReadersSeeOneVersionOfADay(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	exec := func(statement string) {
 		if err := db.Exec(t.Context(), statement, nil); err != nil {
@@ -352,6 +364,7 @@ func TestReadersSeeOneVersionOfADay(t *testing.T) {
 
 // Two conversions of different keys under one ingest_id are decided apart.
 func TestOneIngestIDUnderTwoKeys(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	site(t, db, 20)

@@ -28,6 +28,7 @@ func setRule(t *testing.T, db *warehouse.DB, window string, from time.Time) {
 // A rule that is set for the past concerns the conversions since, and only their days are published again,
 // with the cause rule.
 func TestRuleSetForThePast(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(28, 0))
 	runner.SetLimits(0, 1<<40)
@@ -73,6 +74,7 @@ func TestRuleSetForThePast(t *testing.T) {
 
 // A view that becomes visible late reaches the conversions of a window that is longer than a week.
 func TestLateViewInALongWindow(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(29, 0))
 	runner.SetLimits(0, 1<<40)

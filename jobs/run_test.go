@@ -87,6 +87,7 @@ func outcomeDays(t *testing.T, db *warehouse.DB) string {
 }
 
 func TestCutoffOfARunByHand(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 20, 21, 22, 23)
 	atNoon := runnerAt(db, date(23, 12))
@@ -116,6 +117,7 @@ func TestCutoffOfARunByHand(t *testing.T) {
 // TestKilledAfterPublishing leaves the ledger as a kill between the publication and
 // the run's last words does.
 func TestKilledAfterPublishing(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 20, 21, 22)
 	runner := runnerAt(db, date(22, 12))
@@ -137,6 +139,7 @@ func TestKilledAfterPublishing(t *testing.T) {
 }
 
 func TestRangeIsComputedAtThePublishedCutoff(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	day := date(21, 0)
@@ -163,6 +166,7 @@ func TestRangeIsComputedAtThePublishedCutoff(t *testing.T) {
 }
 
 func TestRunThatFailsOrDiesLeavesWhatWasPublished(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	site(t, db, 20, 21)
@@ -211,6 +215,7 @@ func TestRunThatFailsOrDiesLeavesWhatWasPublished(t *testing.T) {
 
 // Each check stops a run that has staged what no rule allows, and says which rows are wrong.
 func TestFailedCheckPublishesNothing(t *testing.T) {
+	t.Parallel()
 	const newest = " where version = (select max(version) from "
 	for check, wrong := range map[string]string{
 		"sessions_keep_their_limits": `insert into sessions_versions (customer_id, visitor_id, day, started_at, last_event_at, expires_at, events, views, version)
@@ -256,6 +261,7 @@ func TestFailedCheckPublishesNothing(t *testing.T) {
 }
 
 func TestRunsWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 20)
 	first, second := runnerAt(db, date(25, 0)), runnerAt(db, date(25, 0))
@@ -280,6 +286,7 @@ func TestRunsWaitForEachOther(t *testing.T) {
 }
 
 func TestOldVersionsAreDropped(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	site(t, db, 20, 21)
@@ -298,6 +305,7 @@ func TestOldVersionsAreDropped(t *testing.T) {
 // TestWhatCameOutTheSameKeepsItsVersion has a late event that moves a session and nothing
 // else: no more than the sessions of its day may be written again.
 func TestWhatCameOutTheSameKeepsItsVersion(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	runner := runnerAt(db, date(25, 0))
 	site(t, db, 20, 21)
@@ -324,6 +332,7 @@ func TestWhatCameOutTheSameKeepsItsVersion(t *testing.T) {
 
 // TestScheduler moves a clock over midnights (R8).
 func TestScheduler(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 20, 21, 22, 23)
 	mustRun(t, runnerAt(db, date(20, 12)), jobs.Request{Cutoff: date(20, 0)})
@@ -364,6 +373,7 @@ func TestScheduler(t *testing.T) {
 // TestCutoffInTheFuture: a clock that was once wrong by a year has published a cutoff that no
 // night reaches. It is taken for none, and the next night mends what it left.
 func TestCutoffInTheFuture(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 20, 21, 22)
 	wrong := runnerAt(db, date(22, 12).AddDate(1, 0, 0))
@@ -393,6 +403,7 @@ func TestCutoffInTheFuture(t *testing.T) {
 
 // TestNightThatFailedIsTriedAgain has the first step fail once.
 func TestNightThatFailedIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 20)
 	clock := clockwork.NewFakeClockAt(date(21, 6))
@@ -421,6 +432,7 @@ func TestNightThatFailedIsTriedAgain(t *testing.T) {
 // TestNightIsNotTriedAgainBehindALaterCutoff fails once; before it is tried again, somebody
 // runs at a later cutoff by hand. What is published must not go back.
 func TestNightIsNotTriedAgainBehindALaterCutoff(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 20)
 	clock := clockwork.NewFakeClockAt(date(21, 6))
@@ -468,6 +480,7 @@ func waitForCutoff(t *testing.T, db *warehouse.DB, want time.Time) {
 // TestStepsReadWhatIsThere holds the headers of the night's SQL against each other:
 // each step reads raw tables or what an earlier step wrote, and none knows the time.
 func TestStepsReadWhatIsThere(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../sql/nightly/*.sql")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no steps found", err)
@@ -526,6 +539,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 
 // However a part ends that is not done, the parts together are not done either.
 func TestPartsBesideEachOther(t *testing.T) {
+	t.Parallel()
 	done := func(context.Context) error { return nil }
 	if err := jobs.AtOnce(t.Context(), 2, done, done, done); err != nil {
 		t.Errorf("parts that are done give %v", err)
@@ -548,6 +562,7 @@ func TestPartsBesideEachOther(t *testing.T) {
 
 // TestRulesChanged: a run that goes by other numbers than the last one computes all days.
 func TestRulesChanged(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 1, 2)
 	if record := mustRun(t, runnerAt(db, date(3, 0)), jobs.Request{Cutoff: date(3, 0)}); record.Mode != jobs.ModeFull {

@@ -83,6 +83,7 @@ func publishedHash(t *testing.T, db *warehouse.DB) (hash string) {
 // TestProfilesOfServers runs the night as users whose profiles change what SQL means. What is
 // published is the same, or nothing is.
 func TestProfilesOfServers(t *testing.T) {
+	t.Parallel()
 	profiles := []string{
 		"<limit>20</limit>", "<offset>3</offset>", "<final>1</final>", "<join_default_strictness>ANY</join_default_strictness>", "<join_use_nulls>1</join_use_nulls>",
 		"<prefer_column_name_to_alias>1</prefer_column_name_to_alias>", "<compatibility>22.8</compatibility>", "<enable_analyzer>0</enable_analyzer>",
@@ -130,6 +131,7 @@ func TestProfilesOfServers(t *testing.T) {
 
 // TestRunsFromTwoFolders lets runs from two data folders meet on one server.
 func TestRunsFromTwoFolders(t *testing.T) {
+	t.Parallel()
 	server := warehousetest.Server(t)
 	dbs := []*warehouse.DB{onServer(t, server, server.User, server.Password), onServer(t, server, server.User, server.Password)}
 	if _, _, err := dbs[0].Migrate(t.Context()); err != nil {
@@ -159,6 +161,7 @@ func TestRunsFromTwoFolders(t *testing.T) {
 
 // TestEventsWithoutASession: a run whose working set was emptied under it would stage no sessions.
 func TestEventsWithoutASession(t *testing.T) {
+	t.Parallel()
 	db := warehousetest.Open(t)
 	site(t, db, 1, 2)
 	mustRun(t, runnerAt(db, date(3, 0)), jobs.Request{Cutoff: date(3, 0)})

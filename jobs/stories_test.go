@@ -28,6 +28,7 @@ const storiesDir = "../sql/testdata"
 // TestStories runs every story of sql/testdata and compares the tables drawn in it.
 // Those with the same cutoff share a run, each in an account of its own.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(storiesDir, "*.txt"))
 	if err != nil || len(files) < 40 {
 		t.Fatalf("%d stories found in %s, at least 40 were written (%v)", len(files), storiesDir, err)

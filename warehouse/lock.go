@@ -69,6 +69,9 @@ func (db *DB) Lock(ctx context.Context, name string, least uint64, waiting func(
 
 // lockFile takes a lock of the data folder. The kernel gives it back when the holder dies.
 func (db *DB) lockFile(ctx context.Context, name string, waiting func()) (*Held, error) {
+	if db.database != DefaultDatabase {
+		name = db.database + "." + name // what is done in one database does not concern the others, which tests have
+	}
 	file, err := os.OpenFile(filepath.Join(db.dataDir, name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the %s lock: %w", name, human.Permission(err))

@@ -263,11 +263,12 @@ func TestLongFolderAndSharedEngine(t *testing.T) {
 // killed, and ClickHouse goes on with what the holder asked for.
 func TestKilledHolderLeavesNothing(t *testing.T) {
 	db := warehousetest.Open(t)
+	lock := filepath.Join(warehousetest.DataDir(), "test_TestKilledHolderLeavesNothing.test.lock")
 	held, err := db.Lock(t.Context(), "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	holder, err := os.ReadFile(filepath.Join(warehousetest.DataDir(), "test.lock"))
+	holder, err := os.ReadFile(lock)
 	if err != nil || len(holder) == 0 {
 		t.Fatalf("the lock says %q: %v", holder, err)
 	}
@@ -281,7 +282,7 @@ func TestKilledHolderLeavesNothing(t *testing.T) {
 		}
 	}
 	held.Release()
-	if err := os.WriteFile(filepath.Join(warehousetest.DataDir(), "test.lock"), holder, 0o600); err != nil { // as a kill leaves it
+	if err := os.WriteFile(lock, holder, 0o600); err != nil { // as a kill leaves it
 		t.Fatal(err)
 	}
 	next, err := db.Lock(t.Context(), "test", 0, nil)
