@@ -10,6 +10,7 @@ import (
 // TestConversionsThatLiveOn: a sale days after the visit under a window, restated over HTTP, retracted by hand and
 // brought back, with each run saying why figures changed.
 func TestConversionsThatLiveOn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir, "--listen", "127.0.0.1:0")
 	s.token = configure(t, dir)

@@ -87,6 +87,7 @@ func (b *browser) signIn(ctx context.Context) {
 // The seed's story by clicking: a token, an event, a goal, the page and the backend
 // connected, and the result.
 func TestAdminStory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := browse(t, serveAdmin(t, dir))
 	ctx := b.ctx
@@ -185,6 +186,7 @@ func TestAdminStory(t *testing.T) {
 // page is wider than the window, and no console shows an error. With -screens it keeps
 // pictures.
 func TestAdminPages(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	importSite(t, dir)
 	b := browse(t, serveAdmin(t, dir))

@@ -16,6 +16,7 @@ func (s *running) asAdmin(method, path, body string) (status int, answer string)
 // TestAdminOutlivesTheEngine kills the engine under the page: it says so, and works again
 // by itself.
 func TestAdminOutlivesTheEngine(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serveAdmin(t, dir)
 	if status, answer := s.asAdmin("PUT", "/admin/api/accounts/c1", `{"origins":[]}`); status != 200 {
@@ -41,6 +42,7 @@ func TestAdminOutlivesTheEngine(t *testing.T) {
 
 // TestNoAdminWithoutToken: the page is off unless asked for, and says how to.
 func TestNoAdminWithoutToken(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	for _, path := range []string{"/admin", "/admin/", "/admin/api/accounts"} {

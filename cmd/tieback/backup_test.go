@@ -43,6 +43,7 @@ func onlyForTheOwner(t *testing.T, dir string) {
 // A backup that was made beside a running service, restored into an empty folder, is
 // the original table by table, and works on.
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	dir, backup, restored := t.TempDir(), filepath.Join(t.TempDir(), "it's a backup"), t.TempDir()
 	s := serve(t, dir)
 	s.token = configure(t, dir)

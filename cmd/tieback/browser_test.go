@@ -270,6 +270,7 @@ func (b *browser) check(expected ...string) {
 // The seed's page, in a real browser, up to the attributed conversion; one visitor over
 // reloads and tabs.
 func TestBrowserStory(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	must(t, b.service.dataDir, "account", "add", "123456789", "--origin", b.site.URL)
 	b.open(b.ctx, "/story")
@@ -297,6 +298,7 @@ func TestBrowserStory(t *testing.T) {
 
 // What is reported as the page goes away, and while the network is gone, arrives.
 func TestBrowserLosesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	const views = "select count(), uniqExact(ingest_id) from client_events where optimization_id = "
 	b.open(b.ctx, "/page")
@@ -345,6 +347,7 @@ func (b *browser) offline(ctx context.Context, away bool) {
 
 // Storage that is blocked, a strict policy, and visitors who don't want it.
 func TestBrowserRespects(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	b.open(b.ctx, "/strict")
 	b.arrives("select count() from client_events where optimization_id = 'strict'", "1")
@@ -412,6 +415,7 @@ func seedBodyOf(application string) string {
 // A backend that sends the conversion as soon as the page submits: setUserId must not wait for
 // a batch, nor for a request that is under way.
 func TestBrowserIdentifiesAtOnce(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	must(t, b.service.dataDir, "optimization", "add", "123456789", "hero", "--name", "Hero", "--variation", "a", "--variation", "b")
 	b.open(b.ctx, "/form")
@@ -433,6 +437,7 @@ func TestBrowserIdentifiesAtOnce(t *testing.T) {
 // A page that is only prerendered reports nothing until it is shown. DevTools keep a browser from
 // prerendering, so this one is left alone: its page waits for a word of the test's.
 func TestBrowserPrerenders(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -482,6 +487,7 @@ func (b *browser) siteHears(request string) {
 // One visitor on all subdomains, also where one of them has lost its storage; another one after
 // a log-out.
 func TestBrowserSharesAVisitor(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	site := func(host string) string {
 		return strings.Replace(b.site.URL, "127.0.0.1", host+".example.test", 1) + "/shared"
@@ -527,6 +533,7 @@ func TestBrowserSharesAVisitor(t *testing.T) {
 
 // The script as a module, with integrity, and imported: without document.currentScript.
 func TestBrowserTags(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	for _, path := range []string{"/module", "/integrity", "/imported"} {
 		b.open(b.ctx, path)
@@ -537,6 +544,7 @@ func TestBrowserTags(t *testing.T) {
 
 // What is no id is dropped with a warning, and so is a number that has lost digits.
 func TestBrowserRefusesPlaceholders(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	b.open(b.ctx, "/page")
 	b.run(b.ctx, `tieback.ready(function() {
@@ -555,6 +563,7 @@ func TestBrowserRefusesPlaceholders(t *testing.T) {
 
 // The line in the docs is the one that the tests load.
 func TestStubIsDocumented(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/snippet.md")
 	if err != nil || !strings.Contains(string(text), snippet.Stub) {
 		t.Errorf("docs/snippet.md does not have the stub: %v", err)

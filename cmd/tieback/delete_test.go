@@ -7,6 +7,7 @@ import (
 
 // TestDelete what was made by mistake: tokens, events, optimizations, and accounts for which nothing was received.
 func TestDelete(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir) // so that no command has to start an engine
 	defer s.stop()

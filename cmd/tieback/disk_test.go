@@ -64,6 +64,7 @@ func TestFullDisk(t *testing.T) {
 // TestFsyncComesBeforeTheAnswer watches the system calls of a service that accepts
 // one event.
 func TestFsyncComesBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Skip("NOT TESTED: that fsync returns before 200 leaves needs strace")

@@ -54,6 +54,7 @@ func (s *running) paste(lines string) string {
 // TestDocumentedCommands pastes the tour of the README and the API section of
 // docs/admin.md, line by line, into a shell.
 func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir, "--listen", "127.0.0.1:0", "--admin-token", adminToken, "--sql-listen", "127.0.0.1:0")
 	host := strings.TrimPrefix(s.address, "http://")

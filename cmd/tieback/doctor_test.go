@@ -10,6 +10,7 @@ import (
 )
 
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	stdout, _, code := tieback(t, dir, "", "doctor")
 	if code != 1 || !strings.Contains(stdout, "BAD  schema") || strings.Count(stdout, "BAD") != 1 {
@@ -41,6 +42,7 @@ func TestDoctor(t *testing.T) {
 // TestDoctorFlagsWhatComesIn: a user id of very many visitors, browser events that are dropped, and
 // conversions under names that no event bears. They are warnings: Tieback works.
 func TestDoctorFlagsWhatComesIn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir, "--listen", "127.0.0.1:0", "--note-every", "100ms")
 	s.token = configure(t, dir)
@@ -78,6 +80,7 @@ func TestDoctorFlagsWhatComesIn(t *testing.T) {
 }
 
 func TestEventAddWarnsOfNearNames(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	must(t, dir, "event", "add", "c", "application-accepted", "--id", "e1")
 	for _, c := range []struct{ name, says string }{
@@ -92,6 +95,7 @@ func TestEventAddWarnsOfNearNames(t *testing.T) {
 
 // TestFolderOfAnotherUser: what root makes in it, its user could not open.
 func TestFolderOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("only root can be another user")
 	}

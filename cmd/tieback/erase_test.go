@@ -47,6 +47,7 @@ func readable(t *testing.T, dir string) {
 // TestErasedIsGone: a person with two devices and a user id that another device shares. No file of the data folder has the ids
 // afterwards, and the figures of others stay.
 func TestErasedIsGone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir, "--listen", "127.0.0.1:0")
 	readable(t, dir)

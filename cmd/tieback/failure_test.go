@@ -106,6 +106,7 @@ func (p *flakyProxy) pass(conn net.Conn, atMost int64) {
 // TestClickHouseThatFails takes ClickHouse away in four ways. Every event is accepted
 // all the same, arrives when it is back, and is inserted once.
 func TestClickHouseThatFails(t *testing.T) {
+	t.Parallel()
 	engineDir, dir := t.TempDir(), t.TempDir()
 	serve(t, engineDir)
 	server, err := chdb.ReadEndpoint(engineDir)
@@ -205,6 +206,7 @@ func TestFullDiskUnderTheEngine(t *testing.T) {
 
 // TestPoison sends what could break a row on its way, each beside a good one.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	s.token = configure(t, dir)
@@ -275,6 +277,7 @@ func TestPoison(t *testing.T) {
 
 // TestClientThatGaveUpAndSendsAgain hangs up before the answer, and posts once more.
 func TestClientThatGaveUpAndSendsAgain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	s.token = configure(t, dir)
@@ -306,6 +309,7 @@ func TestClientThatGaveUpAndSendsAgain(t *testing.T) {
 // TestTokenRevokedInMidFlight revokes a token while clients post with it: every 200 is
 // kept, and soon there are none.
 func TestTokenRevokedInMidFlight(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	address := freeAddress(t)
 	s := serve(t, dir, "--listen", address)

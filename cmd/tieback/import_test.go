@@ -37,6 +37,7 @@ func fingerprints(t *testing.T, dir string) string {
 
 // TestExportImport: what is exported gives the same published rows elsewhere.
 func TestExportImport(t *testing.T) {
+	t.Parallel()
 	first, second := t.TempDir(), t.TempDir()
 	for _, dir := range []string{first, second} {
 		s := serve(t, dir) // so that no command has to start an engine
@@ -78,6 +79,7 @@ func TestExportImport(t *testing.T) {
 
 // TestCorrectionsByFile: what a corrected file has otherwise is reported, and taken over with --restate only.
 func TestCorrectionsByFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir) // so that no command has to start an engine
 	defer s.stop()
@@ -135,6 +137,7 @@ func TestCorrectionsByFile(t *testing.T) {
 
 // TestImportTables by their names and by the flag.
 func TestImportTables(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(t.TempDir(), "export.CSV")
 	text := "\uFEFFcustomerId;apiName;userDomain;userId;actionId;actionTimestamp;value\r\nc1;sale;crm;u1;1;2026-11-18 14:06:45;\"1234.5\"\r\nc1;sale;crm;u1;2;2026-11-18 14:06:45;1.234,5\r\n"

@@ -227,6 +227,7 @@ func configure(t *testing.T, dataDir string) (token string) {
 
 // TestWholeProgram goes from a token to the attributed result, over HTTP.
 func TestWholeProgram(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	wholeProgram(t, dir)
 	engineIsGone(t, dir)
@@ -336,6 +337,7 @@ func enginePID(t *testing.T, dir string) int {
 // TestKilledBetweenAnswerAndInsert freezes the engine, so that nothing can be
 // inserted, and kills the service after its 200.
 func TestKilledBetweenAnswerAndInsert(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	token := configure(t, dir)
@@ -371,6 +373,7 @@ func TestKilledBetweenAnswerAndInsert(t *testing.T) {
 // TestRunWithoutServiceTakesTheSpool shows that a run by hand does not overlook what
 // a killed service left.
 func TestRunWithoutServiceTakesTheSpool(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	s.token = configure(t, dir)
@@ -391,6 +394,7 @@ func TestRunWithoutServiceTakesTheSpool(t *testing.T) {
 
 // TestEngineThatDiesIsReplaced kills the engine under a service.
 func TestEngineThatDiesIsReplaced(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	s.token = configure(t, dir)
@@ -416,6 +420,7 @@ func TestEngineThatDiesIsReplaced(t *testing.T) {
 }
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir) // so that no command has to start an engine
 	defer s.stop()
@@ -514,6 +519,7 @@ func TestImport(t *testing.T) {
 // TestWordsAndExitCodes has one case a mistake: what is said, and the exit code of
 // docs/settings.md.
 func TestWordsAndExitCodes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	must(t, dir, "event", "add", "c1", "bought", "--id", "e1")
 	must(t, dir, "token", "add", "c1", "main")
@@ -615,6 +621,7 @@ func TestWordsAndExitCodes(t *testing.T) {
 }
 
 func TestTakenFolderAndPort(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	address := strings.TrimPrefix(s.address, "http://")
@@ -631,6 +638,7 @@ func TestTakenFolderAndPort(t *testing.T) {
 }
 
 func TestNoEngineLibrary(t *testing.T) {
+	t.Parallel()
 	cmd := command(t.TempDir(), "status")
 	cmd.Env = append(cmd.Env, "TIEBACK_CHDB_LIB=/nonexistent/libchdb.so")
 	out, err := cmd.CombinedOutput()
@@ -640,6 +648,7 @@ func TestNoEngineLibrary(t *testing.T) {
 }
 
 func TestRenameAndArchiveTakeEffectNow(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	must(t, dir, "event", "add", "c1", "bought", "--id", "e1", "--from", "2026-01-01T00:00:00Z")
 	must(t, dir, "event", "rename", "c1", "e1", "sold")
@@ -657,6 +666,7 @@ func TestRenameAndArchiveTakeEffectNow(t *testing.T) {
 // TestDemo holds the demo to its promise: exit 0, and a last line that says where
 // the data is.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "demo")
 	stdout, stderr, code := tieback(t, t.TempDir(), "", "demo", "--folder", folder)
 	if code != 0 {

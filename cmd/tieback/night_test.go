@@ -11,6 +11,7 @@ import (
 // TestWhyYesterdayChanged publishes a day, lets rows come late, and asks what they
 // changed: before the run, after it, and of the table.
 func TestWhyYesterdayChanged(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := `{"type":"event","customerId":"c1","eventId":"e1","apiName":"bought","from":1780000000000,"to":null}
 {"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"b","occurredAt":1790000300000}
@@ -66,6 +67,7 @@ func TestWhyYesterdayChanged(t *testing.T) {
 
 // TestRowsDeletedByHand deletes raw rows as an operator would: the next run notices.
 func TestRowsDeletedByHand(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	lines := `{"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"b","occurredAt":1790000300000}
 {"type":"view","customerId":"c1","visitorId":"v2","optimizationId":"o1","variationId":"b","occurredAt":1790000300000}`
@@ -83,6 +85,7 @@ func TestRowsDeletedByHand(t *testing.T) {
 // TestRunInterrupted stops a run with ^C: it ends soon, says so, and leaves what was
 // published; the next one does the work.
 func TestRunInterrupted(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	must(t, dir, "sql", `insert into client_events (customer_id, visitor_id, type, occurred_at, received_at, ingest_id)
 		select 'c1', toString(number % 100000), 'activity', toDateTime64('2026-09-01 00:00:00', 3, 'UTC') + toIntervalSecond(intDiv(number, 10)) as at, at, generateUUIDv7(number)

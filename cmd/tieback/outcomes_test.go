@@ -8,6 +8,7 @@ import (
 
 // TestOutcomes lists conversions as a table, as JSON and as CSV.
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := serve(t, dir)
 	defer s.stop()

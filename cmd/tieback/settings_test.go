@@ -30,6 +30,7 @@ func golden(t *testing.T, path, page string) {
 
 // docs/settings.md is made from the flags themselves.
 func TestSettingsPage(t *testing.T) {
+	t.Parallel()
 	parser, err := kong.New(&cli{}, kong.Name("tieback"))
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +82,7 @@ func writeFlags(page *strings.Builder, flags []*kong.Flag) {
 
 // docs/tables.md is made from the comments of the columns.
 func TestTablesPage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rows := must(t, dir, "sql", `select table, name, type, comment from system.columns
 		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|schema_migrations|results_.*)$')
@@ -108,6 +110,7 @@ stands in [sql/README.md](../sql/README.md), questions and their queries in [sql
 
 // The statements of docs/operating.md run, in their order.
 func TestStatementsOfTheOperatingPage(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/operating.md")
 	if err != nil {
 		t.Fatal(err)

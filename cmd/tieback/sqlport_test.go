@@ -47,6 +47,7 @@ func askPort(t *testing.T, port, statement string) string {
 
 // Beside a service that accepts, others read what is published, and nothing else.
 func TestSQLPort(t *testing.T) {
+	t.Parallel()
 	s, port := servePort(t)
 	for statement, want := range map[string]string{
 		"select count() from exposures":      "0",
@@ -65,6 +66,7 @@ func TestSQLPort(t *testing.T) {
 // TestClientsOfTheSQLPort reads with clickhouse-go, ClickHouse's JavaScript client and curl,
 // compressed and with parameters.
 func TestClientsOfTheSQLPort(t *testing.T) {
+	t.Parallel()
 	_, port := servePort(t)
 	const query = "select customer_id from accounts where customer_id = {customer:String} and {n:UInt8} = 7"
 	for _, method := range []clickhouse.CompressionMethod{clickhouse.CompressionNone, clickhouse.CompressionLZ4, clickhouse.CompressionZSTD, clickhouse.CompressionGZIP} {

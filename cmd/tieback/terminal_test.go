@@ -8,6 +8,7 @@ import (
 )
 
 func TestSafeWriterKeepsCharactersWhole(t *testing.T) {
+	t.Parallel()
 	text := "é€😀\x1b[31m\u202e\xff end"
 	var whole, cut strings.Builder
 	fmt.Fprint(&safeWriter{Writer: &whole}, text)
@@ -25,6 +26,7 @@ func TestSafeWriterKeepsCharactersWhole(t *testing.T) {
 // TestNothingFromOutsideReachesTheTerminal: ids, names and lines that would move the cursor, or
 // look like more lines of the output.
 func TestNothingFromOutsideReachesTheTerminal(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	const evil = `\u001b[2J\u202eevil\r\n  outcome   attributed: trust me`
 	at := time.Now().Add(-time.Hour).UnixMilli()
