@@ -386,7 +386,7 @@ func TestFormsDoWhatTheySay(t *testing.T) {
 	for _, step := range []struct {
 		path string
 		form url.Values
-		then string // what the API tells afterwards
+		then string // what the API says afterwards
 		want string
 	}{
 		{"/accounts/c1/origins", url.Values{"origins": {"https://a.example\r\nhttps://b.example"}}, "/accounts/c1", `"origins":["https://a.example","https://b.example"]`},

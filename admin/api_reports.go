@@ -105,7 +105,7 @@ func (a *Admin) outcomes(ctx context.Context, customerID string, days reports.Da
 	return answer, err
 }
 
-// getFlags tells what comes in and is probably not meant so.
+// getFlags shows what comes in and is probably not meant so.
 func (a *Admin) getFlags(c *fiber.Ctx) (any, error) {
 	account, _, err := a.account(c)
 	if err != nil {

@@ -76,7 +76,7 @@ func (a *Admin) viewConnect(c *fiber.Ctx) (*view, error) {
 	return &view{Title: "Connect " + id, Account: id, Tab: "connect", Data: data}, nil
 }
 
-// tryData is what the page on which the script can be tried reports unless told otherwise.
+// tryData is what the page on which the script can be tried reports by default.
 type tryData struct {
 	OptimizationID, VariationID string
 	UserDomain, UserID          string

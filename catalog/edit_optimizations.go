@@ -74,7 +74,7 @@ func (v Variation) same(o Variation) bool {
 	return v == o
 }
 
-// describe tells variations in a line, of which a record of many is cut short.
+// describe writes variations in a line, of which a record of many is cut short.
 func describe(variations []Variation) string {
 	const shown = 20
 	var list []string

@@ -153,7 +153,7 @@ func put[V any](m map[string]map[string]V, outer, inner string, value V) {
 	m[outer][inner] = value
 }
 
-// Change lets edit change the catalog; source tells who asks. If edit returns an
+// Change lets edit change the catalog; source says who asks. If edit returns an
 // error nothing is written. Changes wait for each other, across processes on one
 // data folder or one ClickHouse server.
 func (s *Store) Change(ctx context.Context, source string, edit func(*Edit) error) error {

@@ -7,7 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Explainer tells what became of a conversion: a value to send as JSON, and false
+// Explainer shows what became of a conversion: a value to send as JSON, and false
 // when none was received.
 type Explainer func(ctx context.Context, customerID, apiName, actionID string) (explanation any, found bool, err error)
 

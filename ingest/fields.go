@@ -263,7 +263,7 @@ func ParseValue(text string) (amount decimal.Decimal, code string) {
 	if scaled, ok := plainAmount(text); ok {
 		return decimal.New(scaled, -4), ""
 	}
-	approx, _ := strconv.ParseFloat(text, 64) // beyond float64 it is ±Inf or 0, which tells enough
+	approx, _ := strconv.ParseFloat(text, 64) // beyond float64 it is ±Inf or 0, which says enough
 	amount, ok := boundedDecimal(text)
 	if !ok {
 		amount = decimal.Zero

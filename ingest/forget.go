@@ -18,7 +18,7 @@ type Forgotten struct {
 	Conversions        map[ConversionKey]bool
 }
 
-// Forget deletes what a data folder holds of a person besides the tables: events in the spool that are in ClickHouse by now, and dead
+// Forget deletes what a data folder holds of a person outside the tables: events in the spool that are in ClickHouse by now, and dead
 // letters. What is not in ClickHouse yet stays, so the spool should be drained before.
 func Forget(spoolDir string, letters *DeadLetters, who Forgotten) error {
 	texts := append(slices.Clone(who.Visitors), who.UserID)

@@ -66,7 +66,7 @@ func (c *Certificate) current() *tls.Certificate {
 	return c.pair
 }
 
-// state is what tells that a file is another one: a copy may keep the time of an older file.
+// state is what says that a file is another one: a copy may keep the time of an older file.
 type state struct {
 	file, size, modified int64
 }

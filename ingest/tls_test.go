@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// writePair writes a self-signed certificate whose name tells which one it is.
+// writePair writes a self-signed certificate whose name says which one it is.
 func writePair(t *testing.T, dir, name string, modified time.Time) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -179,7 +179,7 @@ func (w *Writer) insertBatch(ctx context.Context, reader *spool.Reader, batch de
 }
 
 // token names a batch for ClickHouse, which drops a second one of the same name silently:
-// so it tells what is in it, besides where. Positions come again where a spool's cursor was
+// so it says what is in it, and where. Positions come again where a spool's cursor was
 // lost, or an old copy of its folder put back; from where that differs on, the records do,
 // each with an id of its own, so that the first and the last tell.
 func (w *Writer) token(batch spool.Batch) string {

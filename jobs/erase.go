@@ -43,7 +43,7 @@ type Erasure struct {
 	RunID string `json:"runId,omitempty"`
 	// Changes are those that the run made to days that had been published.
 	Changes []Change `json:"-"`
-	// Traces name the person where rows may lie besides the tables.
+	// Traces name the person where rows may lie outside the tables.
 	Traces Traces `json:"-"`
 }
 

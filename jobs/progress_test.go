@@ -7,7 +7,7 @@ import (
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
 
-// TestProgressKnowsTheWayFromTheRunBefore: the second run of a mode tells which share of
+// TestProgressKnowsTheWayFromTheRunBefore: the second run of a mode says which share of
 // its work is done, never less than a moment ago, and what is left.
 func TestProgressKnowsTheWayFromTheRunBefore(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestProgressKnowsTheWayFromTheRunBefore(t *testing.T) {
 	}
 	last := told[len(told)-1]
 	if last.Share < 0.7 || last.Left == 0 || last.Days != 2 || last.Rows == 0 {
-		t.Errorf("at the end it tells %q, %+v", last, last)
+		t.Errorf("at the end it says %q, %+v", last, last)
 	}
 	t.Log(last)
 }

@@ -72,7 +72,7 @@ func fingerprint(t testing.TB, db *warehouse.DB) string {
 	return strings.Join(prints, " ")
 }
 
-// diff tells how rows differ from those expected; "" when they don't.
+// diff says how rows differ from those expected; "" when they don't.
 func diff(want, got []string) string {
 	var b strings.Builder
 	for _, row := range want {

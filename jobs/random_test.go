@@ -93,7 +93,7 @@ func byHistory(t *testing.T, db *warehouse.DB) map[string]map[string][]string {
 	return got
 }
 
-// compare checks every history by itself and tells of the first few that differ.
+// compare checks every history by itself and reports the first few that differ.
 func compare(t *testing.T, db *warehouse.DB, stories []story, seed int, cutoff time.Time) {
 	t.Helper()
 	got := byHistory(t, db)

@@ -251,12 +251,12 @@ func TestCausesOfADayWithConversionsOnly(t *testing.T) {
 		return told
 	}
 	if got := causes(mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})); got != "2026-09-20 full, 2026-09-22 full" {
-		t.Errorf("the first run tells %q", got)
+		t.Errorf("the first run says %q", got)
 	}
 	insertConversion(t, db, "nobody", "y", date(19, 10))
 	day := date(19, 0)
 	if got := causes(mustRun(t, runner, jobs.Request{From: &day, To: &day})); got != "2026-09-19 conversion, 2026-09-19 rerun" {
-		t.Errorf("the range tells %q", got)
+		t.Errorf("the range says %q", got)
 	}
 }
 

@@ -248,7 +248,7 @@ func TestFailedCheckPublishesNothing(t *testing.T) {
 			}
 			record, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(22, 0)})
 			if record.Days != 0 || record.Rows != 0 {
-				t.Errorf("the ledger tells %d days and %d rows of a run that published nothing", record.Days, record.Rows)
+				t.Errorf("the ledger says %d days and %d rows of a run that published nothing", record.Days, record.Rows)
 			}
 			if err == nil || !strings.Contains(err.Error(), "check "+check+" found") || !strings.Contains(err.Error(), "c1 | ") {
 				t.Errorf("the check says: %v", err)
@@ -524,7 +524,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 		}
 		delete(told, "none")
 		if !maps.Equal(told, used) {
-			t.Errorf("%s has the parameters %v, and tells of %v", file, slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(told)))
+			t.Errorf("%s has the parameters %v, and reports %v", file, slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(told)))
 		}
 		written[string(m[2])] = true
 		if !strings.Contains(string(text), "insert into "+string(m[2])) {

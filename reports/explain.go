@@ -12,7 +12,7 @@ import (
 	"github.com/tieback/tieback/warehouse"
 )
 
-// Explanation tells what became of one conversion, and why.
+// Explanation shows what became of one conversion, and why.
 type Explanation struct {
 	CustomerID string `json:"customerId"`
 	APIName    string `json:"apiName"`

@@ -17,7 +17,7 @@ import (
 // conversion that is not decided yet, as far as it has come. Times are Unix milliseconds.
 type Journey struct {
 	Visitors []JourneyVisitor `json:"visitors"`
-	// VisitorsLeftOut and EventsLeftOut say that there is more than is told here.
+	// VisitorsLeftOut and EventsLeftOut say that there is more than is shown here.
 	VisitorsLeftOut int  `json:"visitorsLeftOut"`
 	EventsLeftOut   bool `json:"eventsLeftOut"`
 }
@@ -49,8 +49,8 @@ type JourneyEvent struct {
 }
 
 const (
-	journeyVisitors = 5                  // told at most
-	journeyEvents   = 200                // told at most
+	journeyVisitors = 5                  // shown at most
+	journeyEvents   = 200                // shown at most
 	journeyMargin   = time.Hour          // before the first and after the last moment that matters
 	journeyReach    = 8 * 24 * time.Hour // how far from the conversion it goes at most, but for a longer window
 )
@@ -191,7 +191,7 @@ func (j *Journey) addEvents(ctx context.Context, db *warehouse.DB, window wareho
 			OptimizationID: e.OptimizationID, VariationID: e.VariationID, UserDomain: e.UserDomain, UserID: e.UserID,
 		})
 	}
-	// The views that count are told however many lie nearer.
+	// The views that count are shown however many lie nearer.
 	for _, a := range c.Attributions {
 		v := of[a.VisitorID]
 		if v != nil && !slices.ContainsFunc(v.Events, func(e JourneyEvent) bool {

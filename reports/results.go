@@ -156,7 +156,7 @@ func OptimizationResults(ctx context.Context, db *warehouse.DB, snap *catalog.Sn
 	for i := range r.Goals {
 		r.Goals[i].Arms = r.arms(r.Goals[i].EventID, conversions)
 	}
-	r.tell()
+	r.remark()
 	return r, nil
 }
 
@@ -281,8 +281,8 @@ func currentName(snap *catalog.Snapshot, goal catalog.Goal) string {
 	return ""
 }
 
-// tell says in words what the figures alone don't.
-func (r *Results) tell() {
+// remark says in words what the figures alone don't.
+func (r *Results) remark() {
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	exposed, baseline := uint64(0), false
 	for _, v := range r.Variations {

@@ -31,7 +31,7 @@ type Revision struct {
 	visitors int64 // how many more of them are known by now
 }
 
-// leastRevision is by how much a lift must differ to be told of.
+// leastRevision is by how much a lift must differ to be shown.
 const leastRevision = 0.005
 
 // Revisions compares what was noted of an optimization after earlier runs with what is known of the same visitors now: of each goal,

@@ -11,7 +11,7 @@ import (
 )
 
 // watch is what the engine holds, in bytes above what it held before, and how many rows it
-// reads during the steps of a run. Of steps beside each other it tells what they need
+// reads during the steps of a run. Of steps that run at once it says what they need
 // together, under the one that began last.
 type watch struct {
 	dir   string // of the data

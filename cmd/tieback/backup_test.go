@@ -40,7 +40,7 @@ func onlyForTheOwner(t *testing.T, dir string) {
 	}
 }
 
-// A backup that was made beside a running service, restored into an empty folder, is
+// A backup that was made while a service runs, restored into an empty folder, is
 // the original table by table, and works on.
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()

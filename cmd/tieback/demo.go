@@ -117,7 +117,7 @@ func (d *demo) serve() (stop func() error, err error) {
 		said = append(said, lines.Text())
 	}
 	if d.address == "" {
-		_ = cmd.Wait() // what it said tells more than its exit code
+		_ = cmd.Wait() // what it said has more than its exit code
 		return nil, fmt.Errorf("start the service: %s", strings.Join(said, "\n"))
 	}
 	go func() { _, _ = io.Copy(io.Discard, log) }()
@@ -228,12 +228,12 @@ func (d *demo) convert() error {
 	if err := d.post("/event", d.token, accepted, ok); err != nil {
 		return err
 	}
-	d.say("", "Another system tells of another one, with the account in the path and eventName for apiName:")
+	d.say("", "Another system reports another one, with the account in the path and eventName for apiName:")
 	if err := d.post("/customer/"+demoAccount+"/event", d.token, d.body("eventName", demoEvent, "applicationId", "123456789", "23823941", d.ms(4*time.Minute), false), ok); err != nil {
 		return err
 	}
 	d.say("", "The first backend retries, having missed the answer; Bert converts, hours after his visit; so does",
-		"somebody nobody knows; and one backend has a typo in the name. All are accepted, and told apart by the run:")
+		"somebody nobody knows; and one backend has a typo in the name. All are accepted, and the run tells them apart:")
 	for _, body := range []string{
 		accepted,
 		d.body("apiName", demoEvent, "salesforce", "bert", "23823942", five, true),

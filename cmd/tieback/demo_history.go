@@ -30,7 +30,7 @@ func (d *demo) decide() error {
 			return err
 		}
 	}
-	d.say("", "The same people were shown two headlines; whoever buys tells the shop by phone, up to three days later.")
+	d.say("", "The same people were shown two headlines; whoever buys calls the shop, up to three days later.")
 	results, err := d.tieback("results", demoShop, "headline")
 	if err != nil {
 		return err

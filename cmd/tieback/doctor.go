@@ -69,7 +69,7 @@ func (*doctorCmd) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-// leastFree is the room below which a night may not fit beside what is there.
+// leastFree is the room below which a night may not fit with what is there.
 const leastFree = 2 << 30
 
 func (p *program) lookAtDisk() finding {
@@ -222,7 +222,7 @@ func (p *program) lookAtRuns(ctx context.Context, db *warehouse.DB) finding {
 	case cutoff.After(p.now()):
 		f.found, f.mend = "published up to "+stamp(cutoff)+", which lies in the future", "a clock was wrong: check it, then `tieback run` computes all days again"
 	case cutoff.Before(jobs.LastMidnight(p.now().Add(-lateRun))):
-		f.found, f.mend = "published up to "+stamp(cutoff), "the last midnight is missing: `tieback status` tells why, `tieback run` makes up for it"
+		f.found, f.mend = "published up to "+stamp(cutoff), "the last midnight is missing: `tieback status` says why, `tieback run` makes up for it"
 	default:
 		f.found = "published up to " + stamp(cutoff)
 	}
@@ -263,7 +263,7 @@ func flagged(subject, fine string, texts []string, mend string) finding {
 // lateRun is how long after midnight a run may take before it is missed.
 const lateRun = 2 * time.Hour
 
-// spoolMoves is how long events may wait before they are told of: a busy service always
+// spoolMoves is how long events may wait before they are reported: a busy service always
 // has some.
 const spoolMoves = 10 * time.Second
 
@@ -278,7 +278,7 @@ func (p *program) lookAtSpool(ctx context.Context) finding {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		f.found = "events wait to be sent to ClickHouse for 10 s and more"
-		f.mend = "start `tieback serve` if none runs; the /readyz of one that does tells why"
+		f.mend = "start `tieback serve` if none runs; the /readyz of one that does says why"
 	case err != nil:
 		f.found, f.mend = err.Error(), "everything in the spool is sent again by the next start, and counts once; look at the disk"
 	case cursor.Before(end):

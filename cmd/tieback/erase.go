@@ -82,7 +82,7 @@ func (e *eraseCmd) Run(ctx context.Context, p *program) error {
 	})
 }
 
-// forget deletes what a data folder holds of a person besides the tables.
+// forget deletes what a data folder holds of a person outside the tables.
 func forget(dataDir string, t jobs.Traces) error {
 	who := ingest.Forgotten{CustomerID: t.CustomerID, Visitors: t.Visitors, UserDomain: t.UserDomain, UserID: t.UserID, Conversions: map[ingest.ConversionKey]bool{}}
 	for _, key := range t.Keys {

@@ -29,7 +29,7 @@ type importCmd struct {
 	Rejects  string   `placeholder:"FILE" help:"Write the bad lines to this file."`
 }
 
-// errBadLines makes the exit code 1; the lines themselves were told already.
+// errBadLines makes the exit code 1; the lines themselves were printed already.
 var errBadLines = errors.New("")
 
 func (i *importCmd) Run(ctx context.Context, p *program) error {
@@ -66,7 +66,7 @@ func (i *importCmd) Run(ctx context.Context, p *program) error {
 }
 
 // load reads the files. A file that can't be read to its end stops it; what was read
-// before is loaded and told all the same.
+// before is loaded and printed all the same.
 func (i *importCmd) load(ctx context.Context, p *program, importer *history.Importer, rejects *bufio.Writer) error {
 	preview := newTable("line", "type", "account", "what", "when", "received")
 	if i.DryRun {
@@ -185,7 +185,7 @@ func unpack(packing string, r io.Reader) (io.ReadCloser, error) {
 	}
 }
 
-// progressInterval is how often a long import tells how far it is.
+// progressInterval is how often a long import says how far it is.
 const progressInterval = 5 * time.Second
 
 // importProgress rewrites one line in a terminal and writes plain lines elsewhere.

@@ -74,7 +74,7 @@ type cli struct {
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
 	Doctor       doctorCmd       `cmd:"" help:"Look whether all that Tieback lives on is well, and say how to mend what is not."`
 	DeadLetter   deadLetterCmd   `cmd:"" name:"deadletter" help:"Rows that ClickHouse refused."`
-	Backup       backupCmd       `cmd:"" help:"Back up all tables of the embedded engine, beside a running service."`
+	Backup       backupCmd       `cmd:"" help:"Back up all tables of the embedded engine, while a service runs."`
 	Restore      restoreCmd      `cmd:"" help:"Bring a backup back, into an empty data folder."`
 	Migrate      migrateCmd      `cmd:"" help:"Bring the schema up to date."`
 	Demo         demoCmd         `cmd:"" help:"Show the whole of it on a fresh folder."`
@@ -218,7 +218,7 @@ func (p *program) runner(db *warehouse.DB) *jobs.Runner {
 }
 
 // machineMemory is how much this machine has, or the container that the program runs in; 0
-// where that is not told.
+// where that is not given.
 func machineMemory() (bytes uint64) {
 	var info syscall.Sysinfo_t
 	if syscall.Sysinfo(&info) == nil {

@@ -235,7 +235,7 @@ func TestWholeProgram(t *testing.T) {
 
 func wholeProgram(t *testing.T, dir string) {
 	s := serve(t, dir)
-	s.token = configure(t, dir) // beside the running service
+	s.token = configure(t, dir) // while the service runs
 	must(t, dir, "optimization", "add", "123456789", "hero", "--name", "Hero", "--variation", "a=Base", "--variation", "b")
 	must(t, dir, "goal", "add", "123456789", "hero", "e1", "--primary")
 

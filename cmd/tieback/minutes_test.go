@@ -21,7 +21,7 @@ func TestServiceMinutes(t *testing.T) {
 	deadline := time.Now().Add(2 * time.Minute)
 	for got := ""; got != "1\t1\t1\t1\t1\t1\t1\t0"; {
 		if time.Now().After(deadline) {
-			t.Fatalf("service_minutes tells %q", got)
+			t.Fatalf("service_minutes says %q", got)
 		}
 		got = must(t, dir, "sql", query, "--format", "TSV")
 	}

@@ -92,7 +92,7 @@ func (p *program) printChanges(ctx context.Context, db *warehouse.DB, runID stri
 	return nil
 }
 
-// stepProgress returns what tells of each step: one line that is written over in a
+// stepProgress returns what shows each step: one line that is written over in a
 // terminal, plain lines now and then elsewhere.
 func (p *program) stepProgress() func(jobs.Progress) {
 	last := time.Now()
@@ -112,9 +112,9 @@ func (p *program) stepProgress() func(jobs.Progress) {
 const spoolPatience = 30 * time.Second
 
 // errSpoolWaits says that what was accepted before a command is not in ClickHouse yet.
-var errSpoolWaits = errors.New("events accepted before still wait in the spool; /readyz of the service tells why")
+var errSpoolWaits = errors.New("events accepted before still wait in the spool; /readyz of the service says why")
 
-// settleSpool makes what was accepted before the call visible, or tells that it is not.
+// settleSpool makes what was accepted before the call visible, or says that it is not.
 func (p *program) settleSpool(ctx context.Context, db *warehouse.DB) error {
 	err := p.awaitSpool(ctx, db)
 	if errors.Is(err, errSpoolWaits) {

@@ -113,7 +113,7 @@ func connectionLimits(files uint64) ingest.ConnectionLimits {
 // spoolDir is the folder of the spool in a data folder.
 func spoolDir(dataDir string) string { return filepath.Join(dataDir, "spool") }
 
-// service is a running `tieback serve`. start and close tell the order of its parts: what
+// service is a running `tieback serve`. start and close have the order of its parts: what
 // accepts starts last and stops first.
 type service struct {
 	*program

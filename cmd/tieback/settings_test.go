@@ -38,8 +38,8 @@ func TestSettingsPage(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(`# Commands and settings
 
-Made from the program's own flags by ` + "`make docs`" + `; ` + "`tieback COMMAND --help`" + ` tells the same. A flag goes before its environment
-variable, that before the default. All are checked at the start, and all faults are told at once.
+Made from the program's own flags by ` + "`make docs`" + `; ` + "`tieback COMMAND --help`" + ` says the same. A flag goes before its environment
+variable, that before the default. All are checked at the start, and all faults are reported at once.
 
 Every command takes:
 
@@ -90,7 +90,7 @@ func TestTablesPage(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(`# The tables for analysts
 
-Made from the comments of the columns by ` + "`make docs`" + `; ` + "`describe table sessions`" + ` tells the same. All times are UTC. What the tables are for
+Made from the comments of the columns by ` + "`make docs`" + `; ` + "`describe table sessions`" + ` says the same. All times are UTC. What the tables are for
 stands in [sql/README.md](../sql/README.md), questions and their queries in [sql.md](sql.md).
 `)
 	table := ""

@@ -55,7 +55,7 @@ type Spool struct {
 	cursor  Position      // everything before it was committed by the reader
 	plan    Position      // end of the batch that a crash interrupted, else the cursor
 
-	// ages tells when what waits was appended: what lies behind a mark's position is
+	// ages says when what waits was appended: what lies behind a mark's position is
 	// younger than the mark. The first is at or before the cursor.
 	ages []age
 

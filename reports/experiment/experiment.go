@@ -84,7 +84,7 @@ type SampleRatio struct {
 	Warning    bool    `json:"warning"` // p < 0.001
 }
 
-// What is needed before anything is compared, and below which p a difference and a wrong split are told (R11).
+// What is needed before anything is compared, and below which p there is a difference, or a wrong split (R11).
 const (
 	leastMature      = 50
 	leastConverters  = 5
@@ -131,7 +131,7 @@ func (g *Goal) Baseline() *Variation {
 	return &g.Variations[i]
 }
 
-// SameCounts reports whether the same visitors have done the same, as far as the sums tell.
+// SameCounts reports whether the same visitors have done the same, as far as the sums show.
 func (v *Variation) SameCounts(o *Variation) bool {
 	return v.Mature == o.Mature && v.Converters == o.Converters && v.ValueTotal == o.ValueTotal
 }

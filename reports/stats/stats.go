@@ -41,7 +41,7 @@ func Proportion(did, n float64) Sample {
 }
 
 // TwoProportions tests whether two proportions differ: the z test with pooled variance,
-// two-sided. ok is false where nobody did or everybody, which tells nothing.
+// two-sided. ok is false where nobody did or everybody, which says nothing.
 func TwoProportions(did1, n1, did2, n2 float64) (z, p float64, ok bool) {
 	if n1 == 0 || n2 == 0 {
 		return 0, 0, false
@@ -79,7 +79,7 @@ func BetaBeats(a1, b1, a2, b2 float64) float64 {
 		return 1 - BetaBeats(a2, b2, a1, b1)
 	}
 	// The integral of the narrower density, here the second, times the other's distribution, which is smooth where the narrower one
-	// lies: 12 standard deviations leave less than can be told by a float64.
+	// lies: 12 standard deviations leave less than a float64 can show.
 	const deviations, points = 12, 400
 	mean, reach := second.Mean(), deviations*second.StdDev()
 	low, high := max(0, mean-reach), min(1, mean+reach)

@@ -2,7 +2,7 @@
 -- Reads:      night_first_views, night_entries, entries_versions, published_days, night_visitor_days
 -- Grain:      one row per day
 -- Parameters: staged_days, whole_days
--- Notes:      Besides those that the run computed: days on which the row of a visitor concerned came, went, or became or ceased to be an entry.
+-- Notes:      More than those that the run computed: days on which the row of a visitor concerned came, went, or became or ceased to be an entry.
 with
     found as
     (
