@@ -337,7 +337,7 @@ func TestAlerts(t *testing.T) {
 		"tieback-turned-around": {
 			well: []string{
 				"insert into run_log (run_id, revision, cutoff, finished_at, state, version) values ('1', 2, now64(3), now64(3), 'done', 1), ('2', 2, now64(3), now64(3), 'failed', 2)",
-				"insert into results_noted (run_id, turned_around) values ('1', 0), ('2', 1)",
+				"insert into results_noted (run_id, event_id, turned_around) values ('1', 'e', 0), ('2', 'e', 1)",
 			},
 			wrong: []string{"insert into results_noted (run_id, event_id, turned_around) values ('1', 'e', 1)"},
 		},
