@@ -37,7 +37,7 @@ type (
 	}
 	optimizationInput struct {
 		Name       string           `json:"name"`
-		Visitors   uint64           `json:"visitors"` // planned; stays when missing
+		Visitors   *uint64          `json:"visitors"` // planned; stays when missing
 		Variations []variationInput `json:"variations"`
 	}
 	variationInput struct {
@@ -47,8 +47,8 @@ type (
 		Baseline bool     `json:"baseline"` // the first one where none is
 	}
 	goalInput struct {
-		Primary *bool   `json:"primary"` // required: nothing must not end a primary goal
-		MDE     float64 `json:"mde"`     // per cent; stays when missing
+		Primary *bool    `json:"primary"` // required: nothing must not end a primary goal
+		MDE     *float64 `json:"mde"`     // per cent; stays when missing
 	}
 	runInput struct {
 		From   string `json:"from"`
@@ -239,7 +239,12 @@ func (a *Admin) putOptimization(ctx context.Context, source, customerID, optimiz
 		return answer, err
 	}
 	err = a.change(ctx, source, func(e *catalog.Edit) error {
-		o := catalog.Optimization{CustomerID: customerID, OptimizationID: optimizationID, Name: in.Name, PlannedVisitors: in.Visitors}
+		o := catalog.Optimization{CustomerID: customerID, OptimizationID: optimizationID, Name: in.Name}
+		if in.Visitors != nil {
+			if o.PlannedVisitors = *in.Visitors; o.PlannedVisitors == 0 {
+				return refuse.Invalidf("visitors is 0, and must be how many visitors are planned to be compared")
+			}
+		}
 		err := e.PutOptimization(o, variations)
 		answer = optimizationOf(e.Snapshot, e.Optimizations[customerID][optimizationID])
 		return err
@@ -251,7 +256,12 @@ func (a *Admin) putGoal(ctx context.Context, source, customerID, optimizationID,
 	if in.Primary == nil {
 		return optimizationAnswer{}, refuse.Invalidf("primary is missing: true or false")
 	}
-	g := catalog.Goal{CustomerID: customerID, OptimizationID: optimizationID, EventID: eventID, IsPrimary: *in.Primary, MDEPercent: in.MDE}
+	g := catalog.Goal{CustomerID: customerID, OptimizationID: optimizationID, EventID: eventID, IsPrimary: *in.Primary}
+	if in.MDE != nil {
+		if g.MDEPercent = *in.MDE; !(g.MDEPercent > 0) {
+			return optimizationAnswer{}, refuse.Invalidf("mde is %g, and must be a lift in per cent above 0", g.MDEPercent)
+		}
+	}
 	return a.changeGoals(ctx, source, customerID, optimizationID, func(e *catalog.Edit) error { return e.AddGoal(g) })
 }
 

@@ -64,7 +64,7 @@ func listOptimization(of optimizationAnswer, results *reports.Results, configure
 	switch {
 	case !configured:
 		l.Status = "not configured"
-	case results.Entered == 0:
+	case *results.Entered == 0:
 		l.Status = "not seen yet"
 	case *results.EnteredThisWeek == 0:
 		l.Status = "idle"
@@ -198,7 +198,14 @@ func (a *Admin) formOptimization(c *fiber.Ctx) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	in := optimizationInput{Name: value(c, "name"), Visitors: uint64(visitors), Variations: variations(typedRows(c))}
+	in := optimizationInput{Name: value(c, "name"), Variations: variations(typedRows(c))}
+	if visitors != nil {
+		whole := uint64(*visitors)
+		if float64(whole) != *visitors {
+			return "", refuse.Invalidf("visitors is %q, and must be a whole number", value(c, "visitors"))
+		}
+		in.Visitors = &whole
+	}
 	_, err = a.putOptimization(c.UserContext(), source(c), customerID, id, in)
 	return optimizationPath(customerID, id), err
 }
@@ -226,15 +233,15 @@ func (a *Admin) formRemoveGoal(c *fiber.Ctx) (string, error) {
 	return optimizationPath(customerID, id), err
 }
 
-// positive reads a number of a form, 0 where it is left empty.
-func positive(c *fiber.Ctx, field string) (float64, error) {
+// positive reads a number of a form, nil where it is left empty.
+func positive(c *fiber.Ctx, field string) (*float64, error) {
 	text := value(c, field)
 	if text == "" {
-		return 0, nil
+		return nil, nil
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(n > 0 && n < 1e15) {
-		return 0, refuse.Invalidf("%s is %q, and must be a number above 0", field, text)
+		return nil, refuse.Invalidf("%s is %q, and must be a number above 0", field, text)
 	}
-	return n, nil
+	return &n, nil
 }

@@ -215,6 +215,9 @@ func (e *Edit) ReplaceOptimization(o Optimization, variations []Variation, goals
 			primaries++
 		}
 	}
+	if o.PlannedVisitors == 0 {
+		o.PlannedVisitors = DefaultPlannedVisitors
+	}
 	if primaries > 1 {
 		return refuse.Invalidf("optimization %s has %d primary goals, one is allowed", o.OptimizationID, primaries)
 	}

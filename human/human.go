@@ -52,6 +52,15 @@ func Count(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// And lists texts: a, b and c.
+func And(texts []string) string {
+	last := len(texts) - 1
+	if last < 1 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:last], ", ") + " and " + texts[last]
+}
+
 // Grouped writes a decimal number with commas between thousands: 108,839.06.
 func Grouped(number string) string {
 	whole, fraction, hasFraction := strings.Cut(number, ".")

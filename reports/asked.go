@@ -93,9 +93,9 @@ func pastResults(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, 
 	}
 	for _, g := range past.Goals {
 		if len(r.Goals) == 0 { // all goals have the same
-			r.SampleRatio = g.SampleRatio
+			r.SampleRatio, r.Entered = g.SampleRatio, new(uint64)
 			for _, v := range g.Variations {
-				r.Entered += v.Entered
+				*r.Entered += v.Entered
 				r.Variations = append(r.Variations, Shown{VariationID: v.VariationID, Name: v.Name, IsBaseline: v.IsBaseline, Weight: v.Weight})
 			}
 		}

@@ -226,9 +226,9 @@ func (s *site) checkPast(t *testing.T) {
 		}
 		return strings.Join(texts, "\n")
 	}
-	if goals(past) != goals(now) || past.AsOf != now.AsOf || past.Entered != now.Entered || !reflect.DeepEqual(past.SampleRatio, now.SampleRatio) {
+	if goals(past) != goals(now) || past.AsOf != now.AsOf || *past.Entered != *now.Entered || !reflect.DeepEqual(past.SampleRatio, now.SampleRatio) {
 		t.Errorf("noted, %d, %+v as of %s\n%s\nnow, %d, %+v as of %s\n%s",
-			past.Entered, past.SampleRatio, past.AsOf, goals(past), now.Entered, now.SampleRatio, now.AsOf, goals(now))
+			*past.Entered, past.SampleRatio, past.AsOf, goals(past), *now.Entered, now.SampleRatio, now.AsOf, goals(now))
 	}
 	if len(past.Variations) != 3 || past.Variations[1].Name != now.Variations[1].Name || past.Variations[0].Visitors != nil || past.EnteredThisWeek != nil || past.VisitorsOfSeveral != nil {
 		t.Errorf("what is not noted is %+v", past)

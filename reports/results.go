@@ -30,7 +30,7 @@ type Results struct {
 	KnownAt        string `json:"known_at,omitempty"` // when the run finished that noted it; only of the past, where nothing is said by day
 	RunID          string `json:"run_id,omitempty"`   // that run
 
-	Entered         uint64  `json:"entered"`           // visitors, all variations together
+	Entered         *uint64 `json:"entered"`           // visitors, all variations together; nil of a past without goals
 	EnteredThisWeek *uint64 `json:"entered_this_week"` // within the 7 days before as_of; nil of the past
 	// VisitorsOfSeveral saw more than one variation in the range; they count in each. It is nil where nothing is said by day.
 	VisitorsOfSeveral *uint64 `json:"visitors_of_several_variations"`
@@ -208,11 +208,11 @@ func (r *Results) compare(ctx context.Context, db *warehouse.DB, snap *catalog.S
 
 // take takes the goals over; nil where nothing is configured and nobody has entered.
 func (r *Results) take(snap *catalog.Snapshot, answer *experiment.Answer) {
-	r.EnteredThisWeek = new(uint64)
+	r.Entered, r.EnteredThisWeek = new(uint64), new(uint64)
 	if answer == nil {
 		return
 	}
-	r.SampleRatio, r.Entered, *r.EnteredThisWeek = answer.SampleRatio, answer.Entered, answer.ThisWeek
+	r.SampleRatio, *r.Entered, *r.EnteredThisWeek = answer.SampleRatio, answer.Entered, answer.ThisWeek
 	for i, goal := range snap.GoalsOf(r.CustomerID, r.OptimizationID) {
 		g := GoalResults{
 			EventID: goal.EventID, APIName: currentName(snap, goal), IsPrimary: goal.IsPrimary, MDEPercent: goal.MDEPercent,

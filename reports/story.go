@@ -19,16 +19,20 @@ import (
 // Revision says that a figure published once is another one now, for the same visitors.
 type Revision struct {
 	EventID        string
-	Variation      string // its name
+	VariationID    string
+	Variation      string // its name now
 	Measure        string // what is compared: rate, or value per visitor
 	KnownAt        string // the day on which it was published
-	Then, Now      *experiment.Comparison
-	Because        string // in words; empty where nothing was noted
-	RunID          string // the last run that changed it, for its causes
-	IsTurnedAround bool   // what had been decided then is not any more, or the opposite is
+	Then           *experiment.Comparison
+	Now            *experiment.Comparison // nil where there is too little left to compare
+	Because        string                 // in words
+	RunID          string                 // the last run that changed figures of the optimization
+	IsTurnedAround bool                   // what had been decided then is not any more, or the opposite is
 
 	past     *experiment.Past
-	visitors int64 // how many more of them are known by now
+	window   uint32 // hours
+	baseline string
+	visitors uint64 // of the variation and its baseline that have come, or gone
 }
 
 // leastRevision is by how much a lift must differ to be shown.
@@ -53,9 +57,9 @@ func Revisions(ctx context.Context, db *warehouse.DB, customerID, optimizationID
 				continue
 			}
 			for _, r := range revise(then, now) {
-				of := [3]string{r.EventID, r.Variation, r.Measure}
+				of := [3]string{r.EventID, r.VariationID, r.Measure}
 				if r.size() > largest[of].size() {
-					r.past, r.KnownAt = past, warehouse.Day(past.KnownAt)
+					r.past, r.KnownAt, r.RunID = past, warehouse.Day(past.KnownAt), pasts[0].RunID
 					largest[of] = r
 				}
 			}
@@ -63,7 +67,7 @@ func Revisions(ctx context.Context, db *warehouse.DB, customerID, optimizationID
 	}
 	for _, of := range slices.SortedFunc(maps.Keys(largest), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
 		r := largest[of]
-		if err := r.explain(ctx, db, customerID, optimizationID); err != nil {
+		if err := r.explain(ctx, db, customerID, optimizationID, cutoff); err != nil {
 			return nil, err
 		}
 		revisions = append(revisions, r)
@@ -100,98 +104,116 @@ func revise(then, now *experiment.Goal) (revisions []Revision) {
 		if was.SameCounts(is) && wasBaseline.SameCounts(isBaseline) {
 			continue
 		}
-		visitors := int64(is.Mature) - int64(was.Mature) + int64(isBaseline.Mature) - int64(wasBaseline.Mature)
+		visitors := max(distance(was.Mature, is.Mature), distance(wasBaseline.Mature, isBaseline.Mature))
 		for _, measure := range []struct {
 			name    string
 			was, is *experiment.Comparison
 		}{{"rate", was.RateVsBaseline, is.RateVsBaseline}, {"value per visitor", was.ValueVsBaseline, is.ValueVsBaseline}} {
-			if measure.was == nil || measure.is == nil {
-				continue
+			r := Revision{
+				EventID: then.EventID, VariationID: is.VariationID, Variation: is.Label(), Measure: measure.name, Then: measure.was, Now: measure.is,
+				window: then.WindowHours, baseline: isBaseline.VariationID, visitors: visitors,
 			}
 			// The p values of then are adjusted for all that was looked at; now each stands for itself.
-			turned := measure.was.Decided() && (measure.is.PValue >= 0.05 || measure.was.Better() != (measure.is.Lift > 0))
-			if math.Abs(measure.was.Lift-measure.is.Lift) >= leastRevision || turned {
-				revisions = append(revisions, Revision{
-					EventID: then.EventID, Variation: was.Label(), Measure: measure.name, Then: measure.was, Now: measure.is, IsTurnedAround: turned, visitors: visitors,
-				})
+			r.IsTurnedAround = r.Then.Decided() && (r.Now == nil || r.Now.PValue >= 0.05 || r.Then.Better() != (r.Now.Lift > 0))
+			if r.IsTurnedAround || r.Then != nil && r.Now != nil && math.Abs(r.Then.Lift-r.Now.Lift) >= leastRevision {
+				revisions = append(revisions, r)
 			}
 		}
 	}
 	return revisions
 }
 
+func distance(a, b uint64) uint64 { return max(a, b) - min(a, b) }
+
 // size orders revisions by what matters; that of none is 0.
-func (r Revision) size() float64 {
-	if r.Then == nil {
-		return 0
-	}
-	size := math.Abs(r.Then.Lift - r.Now.Lift)
+func (r Revision) size() (size float64) {
 	if r.IsTurnedAround {
-		size += 1e6
+		size = 1e6
+	}
+	if r.Then != nil && r.Now != nil {
+		size += math.Abs(r.Then.Lift - r.Now.Lift)
 	}
 	return size
 }
 
-type cameAndWent struct {
-	EventID    string   `ch:"event_id"`
-	Causes     []string `ch:"causes"`
-	Came       int64    `ch:"came"`
-	Went       int64    `ch:"went"`
-	ValueMoved uint8    `ch:"value_moved"`
-	LastRunID  string   `ch:"last_run_id"`
+// Text says it in words.
+func (r Revision) Text() string {
+	places := r.Then.Places()
+	if r.Now == nil {
+		return fmt.Sprintf("published on %s with %s; of the same visitors too few are left to compare", r.KnownAt, r.Then.Text(places))
+	}
+	for places = max(places, r.Now.Places()); places < 3 && r.Then.Text(places) == r.Now.Text(places); {
+		places++
+	}
+	return fmt.Sprintf("published on %s with %s; the same visitors now have %s", r.KnownAt, r.Then.Text(places), r.Now.Text(places))
 }
 
-// explain says why, by what runs since have changed on the days before.
-func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, optimizationID string) error {
-	var rows []cameAndWent
-	params := warehouse.Params{"customer_id": customerID, "optimization_id": optimizationID, "run_id": r.past.RunID, "cutoff": warehouse.Time(r.past.Cutoff)}
-	if err := db.Select(ctx, &rows, sql.Report("changes_since").SQL, params); err != nil {
-		return fmt.Errorf("read what has changed since: %w", err)
+// explain says why, by what has come since for the visitors compared.
+func (r *Revision) explain(ctx context.Context, db *warehouse.DB, customerID, optimizationID string, cutoff time.Time) error {
+	var rows []struct {
+		VariationID string `ch:"variation_id"`
+		Late        uint64 `ch:"late"`
+		BroughtBack uint64 `ch:"brought_back"`
+		Restated    uint64 `ch:"restated"`
+		Retracted   uint64 `ch:"retracted"`
 	}
-	var late, back, other int64
-	restated := false
-	var causes []string
+	params := warehouse.Params{
+		"customer_id": customerID, "optimization_id": optimizationID, "event_id": r.EventID, "window_days": r.window / 24,
+		"moment": warehouse.Time(r.past.Cutoff), "cutoff": warehouse.Time(cutoff),
+	}
+	if err := db.Select(ctx, &rows, sql.Report("changes_since").SQL, params); err != nil {
+		return fmt.Errorf("read what has come since: %w", err)
+	}
+	var late, back, restated, retracted uint64
 	for _, row := range rows {
-		if row.EventID != r.EventID {
-			continue
+		if row.VariationID == r.VariationID || row.VariationID == r.baseline {
+			late, back, restated, retracted = late+row.Late, back+row.BroughtBack, restated+row.Restated, retracted+row.Retracted
 		}
-		r.RunID = max(r.RunID, row.LastRunID)
-		unexplained := row.Came + row.Went
-		if slices.Contains(row.Causes, "conversion") {
-			late, unexplained = late+row.Came, unexplained-row.Came
-		}
-		if slices.Contains(row.Causes, "adjustment") {
-			back, unexplained = back+row.Went, unexplained-row.Went
-			restated = restated || row.ValueMoved == 1
-		}
-		other += unexplained
-		for _, cause := range row.Causes {
-			if text := jobs.CauseText(cause); unexplained > 0 && !slices.Contains(causes, text) {
-				causes = append(causes, text)
-			}
-		}
+	}
+	if r.Measure == "rate" {
+		restated = 0
 	}
 	var parts []string
-	if late > 0 {
-		parts = append(parts, human.Count(late, "late conversion"))
+	for _, part := range []struct {
+		n    uint64
+		noun string
+	}{{late, "late conversion"}, {retracted, "retraction"}, {back, "conversion|brought back"}, {restated, "restated value"}, {r.visitors, "visitor|whose entry changed"}} {
+		if part.n > 0 {
+			noun, more, _ := strings.Cut(part.noun, "|")
+			parts = append(parts, strings.TrimSpace(human.Count(int64(part.n), noun)+" "+more))
+		}
 	}
-	if back > 0 {
-		parts = append(parts, human.Count(back, "retraction"))
+	causes, err := r.causes(ctx, db, customerID)
+	if err != nil {
+		return err
 	}
-	if restated {
-		parts = append(parts, "restated values")
+	for _, cause := range causes {
+		if slices.Contains([]string{"rule", "event_name", "erasure"}, cause) { // what they change is not counted
+			parts = append(parts, jobs.CauseText(cause))
+		}
 	}
-	if other > 0 {
-		parts = append(parts, human.Count(other, "attribution")+" changed by "+strings.Join(causes, " and "))
+	if len(parts) == 0 {
+		for _, cause := range causes {
+			parts = append(parts, jobs.CauseText(cause))
+		}
 	}
-	switch {
-	case r.visitors > 0:
-		parts = append(parts, human.Count(r.visitors, "visitor")+" reported late")
-	case r.visitors < 0:
-		parts = append(parts, human.Count(-r.visitors, "visitor")+" fewer")
-	}
-	r.Because = strings.Join(parts, " and ")
+	r.Because = human.And(parts)
 	return nil
+}
+
+// causes are those of the runs since, for what nothing counts.
+func (r *Revision) causes(ctx context.Context, db *warehouse.DB, customerID string) (causes []string, err error) {
+	var rows []struct {
+		Cause string `ch:"cause"`
+	}
+	params := warehouse.Params{"customer_id": customerID, "run_id": r.past.RunID, "moment": warehouse.Time(r.past.Cutoff)}
+	if err := db.Select(ctx, &rows, sql.Report("causes_since").SQL, params); err != nil {
+		return nil, fmt.Errorf("read why runs have computed days again: %w", err)
+	}
+	for _, row := range rows {
+		causes = append(causes, row.Cause)
+	}
+	return causes, nil
 }
 
 // SegmentChoice is an attribute with the texts that visitors entered with, the most frequent first.

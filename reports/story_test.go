@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,14 +131,104 @@ func TestADecisionThatIsTurnedAround(t *testing.T) {
 		}
 	}
 	// What a run takes away since its cutoff lies before it, and what the next one brings back, is no reason.
-	d.run(t, firstDay.Add(day/2))
-	d.run(t, firstDay.Add(5*day))
-	if again := d.revisions(t); len(again) != 2 || again[0].Because != revisions[0].Because {
-		t.Errorf("after a cutoff that went back: %+v", again)
+	for _, back := range []time.Duration{day / 2, 3 * day} {
+		d.run(t, firstDay.Add(back))
+		d.run(t, firstDay.Add(5*day))
+		if again := d.revisions(t); len(again) != 2 || again[0].Because != revisions[0].Because {
+			t.Errorf("after a cutoff that went back to %v: %+v", back, again)
+		}
+		if turned := d.turned(t); turned != 1 {
+			t.Errorf("after a cutoff that went back to %v %d rows are marked as turned around", back, turned)
+		}
 	}
-	if turned := d.turned(t); turned != 1 {
-		t.Errorf("%d rows are marked as turned around", turned)
+}
+
+// What has come since is counted for the visitors compared, whatever days and variations it is of, and whatever else has come.
+func TestWhyAResultWasRevised(t *testing.T) {
+	at := firstDay.Add(4 * day)
+	converts := func(i int, arm string, happened time.Duration) warehouse.Conversion {
+		name := fmt.Sprint(arm, i)
+		c := conversion("g1", name, "late-"+name, firstDay.Add(time.Duration(i%2)*day+happened), decimal.NewNullDecimal(decimal.NewFromInt(10)))
+		c.ReceivedAtMS = at.UnixMilli()
+		return c
 	}
+	adjusts := func(kind string, from, to int, value int64, after time.Duration) (list []warehouse.Adjustment) {
+		for i := from; i < to; i++ {
+			a := warehouse.Adjustment{
+				CustomerID: "c1", APIName: "name-of-g1", ActionID: fmt.Sprint("b", i), Kind: kind, AdjustedAtMS: at.Add(after).UnixMilli(), ReceivedAtMS: at.Add(after).UnixMilli(), IngestID: uuid.New(),
+			}
+			if kind == warehouse.Restate {
+				a.Value = decimal.NewNullDecimal(decimal.NewFromInt(value))
+			}
+			list = append(list, a)
+		}
+		return list
+	}
+	type news struct {
+		before      []warehouse.Conversion // which the run before has seen
+		conversions []warehouse.Conversion
+		adjustments []warehouse.Adjustment
+		events      []warehouse.ClientEvent
+		edit        func(*catalog.Edit) error
+	}
+	for name, c := range map[string]struct {
+		first time.Duration // cutoff of the run before the news
+		news  news
+		want  []string // measure: because
+	}{
+		"late and retracted on one day": {3 * day, news{conversions: []warehouse.Conversion{converts(200, "b", time.Minute), converts(202, "b", time.Minute)}, adjustments: adjusts(warehouse.Retract, 0, 9, 0, 0)},
+			[]string{"rate: 2 late conversions and 9 retractions", "value per visitor: 2 late conversions and 9 retractions"}},
+		"of visitors who were not compared": {2 * day, news{conversions: append(many(14, func(i int) warehouse.Conversion { return converts(200+2*i, "b", time.Minute) }),
+			many(30, func(i int) warehouse.Conversion { return converts(61+2*i, "a", 4*time.Hour+time.Minute) })...)},
+			[]string{"rate: 14 late conversions", "value per visitor: 14 late conversions"}},
+		"too few left": {3 * day, news{adjustments: adjusts(warehouse.Retract, 0, 118, 0, 0)},
+			[]string{"rate: 118 retractions", "value per visitor: 118 retractions"}},
+		"restated, and one late": {3 * day, news{conversions: []warehouse.Conversion{converts(200, "b", time.Minute)}, adjustments: adjusts(warehouse.Restate, 0, 20, 500, 0)},
+			[]string{"rate: 1 late conversion", "value per visitor: 1 late conversion and 20 restated values"}},
+		"other entries": {3 * day, news{events: many(90, func(i int) warehouse.ClientEvent {
+			e := view(fmt.Sprint("b", i), "a", firstDay.Add(-time.Minute))
+			e.ReceivedAtMS = at.UnixMilli()
+			return e
+		})}, []string{"rate: 90 visitors whose entry changed", "value per visitor: 90 visitors whose entry changed"}},
+		"a rule for the past": {3 * day, news{edit: func(e *catalog.Edit) error {
+			return e.SetRule("c1", "g1", catalog.Rule{WindowDays: 1, Credit: catalog.CreditFirst}, firstDay.Add(-20*day))
+		}, before: many(100, func(i int) warehouse.Conversion {
+			c := converts(200+2*i, "b", 5*time.Hour) // after the session
+			c.ReceivedAtMS = c.ActionAtMS
+			return c
+		})}, []string{"rate: attribution rules", "value per visitor: attribution rules"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDecision(t)
+			must(t, d.db.InsertConversions(t.Context(), "", c.news.before))
+			d.run(t, firstDay.Add(c.first))
+			must(t, d.db.InsertConversions(t.Context(), "", c.news.conversions))
+			must(t, d.db.InsertAdjustments(t.Context(), "", c.news.adjustments))
+			must(t, d.db.InsertClientEvents(t.Context(), "", c.news.events))
+			if c.news.edit != nil {
+				d.configure(t, c.news.edit)
+			}
+			d.run(t, firstDay.Add(5*day))
+			var got []string
+			for _, r := range d.revisions(t) {
+				got = append(got, r.Measure+": "+r.Because)
+				if r.RunID == "" || r.Text() == "" {
+					t.Errorf("%+v", r)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("the reasons are\n%s\nexpected\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+func many[T any](n int, make func(i int) T) (list []T) {
+	for i := range n {
+		list = append(list, make(i))
+	}
+	return list
 }
 
 // Nothing late has come, so nothing was revised and no decision turned around: whatever else has been done.
@@ -227,6 +318,14 @@ func TestRemovedGoalsWereKnown(t *testing.T) {
 		if got := fmt.Sprint(known(want.at)); got != want.goals {
 			t.Errorf("the goals known at %v are %s, expected %s", want.at, got, want.goals)
 		}
+	}
+	must(t, d.db.InsertAdjustments(t.Context(), "", d.adjustments))
+	d.configure(t, func(e *catalog.Edit) error {
+		return e.AddGoal(catalog.Goal{CustomerID: "c1", OptimizationID: "o1", EventID: "g1"})
+	})
+	d.run(t, firstDay.Add(6*day))
+	if turned := d.turned(t); turned != 1 {
+		t.Errorf("%d rows are marked as turned around by what came while there was no goal", turned)
 	}
 	var rows uint64
 	must(t, d.db.Row(t.Context(), "select count() from results_history where event_id = ''", nil, &rows))

@@ -181,6 +181,15 @@ func (c *checker) number(field string, raw jsontext.Value, otherwise float64) fl
 	return n
 }
 
+// positive reads a number above 0; 0 stands for none.
+func (c *checker) positive(field string, raw jsontext.Value) float64 {
+	n := c.number(field, raw, 0)
+	if !absent(raw) && !(n > 0) {
+		c.fault("%s is %.40s, and must be a number above 0", field, raw)
+	}
+	return n
+}
+
 // attributes reads those of a view. Other than from a browser, what is bad is a fault.
 func (c *checker) attributes(raw jsontext.Value) warehouse.Attributes {
 	if absent(raw) {

@@ -305,7 +305,7 @@ func (l *line) optimization(c *checker) *optimization {
 		})
 	}
 	for _, goal := range goals {
-		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: c.flag("a goal's primary", goal.Primary), MDEPercent: c.number("a goal's mde", goal.MDE, 0)})
+		o.goals = append(o.goals, catalog.Goal{EventID: c.id("a goal's eventId", goal.EventID), IsPrimary: c.flag("a goal's primary", goal.Primary), MDEPercent: c.positive("a goal's mde", goal.MDE)})
 	}
 	return o
 }

@@ -29,7 +29,8 @@ type Goal struct {
 	PlannedVisitors uint64       `json:"-"`
 	MDEPercent      float64      `json:"-"`
 
-	noDaysLeft string // why, in words; empty where there is nothing to say
+	endless    bool   // it will not show in some variation
+	whyEndless string // in words; empty where there is nothing to say
 	isRange    bool   // only some days of entry were asked for
 }
 
@@ -198,20 +199,24 @@ func (g *Goal) wait(v, baseline *Variation) {
 		return
 	}
 	pace := float64(v.enteredLately+baseline.enteredLately) / lately
-	if pace == 0 {
-		if !g.isRange {
-			g.noDaysLeft = fmt.Sprintf("nobody entered in the last %d days, so waiting won't show one", lately)
-		}
-		return
-	}
 	times, ok := d.TimesMore(g.MDEPercent/100*baseline.rate().Mean, float64(g.PlannedVisitors))
-	days := math.Ceil((times - 1) * d.N / pace)
-	if !ok || days > math.MaxUint32 {
-		g.noDaysLeft = fmt.Sprintf("no number of visitors that can come will show one of ±%g %%", g.MDEPercent)
-		return
+	days := 0.0
+	if times > 1 {
+		days = math.Ceil((times - 1) * d.N / pace)
 	}
-	if left := uint32(days); g.DaysLeft == nil || left > *g.DaysLeft {
+	switch {
+	case !ok || pace > 0 && days > math.MaxUint32:
+		g.endless, g.whyEndless = true, fmt.Sprintf("no number of visitors that can come will show one of ±%g %%", g.MDEPercent)
+	case days > math.MaxUint32 && g.isRange:
+		g.endless = true // whoever enters now is not asked for
+	case days > math.MaxUint32:
+		g.endless, g.whyEndless = true, fmt.Sprintf("nobody entered in the last %d days, so waiting won't show one", lately)
+	case g.DaysLeft == nil || uint32(days) > *g.DaysLeft:
+		left := uint32(days)
 		g.DaysLeft = &left
+	}
+	if g.endless {
+		g.DaysLeft = nil
 	}
 }
 

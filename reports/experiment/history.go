@@ -81,35 +81,44 @@ func (f figures) same(o figures) bool {
 // that are turned around.
 func Note(ctx context.Context, db *warehouse.DB, snap *catalog.Snapshot, runID string, cutoff time.Time, version uint64, log *slog.Logger) error {
 	var answers map[[2]string]*Answer
-	var last []noted
+	var past []struct {
+		noted
+		IsLast   uint8 `ch:"is_last"`
+		IsBefore uint8 `ch:"is_before"`
+	}
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
 		answers, err = Load(bothCtx, db, snap, Question{Cutoff: cutoff, Version: version})
 		return err
 	})
 	both.Go(func() error {
-		return named("read what was noted", db.Select(bothCtx, &last, sql.Results("noted_last").SQL, nil))
+		return named("read what was noted", db.Select(bothCtx, &past, sql.Results("noted_last").SQL, warehouse.Params{"cutoff": warehouse.Time(cutoff)}))
 	})
 	if err := both.Wait(); err != nil {
 		return err
 	}
-	before := map[[2]string][]noted{}
-	for _, row := range last {
+	last, before := map[[2]string][]noted{}, map[[2]string][]noted{}
+	for _, row := range past {
 		of := [2]string{row.CustomerID, row.OptimizationID}
-		before[of] = append(before[of], row)
+		if row.IsLast == 1 {
+			last[of] = append(last[of], row.noted)
+		}
+		if row.IsBefore == 1 {
+			before[of] = append(before[of], row.noted)
+		}
 	}
 	var rows []noted
-	for of := range before {
+	for of := range last {
 		if answers[of] == nil {
 			answers[of] = &Answer{} // it is not configured any more
 		}
 	}
 	for of, a := range answers {
 		now := a.noted(runID, cutoff)
-		if len(now) == 0 && len(before[of]) > 0 {
+		if len(now) == 0 && len(last[of]) > 0 {
 			now = []noted{withoutGoals(of, runID, cutoff)}
 		}
-		if slices.EqualFunc(now, before[of], func(a, b noted) bool { return a.figures.same(b.figures) }) {
+		if slices.EqualFunc(now, last[of], func(a, b noted) bool { return a.figures.same(b.figures) }) {
 			continue
 		}
 		for i, was := range turnedAround(before[of], now) {
@@ -134,15 +143,13 @@ func withoutGoals(of [2]string, runID string, cutoff time.Time) noted {
 }
 
 // turnedAround returns those rows of now of which the opposite had been decided, or where nothing is decided any more, with what they were.
-// A cutoff that went back and other settings are no news about the visitors.
+// Other settings are no news about the visitors. The cutoff of before is not the later one.
 func turnedAround(before, now []noted) map[int]*noted {
 	turned := map[int]*noted{}
-	if len(before) == 0 || now[0].Cutoff.Before(before[0].Cutoff) {
-		return turned
-	}
 	// Adjusted p values can be compared if the same questions were answered: one goal more makes all of them larger.
 	alike := slices.EqualFunc(before, now, func(a, b noted) bool {
-		return a.EventID == b.EventID && a.VariationID == b.VariationID && (a.RateLift == nil) == (b.RateLift == nil) && (a.ValueLift == nil) == (b.ValueLift == nil)
+		return a.EventID == b.EventID && a.VariationID == b.VariationID && a.IsBaseline == b.IsBaseline && a.WindowHours == b.WindowHours &&
+			a.PlannedVisitors == b.PlannedVisitors && (a.RateLift == nil) == (b.RateLift == nil) && (a.ValueLift == nil) == (b.ValueLift == nil)
 	})
 	for i := range now {
 		is := &now[i]

@@ -54,8 +54,8 @@ func also(value *Comparison) string {
 func (g *Goal) waiting() string {
 	mde := fmt.Sprintf("±%g %%", g.MDEPercent)
 	switch {
-	case g.DaysLeft == nil && g.noDaysLeft != "":
-		return "; " + g.noDaysLeft
+	case g.DaysLeft == nil && g.whyEndless != "":
+		return "; " + g.whyEndless
 	case g.DaysLeft == nil:
 		return ""
 	case *g.DaysLeft == 0:
@@ -170,11 +170,20 @@ func (c *Comparison) LiftText() string {
 	if c == nil {
 		return ""
 	}
-	places := 0
-	if math.Max(math.Abs(c.Low), math.Abs(c.High)) < 0.1 {
-		places = 1
-	}
+	return c.Text(c.Places())
+}
+
+// Text is LiftText with so many decimals.
+func (c *Comparison) Text(places int) string {
 	return fmt.Sprintf("%+.*f %% (%+.*f to %+.*f)", places, 100*c.Lift, places, 100*c.Low, places, 100*c.High)
+}
+
+// Places are the decimals that a small interval needs.
+func (c *Comparison) Places() int {
+	if math.Max(math.Abs(c.Low), math.Abs(c.High)) < 0.1 {
+		return 1
+	}
+	return 0
 }
 
 // PText writes the adjusted p value, by which verdicts go.

@@ -45,6 +45,7 @@ func TestVerdicts(t *testing.T) {
 		{compared(1e-9, true, false, base, arm{1000, 105, 0}), "no difference seen yet; no number of visitors that can come will show one of ±1e-09 %"},
 		{compared(10, false, false, base, arm{1000, 105, 0}), "no difference seen yet; nobody entered in the last 14 days, so waiting won't show one"},
 		{compared(10, false, true, base, arm{1000, 105, 0}), "no difference seen yet"},
+		{compared(10, false, false, arm{100_000, 50_000, 0}, arm{100_000, 50_100, 0}), "no difference seen yet; one of ±10 % would most likely show by now, so it is probably smaller"},
 		{compared(10, true, false, arm{1000, 1000, 0}, arm{1000, 1000, 0}), "no difference seen yet"},
 		{compared(10, true, false, arm{1000, 500, 10}, arm{1000, 500, 30}), "better by value per visitor: +200 % (+169 to +231), safe to stop; no difference in rate seen yet"},
 		{compared(10, true, false, arm{1000, 500, 1}, arm{1000, 250, 10}), "mixed: rate -50 % (-63 to -37), value per visitor +400 % (+314 to +486); decide which of them counts"},

@@ -79,12 +79,11 @@ func BetaBeats(a1, b1, a2, b2 float64) float64 {
 		return 1 - BetaBeats(a2, b2, a1, b1)
 	}
 	// The integral of the narrower density, here the second, times the other's distribution, which is smooth where the narrower one
-	// lies: 12 standard deviations leave less than a float64 can show.
-	const deviations, points = 12, 400
-	mean, reach := second.Mean(), deviations*second.StdDev()
-	low, high := max(0, mean-reach), min(1, mean+reach)
-	density := func(x float64) float64 { return second.Prob(x) * mathext.RegIncBeta(a1, b1, x) }
-	return min(1, max(0, quad.Fixed(density, low, high, points, nil, 0)))
+	// lies, over all but 1e-12 of it. Divided by the density's own integral it does not depend on how exact that is where counts are huge.
+	const left, points = 1e-12, 400
+	low, high := mathext.InvRegIncBeta(a2, b2, left), 1-mathext.InvRegIncBeta(b2, a2, left)
+	chance := func(x float64) float64 { return second.Prob(x) * mathext.RegIncBeta(a1, b1, x) }
+	return min(1, max(0, quad.Fixed(chance, low, high, points, nil, 0)/quad.Fixed(second.Prob, low, high, points, nil, 0)))
 }
 
 // ProportionBeats returns the chance that an arm's proportion is larger than the

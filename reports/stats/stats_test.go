@@ -170,6 +170,7 @@ func TestBetaBeatsAsPublished(t *testing.T) {
 func TestBetaBeatsOfUnequalArms(t *testing.T) {
 	for _, c := range []struct{ did1, n1, did2, n2, chance float64 }{
 		{100_000, 1_000_000, 5, 50, 0.597623003}, {1_000_000, 10_000_000, 105, 1_000, 0.718487769},
+		{500, 1_000, 1_000, 1_000, 1}, {1_000, 1_001, 100_000, 100_000, 0.9999016810}, {92, 93, 3_624, 3_624, 0.9993677698}, {1e9, 2e9, 1e9, 2e9, 0.5},
 		{200_000, 2_000_000, 105, 1_000, 0.718440404}, {60_000, 600_000, 110, 1_000, 0.862648354},
 	} {
 		within(t, fmt.Sprint(c), ProportionBeats(c.did1, c.n1, c.did2, c.n2), c.chance, 1e-8)
