@@ -7,7 +7,7 @@ GO     := CGO_ENABLED=0 go
 RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-zones lint engine build stories bench-ingest bench-night bench-panels fuzz torture snippet docs clean
+.PHONY: help demo test test-zones lint engine build stories bench-ingest bench-night bench-panels fuzz torture torture-services snippet docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ build: ## Build bin/tieback
 
 torture: engine ## Kill service and engine 200 times under load, about 2 minutes
 	$(GO) test ./cmd/tieback -run 'TestTorture|TestSQLPortUnderAttack' -kills 200 -v -timeout 20m
+
+torture-services: engine ## Have two services on one ClickHouse go through 200 midnights and 200 kills, about 25 minutes
+	$(GO) test ./jobs -run TestServicesTakeTurns -midnights 200 -v -timeout 60m
+	$(GO) test ./cmd/tieback -run TestTwoServicesUnderTorture -kills 200 -v -timeout 30m
 
 bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 4 minutes
 	$(GO) build -o bin/bench-ingest ./bench/ingest

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,16 @@ import (
 	"github.com/tieback/tieback/warehouse/warehousetest"
 )
 
-func TestMain(m *testing.M) { warehousetest.Main(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == serviceArg {
+		if err := runService(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	warehousetest.Main(m)
+}
 
 // columns are those of docs/tables.md, in its order.
 var columns = map[string][]string{

@@ -63,6 +63,8 @@ type Request struct {
 	Full bool
 	// DryRun computes and compares, and publishes nothing.
 	DryRun bool
+	// Once does nothing but return ErrPublished where that cutoff, or a later one, is published: another service was faster.
+	Once bool
 
 	// erase deletes the rows of a person once the run knows where it goes on; nil for other runs.
 	erase func(context.Context) error
@@ -71,6 +73,7 @@ type Request struct {
 // Errors about the request itself, for which the caller is to blame.
 var (
 	ErrFutureCutoff    = errors.New("the cutoff lies in the future")
+	ErrPublished       = errors.New("the cutoff is published already")
 	ErrNothingYet      = refuse.Conflictf("nothing has been published yet, so there is no cutoff to compute days at; run once without a range first")
 	ErrCutoffWithRange = refuse.Invalidf("a cutoff can't be given with a range: those days are computed at the last published cutoff")
 )
@@ -109,6 +112,9 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 		r.log.Warn("the published cutoff lies in the future, so a clock was wrong; it is taken for none, and all days are computed", "cutoff", before)
 		any = false
 	}
+	if req.Once && any && !before.Before(req.Cutoff) {
+		return Record{}, ErrPublished
+	}
 	if ahead && req.From != nil {
 		return Record{}, refuse.Conflictf("the published cutoff %s lies in the future, so a clock was wrong; run once without a range first", before.Format(time.RFC3339)).Because(ErrNothingYet)
 	}
@@ -131,7 +137,7 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 		made, runErr = l.covered(ctx, before, req.Cutoff, r.clock())
 	}
 	// How it ended is noted even when ctx is what ended it.
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	closing, cancel := context.WithTimeout(warehouse.Unlocked(ctx), 30*time.Second)
 	defer cancel()
 	return record, errors.Join(runErr, l.end(closing, &record, req.DryRun, r.clock(), runErr, made))
 }

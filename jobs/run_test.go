@@ -345,7 +345,7 @@ func TestScheduler(t *testing.T) {
 			ran <- struct{}{}
 		}
 	}
-	scheduler, err := jobs.NewScheduler(runner, func(context.Context) error { return nil }, clock, slog.New(slog.DiscardHandler))
+	scheduler, err := jobs.NewScheduler(runner, func(context.Context, time.Time) error { return nil }, clock, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -411,7 +411,7 @@ func TestNightThatFailedIsTriedAgain(t *testing.T) {
 	if err := db.Exec(t.Context(), "rename table night_links to night_links_away", nil); err != nil {
 		t.Fatal(err)
 	}
-	scheduler, err := jobs.NewScheduler(runner, func(context.Context) error { return nil }, clock, slog.New(slog.DiscardHandler))
+	scheduler, err := jobs.NewScheduler(runner, func(context.Context, time.Time) error { return nil }, clock, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -442,7 +442,7 @@ func TestNightIsNotTriedAgainBehindALaterCutoff(t *testing.T) {
 	logged, log := io.Pipe()
 	lines := bufio.NewScanner(logged)
 	runner := jobs.NewRunner(db, clock.Now, slog.New(slog.DiscardHandler))
-	scheduler, err := jobs.NewScheduler(runner, func(context.Context) error { return nil }, clock, slog.New(slog.NewTextHandler(log, nil)))
+	scheduler, err := jobs.NewScheduler(runner, func(context.Context, time.Time) error { return nil }, clock, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -17,7 +18,7 @@ import (
 // were missed (R8).
 type Scheduler struct {
 	runner  *Runner
-	drained func(ctx context.Context) error
+	drained func(ctx context.Context, midnight time.Time) error
 	clock   clockwork.Clock
 	log     *slog.Logger
 
@@ -32,8 +33,12 @@ type Scheduler struct {
 const drainPatience = 10 * time.Minute
 
 // NewScheduler returns a scheduler that has not started. drained returns once the
-// events accepted so far are in ClickHouse.
-func NewScheduler(runner *Runner, drained func(context.Context) error, clock clockwork.Clock, log *slog.Logger) (*Scheduler, error) {
+// events accepted before a midnight are in ClickHouse.
+//
+// Several services may share one ClickHouse, each with a scheduler: the lock of the runs lets one of them work, and the others
+// find the midnight published. gocron's distributed locker is not used, since with it a job whose holder dies is left to the
+// next midnight.
+func NewScheduler(runner *Runner, drained func(ctx context.Context, midnight time.Time) error, clock clockwork.Clock, log *slog.Logger) (*Scheduler, error) {
 	cron, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithClock(clock))
 	if err != nil {
 		return nil, fmt.Errorf("create the scheduler: %w", err)
@@ -106,17 +111,16 @@ func (s *Scheduler) night() {
 
 func (s *Scheduler) run(midnight time.Time) {
 	ctx, cancel := context.WithTimeout(s.ctx, drainPatience)
-	if err := s.drained(ctx); err != nil && s.ctx.Err() == nil {
+	if err := s.drained(ctx, midnight); err != nil && s.ctx.Err() == nil {
 		s.log.Warn("events accepted before midnight are not all visible yet, the next night takes them", "err", err)
 	}
 	cancel()
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		if cutoff, any, err := (ledger{s.runner.db}).published(s.ctx); err == nil && any && cutoff.After(midnight) && !inFuture(cutoff, s.clock.Now()) {
-			s.log.Info("a later cutoff was published meanwhile, so this night is not needed", "cutoff", midnight, "published", cutoff)
-			return
-		}
-		record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight})
+		record, err := s.runner.Run(s.ctx, Request{Cutoff: midnight, Once: true})
 		switch {
+		case errors.Is(err, ErrPublished):
+			s.log.Info("this midnight, or a later cutoff, was published meanwhile, so there is nothing to do", "cutoff", midnight)
+			return
 		case err == nil:
 			s.log.Info("the night is done", "cutoff", midnight, "mode", record.Mode, "days", record.Days, "rows", record.Rows)
 			return

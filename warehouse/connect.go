@@ -116,6 +116,9 @@ const mostConnections = 16
 
 // connection returns the pool of connections, which it makes the first time that it is asked.
 func (db *DB) connection(ctx context.Context) (*connected, error) {
+	if ended := workOf(ctx).ended; ended != nil && ended() {
+		return nil, ErrLockLost
+	}
 	if open := db.connected.Load(); open != nil {
 		return open, nil
 	}

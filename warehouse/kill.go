@@ -22,7 +22,7 @@ type killing struct{ next *http.Transport }
 
 func (k killing) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, query := req.Context(), req.URL.Query()
-	id := workOf(ctx) + uuid.NewString()
+	id := workOf(ctx).holder + uuid.NewString()
 	query.Set("query_id", id)
 	if _, drivers := ctx.Deadline(); drivers {
 		query.Del("max_execution_time") // as the driver connects it makes one of that, which a server may forbid
@@ -98,12 +98,22 @@ func (k killing) killOnce(ctx context.Context, statement *http.Request, id strin
 
 type workKey struct{}
 
-// withWork lets the ids of all statements under ctx begin with one text.
-func withWork(ctx context.Context, prefix string) context.Context {
-	return context.WithValue(ctx, workKey{}, prefix)
+// work is what is done under a lock.
+type work struct {
+	holder string      // begins the ids of all its statements
+	ended  func() bool // whether others may have taken the lock over; nil where they can't
 }
 
-func workOf(ctx context.Context) string {
-	prefix, _ := ctx.Value(workKey{}).(string)
-	return prefix
+func withWork(ctx context.Context, w work) context.Context {
+	return context.WithValue(ctx, workKey{}, w)
+}
+
+func workOf(ctx context.Context) work {
+	w, _ := ctx.Value(workKey{}).(work)
+	return w
+}
+
+// Unlocked returns a context that outlives ctx and a lock that it is under, for what is to be noted of work that has ended.
+func Unlocked(ctx context.Context) context.Context {
+	return withWork(context.WithoutCancel(ctx), work{})
 }

@@ -115,7 +115,7 @@ func (db *DB) holdFile(ctx context.Context, file *os.File) (*Held, error) {
 		file.Close()
 		return nil, fmt.Errorf("take the lock %s: %w", file.Name(), err)
 	}
-	return &Held{Context: withWork(ctx, holder), giveBack: func() {
+	return &Held{Context: withWork(ctx, work{holder: holder}), giveBack: func() {
 		_ = file.Truncate(0)
 		file.Close()
 	}}, nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -21,15 +22,18 @@ import (
 //
 // Why two never work at once: a holder's statements bear its name in their ids, so the next one
 // ends those of a holder taken for dead and waits until none is left. A holder that lives learns of
-// it with its next sign of life and ends its Context; it does so by itself when it could give none
-// for lockSilence, which is before others may take over. What is left is a statement that was under
+// it with its next sign of life and ends its Context; when it could give none for two thirds of that
+// time, which is before others may take over, it sends no statement any more: also if it stood still
+// meanwhile, and has not found out yet. What is left is a statement that was under
 // way through a network that was cut for longer: one with the Fence does nothing then, and only
 // those publish. One that writes to the working set of the next run is what that run's checks are for.
-var (
-	lockExpiry  = 30 * time.Second
-	lockSilence = 20 * time.Second
-	lockBeat    = 5 * time.Second
-)
+const lockExpiry = 30 * time.Second
+
+// lockSilence is after what silence a holder gives up by itself.
+func (db *DB) lockSilence() time.Duration { return db.lockExpiry * 2 / 3 }
+
+// lockBeat is how often a holder gives a sign of life.
+func (db *DB) lockBeat() time.Duration { return db.lockExpiry / 6 }
 
 const lockPoll = 200 * time.Millisecond
 
@@ -40,8 +44,9 @@ var ErrLockLost = errors.New("another process has taken over, or may, since this
 type serverLock struct {
 	db     *DB
 	name   string
-	holder string // part of the ids of all its statements
-	table  string // once it is held
+	holder string                    // part of the ids of all its statements
+	table  string                    // once it is held
+	signed atomic.Pointer[time.Time] // when it gave the last sign of life
 }
 
 func lockPrefix(name string) string { return "lock_" + name + "_" }
@@ -101,7 +106,12 @@ func (l *serverLock) try(ctx context.Context, least uint64) (generation uint64, 
 		err = l.sign(ctx, false)
 	}
 	if err == nil && !newer && before.holder != "" {
-		err = l.db.endStatements(ctx, before.holder)
+		if err = l.db.endStatements(ctx, before.holder); err == nil { // which may have taken long
+			newer, err = l.isOutdone(ctx)
+		}
+		if err == nil && !newer {
+			err = l.sign(ctx, false)
+		}
 	}
 	if err != nil || newer {
 		return 0, errors.Join(err, l.db.Exec(context.WithoutCancel(ctx), "drop table if exists "+table+" sync", nil))
@@ -147,17 +157,21 @@ func (l *serverLock) newest(ctx context.Context) (state lockState, err error) {
 	if givenBack == 1 {
 		state.holder = ""
 	}
-	state.free = givenBack == 1 || now.Sub(signed) > lockExpiry
+	state.free = givenBack == 1 || now.Sub(signed) > l.db.lockExpiry
 	return state, err
 }
 
 // sign gives a sign of life, or the last one.
 func (l *serverLock) sign(ctx context.Context, last bool) error {
-	givenBack := 0
+	givenBack, began := 0, time.Now()
 	if last {
 		givenBack = 1
 	}
-	return l.db.Exec(ctx, "insert into "+l.table+" (holder, given_back) select {holder:String}, {given_back:UInt8}", Params{"holder": l.holder, "given_back": givenBack})
+	err := l.db.Exec(ctx, "insert into "+l.table+" (holder, given_back) select {holder:String}, {given_back:UInt8}", Params{"holder": l.holder, "given_back": givenBack})
+	if err == nil {
+		l.signed.Store(&began)
+	}
+	return err
 }
 
 // isOutdone reports whether there is a later holder.
@@ -199,7 +213,8 @@ func (l *serverLock) check(ctx context.Context) error {
 
 // hold gives signs of life until the lock is released or lost.
 func (l *serverLock) hold(ctx context.Context, generation uint64) *Held {
-	held, lose := context.WithCancelCause(withWork(ctx, l.holder+"."))
+	ended := func() bool { return time.Since(*l.signed.Load()) >= l.db.lockSilence() }
+	held, lose := context.WithCancelCause(withWork(ctx, work{l.holder + ".", ended}))
 	stop := make(chan struct{})
 	var beating sync.WaitGroup
 	beating.Go(func() { l.beat(context.WithoutCancel(ctx), stop, lose) })
@@ -212,7 +227,7 @@ func (l *serverLock) hold(ctx context.Context, generation uint64) *Held {
 		giveBack: sync.OnceFunc(func() {
 			lose(nil)
 			// Without an answer it expires.
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockBeat)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.db.lockBeat())
 			defer cancel()
 			_ = l.sign(last, true)
 		}),
@@ -220,15 +235,14 @@ func (l *serverLock) hold(ctx context.Context, generation uint64) *Held {
 }
 
 func (l *serverLock) beat(ctx context.Context, stop <-chan struct{}, lose context.CancelCauseFunc) {
-	signed := time.Now()
 	for {
 		select {
 		case <-stop:
 			return
-		case <-time.After(lockBeat):
+		case <-time.After(l.db.lockBeat()):
 		}
-		began := time.Now()
-		beat, cancel := context.WithDeadline(ctx, signed.Add(lockSilence))
+		signed := *l.signed.Load()
+		beat, cancel := context.WithDeadline(ctx, signed.Add(l.db.lockSilence()))
 		outdone, err := l.isOutdone(beat)
 		if err == nil && !outdone {
 			err = l.sign(beat, false)
@@ -239,9 +253,8 @@ func (l *serverLock) beat(ctx context.Context, stop <-chan struct{}, lose contex
 			lose(ErrLockLost)
 			return
 		case err == nil:
-			signed = began
-		case time.Since(signed) >= lockSilence:
-			lose(fmt.Errorf("%w: ClickHouse gave no answer for %s (%w)", ErrLockLost, lockSilence, err))
+		case time.Since(signed) >= l.db.lockSilence():
+			lose(fmt.Errorf("%w: ClickHouse gave no answer for %s (%w)", ErrLockLost, l.db.lockSilence(), err))
 			return
 		}
 	}

@@ -21,6 +21,7 @@ func openServer(t *testing.T, server chdb.Endpoint, user, password string) (*war
 	t.Helper()
 	db, err := warehouse.Open(t.Context(), warehouse.Config{
 		DataDir: t.TempDir(), URL: "http://" + user + ":" + password + "@" + server.Address, Log: slog.New(slog.DiscardHandler),
+		LockExpiry: 1500 * time.Millisecond,
 	})
 	if err == nil {
 		t.Cleanup(func() { db.Close() })
@@ -78,7 +79,6 @@ func TestServerSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestServerLock(t *testing.T) {
-	defer warehouse.HurryLocks(1500 * time.Millisecond)()
 	few := []string{
 		"GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON tieback.*", "GRANT TABLE ENGINE ON MergeTree", "GRANT TABLE ENGINE ON Memory",
 	}
@@ -178,6 +178,9 @@ func TestServerLock(t *testing.T) {
 	}
 	if err := frozen.Check(t.Context()); !errors.Is(err, warehouse.ErrLockLost) {
 		t.Errorf("the frozen one believes that it holds the lock: %v", err)
+	}
+	if err := one.Exec(frozen.Context, "select 1", nil); !errors.Is(err, warehouse.ErrLockLost) {
+		t.Errorf("the frozen one goes on: %v", err)
 	}
 	if err := next.Check(t.Context()); err != nil {
 		t.Error(err)

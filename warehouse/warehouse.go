@@ -3,6 +3,7 @@
 package warehouse
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -39,6 +40,9 @@ type Config struct {
 	Database      string       // DefaultDatabase when empty
 	Log           *slog.Logger // slog.Default() when nil
 
+	// LockExpiry is after what silence the holder of a server's lock is taken for dead; 30 s when 0, and shorter in tests only.
+	LockExpiry time.Duration
+
 	// Patient lets Open return without a server that is away: statements fail until it is there.
 	Patient bool
 }
@@ -50,6 +54,8 @@ type DB struct {
 	dataDir  string
 	database string
 	log      *slog.Logger
+
+	lockExpiry time.Duration
 
 	connecting sync.Mutex
 	connected  atomic.Pointer[connected]
@@ -73,7 +79,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := usableFolder(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log}
+	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log, lockExpiry: cmp.Or(cfg.LockExpiry, lockExpiry)}
 	err := db.reach(ctx, cfg)
 	if err == nil && db.engine != nil {
 		err = db.createDatabase(ctx) // the folder is ours
@@ -131,7 +137,7 @@ func (db *DB) Close() error {
 // And the driver sees no deadline, of which it would make a setting that a server may forbid;
 // the statement is ended all the same.
 func statement(ctx context.Context) context.Context {
-	return noDeadline{clickhouse.Context(ctx, clickhouse.WithUserLocation(time.UTC), clickhouse.WithQueryID(workOf(ctx)+uuid.NewString()))}
+	return noDeadline{clickhouse.Context(ctx, clickhouse.WithUserLocation(time.UTC), clickhouse.WithQueryID(workOf(ctx).holder+uuid.NewString()))}
 }
 
 type noDeadline struct{ context.Context }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
+	"github.com/tieback/tieback/human"
 	"github.com/tieback/tieback/ingest"
+	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -13,6 +16,7 @@ import (
 type serviceMinute struct {
 	At                 time.Time `ch:"at"`
 	Host               string    `ch:"host"`
+	Service            string    `ch:"service"`
 	Conversions        uint64    `ch:"conversions"`
 	ClientEvents       uint64    `ch:"client_events"`
 	Rejected           uint64    `ch:"rejected"`
@@ -41,7 +45,7 @@ type droppedEvents struct {
 // left out, and its figures are part of the next.
 const noteTimeout = 20 * time.Second
 
-// noteMinutes writes what the service does at each interval until ctx ends.
+// noteMinutes writes what the service does at each interval, and when s.noteNow wants it, until ctx ends.
 func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 	host, _ := os.Hostname()
 	ticker := time.NewTicker(interval)
@@ -52,6 +56,7 @@ func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-s.noteNow:
 		}
 		now := s.metrics.Figures()
 		err := s.noteMinute(ctx, host, now, noted)
@@ -66,12 +71,38 @@ func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 	}
 }
 
+// drained waits for what was accepted before midnight to become visible: by this service, and by others that share ClickHouse.
+func (s *service) drained(ctx context.Context, midnight time.Time) error {
+	if err := s.spool.WaitDrained(ctx); err != nil {
+		return err
+	}
+	select {
+	case s.noteNow <- struct{}{}: // others wait for it
+	default: // one is wanted already
+	}
+	for {
+		var services uint64
+		params := warehouse.Params{"service": s.spool.ID(), "moment": warehouse.Time(midnight)}
+		if err := s.db.Row(ctx, sql.Report("undrained_services").SQL, params, &services); err != nil || services == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s to report that its events are in ClickHouse: %w", human.Count(int64(services), "other service"), ctx.Err())
+		case <-time.After(othersPoll):
+		}
+	}
+}
+
+// othersPoll is how often it is looked for.
+const othersPoll = 500 * time.Millisecond
+
 // noteMinute writes what has happened since the last note.
 func (s *service) noteMinute(ctx context.Context, host string, now, noted ingest.Figures) error {
 	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
 	defer cancel()
 	row := serviceMinute{
-		At: s.now().UTC(), Host: host,
+		At: s.now().UTC(), Host: host, Service: s.spool.ID(),
 		Conversions: now.Conversions - noted.Conversions, ClientEvents: now.ClientEvents - noted.ClientEvents,
 		Rejected: now.Rejected - noted.Rejected, Dropped: now.Dropped - noted.Dropped,
 		InsertedRows: now.InsertedRows - noted.InsertedRows, InsertBatches: now.InsertBatches - noted.InsertBatches,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -24,6 +25,34 @@ func TestServiceMinutes(t *testing.T) {
 			t.Fatalf("service_minutes says %q", got)
 		}
 		got = must(t, dir, "sql", query, "--format", "TSV")
+	}
+	s.stop()
+}
+
+// The night waits until other services that share ClickHouse report that what they accepted before midnight is in it.
+func TestNightWaitsForOtherServices(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, dir, "account", "add", "c1")
+	yesterday := time.Now().Add(-36 * time.Hour).UnixMilli()
+	line := fmt.Sprintf(`{"type":"view","customerId":"c1","visitorId":"v1","optimizationId":"o1","variationId":"a","occurredAt":%d}`, yesterday)
+	if _, said, code := tieback(t, dir, line, "import", "-"); code != 0 {
+		t.Fatal(said)
+	}
+	reports := func(waiting int) {
+		t.Helper()
+		must(t, dir, "sql", fmt.Sprintf("insert into service_minutes (at, service, spool_oldest_seconds) values (now64(3), 'another', %d)", waiting))
+	}
+	published := func() string { return must(t, dir, "sql", "select count() from runs where state = 'done'", "--format", "TSV") }
+	reports(86400)
+	s := serve(t, dir, "--listen", "127.0.0.1:0")
+	for range 20 {
+		if got := published(); got != "0" {
+			t.Fatalf("%s runs were done while another service still had events", got)
+		}
+	}
+	reports(0)
+	for published() == "0" {
 	}
 	s.stop()
 }

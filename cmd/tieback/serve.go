@@ -36,7 +36,7 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	srv := &service{program: p, settings: s, metrics: ingest.NewMetrics()}
+	srv := &service{program: p, settings: s, metrics: ingest.NewMetrics(), noteNow: make(chan struct{}, 1)}
 	if err := srv.start(ctx); err != nil {
 		return errors.Join(err, srv.close())
 	}
@@ -130,7 +130,8 @@ type service struct {
 	admin     *admin.Admin // nil unless asked for
 	server    *ingest.Server
 	scheduler *jobs.Scheduler
-	sql       *sqlPort // nil unless asked for
+	sql       *sqlPort      // nil unless asked for
+	noteNow   chan struct{} // wants a row of service_minutes before its time
 
 	background sync.WaitGroup // Follow and the writer
 	cancel     context.CancelFunc
@@ -177,7 +178,7 @@ func (s *service) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	runner := s.runner(s.db)
-	if s.scheduler, err = jobs.NewScheduler(runner, s.spool.WaitDrained, clockwork.NewRealClock(), s.log); err != nil {
+	if s.scheduler, err = jobs.NewScheduler(runner, s.drained, clockwork.NewRealClock(), s.log); err != nil {
 		return err
 	}
 	s.background.Go(func() {

@@ -53,6 +53,54 @@ func TestTorture(t *testing.T) {
 	posting.Wait()
 
 	must(t, dir, "run", "--cutoff", "now")
+	if total := acknowledgedCountOnce(t, dir, acknowledged); total < *kills {
+		t.Errorf("only %d events were acknowledged", total)
+	}
+	s.stop()
+	engineIsGone(t, dir)
+}
+
+// TestTwoServicesUnderTorture: two services with a spool each share a ClickHouse, and are killed while clients post to both and runs are begun from both. `make
+// torture-services` does it 200 times.
+func TestTwoServicesUnderTorture(t *testing.T) {
+	server := fewRightsServer(t)
+	useServer(t, "http://"+server.User+":"+server.Password+"@"+server.Address)
+	dirs, addresses := []string{t.TempDir(), t.TempDir()}, []string{freeAddress(t), freeAddress(t)}
+	must(t, dirs[0], "migrate")
+	token := configure(t, dirs[0])
+	services := []*running{serve(t, dirs[0], "--listen", addresses[0]), serve(t, dirs[1], "--listen", addresses[1])}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	const clients = 6
+	acknowledged := make([][]string, clients)
+	var posting, runs sync.WaitGroup
+	for i := range clients {
+		posting.Go(func() { acknowledged[i] = postUntil(ctx, addresses[i%2], token, i) })
+	}
+	for round := range *kills {
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
+		if round%3 == 0 {
+			runs.Go(func() { must(t, dirs[round%2], "run", "--cutoff", "now") })
+		}
+		victim := rand.IntN(2)
+		services[victim].kill()
+		services[victim] = serve(t, dirs[victim], "--listen", addresses[victim])
+	}
+	time.Sleep(time.Second)
+	stop()
+	posting.Wait()
+	runs.Wait()
+	for _, dir := range dirs { // each run waits for what its own service has accepted
+		must(t, dir, "run", "--cutoff", "now")
+	}
+	if total := acknowledgedCountOnce(t, dirs[0], acknowledged); total < *kills {
+		t.Errorf("only %d events were acknowledged", total)
+	}
+}
+
+// acknowledgedCountOnce checks that each event acknowledged to a client counts once after a run, and returns how many were.
+func acknowledgedCountOnce(t *testing.T, dir string, acknowledged [][]string) (total int) {
+	t.Helper()
 	counted := map[string]int{}
 	for _, action := range strings.Fields(must(t, dir, "sql", "select action_id from conversion_outcomes where outcome != 'duplicate'", "--format", "TSV")) {
 		counted[action]++
@@ -66,8 +114,7 @@ func TestTorture(t *testing.T) {
 	if outcomes != "0" {
 		t.Errorf("%s conversions are not what their adjustments say", outcomes)
 	}
-	total := 0
-	for i := range clients {
+	for i := range acknowledged {
 		total += len(acknowledged[i])
 		for _, action := range acknowledged[i] {
 			if counted[action] != 1 {
@@ -79,11 +126,7 @@ func TestTorture(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d events acknowledged, %d counted", *kills, total, len(counted))
-	if total < *kills {
-		t.Errorf("only %d events were acknowledged", total)
-	}
-	s.stop()
-	engineIsGone(t, dir)
+	return total
 }
 
 func freeAddress(t *testing.T) string {

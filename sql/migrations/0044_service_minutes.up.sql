@@ -3,6 +3,7 @@ create table if not exists service_minutes
 (
     at DateTime64(3, 'UTC') comment 'End of the minute',
     host String comment 'Machine that the service runs on',
+    service String comment 'Id of its spool, which a data folder keeps',
     conversions UInt64 comment 'Conversions accepted in that minute',
     client_events UInt64 comment 'Client events accepted',
     rejected UInt64 comment 'Requests and events refused',
