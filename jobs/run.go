@@ -196,7 +196,7 @@ func (r *Runner) compute(ctx context.Context, req Request, since since, record *
 	}
 	n := &night{
 		Runner: r, req: req, record: record, pace: pace, tables: sweptTables(), full: record.Mode == ModeFull,
-		params: r.params(req, since, record).With("fence", held.Fence),
+		params: r.params(req, since, record).With("fence", held.Fence).With("register", held.Register),
 	}
 	anything, err := n.stage(ctx)
 	if err != nil || !anything || req.DryRun {

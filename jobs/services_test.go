@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,7 +42,19 @@ var firstMidnight = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 // `make torture-services` takes 200 midnights.
 func TestServicesTakeTurns(t *testing.T) {
 	t.Parallel()
-	server := loggingServer(t)
+	t.Run("locks in tables", func(t *testing.T) {
+		t.Parallel()
+		takeTurns(t, "<clickhouse/>")
+	})
+	t.Run("locks in Keeper", func(t *testing.T) {
+		t.Parallel()
+		takeTurns(t, warehousetest.Keeper(t))
+	})
+}
+
+func takeTurns(t *testing.T, config string) {
+	t.Helper()
+	server := loggingServer(t, config)
 	db := onServer(t, server, server.User, server.Password)
 	if _, _, err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -90,17 +101,11 @@ func TestServicesTakeTurns(t *testing.T) {
 }
 
 // loggingServer is a ClickHouse that remembers every statement.
-func loggingServer(t *testing.T) chdb.Endpoint {
+func loggingServer(t *testing.T, config string) chdb.Endpoint {
 	t.Helper()
 	dir := t.TempDir()
-	config := filepath.Join(dir, "engine", "engine.d")
-	if err := os.MkdirAll(config, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	const log = "<clickhouse><query_log><database>system</database><table>query_log</table></query_log></clickhouse>"
-	if err := os.WriteFile(filepath.Join(config, "log.xml"), []byte(log), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	warehousetest.Configure(t, dir, "more.xml", config)
+	warehousetest.Configure(t, dir, "log.xml", "<clickhouse><query_log><database>system</database><table>query_log</table></query_log></clickhouse>")
 	return warehousetest.ServerWith(t, dir, warehousetest.Command())
 }
 

@@ -23,10 +23,10 @@ type Held struct {
 	// Generation is larger than that of every holder before, and no other has it. It is 0 with
 	// the embedded engine, whose locks are files.
 	Generation uint64
-	// Fence names the lock in ClickHouse, for statements that must do nothing once it is lost:
-	// those tables of locks that sort after it, and begin like it, are of later holders. Empty
-	// with the embedded engine.
-	Fence string
+	// Fence is the name of the lock in the table Register, for statements that must do nothing once it is lost:
+	// the names that sort after it, and begin like it, are of later holders. It is empty with the embedded engine.
+	Fence    string
+	Register string
 
 	giveBack func()                      // says that the work is done
 	stop     func()                      // ends the signs of life; nil where there are none
@@ -115,7 +115,7 @@ func (db *DB) holdFile(ctx context.Context, file *os.File) (*Held, error) {
 		file.Close()
 		return nil, fmt.Errorf("take the lock %s: %w", file.Name(), err)
 	}
-	return &Held{Context: withWork(ctx, work{holder: holder}), giveBack: func() {
+	return &Held{Context: withWork(ctx, work{holder: holder}), Register: tableRegister{}.table(), giveBack: func() {
 		_ = file.Truncate(0)
 		file.Close()
 	}}, nil

@@ -10,22 +10,21 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/uuid"
 )
 
-// Locks of a ClickHouse server, which several hosts may share. Each holder makes a table,
-// lock_NAME_GENERATION: ClickHouse makes a table of a name once, so of several that try one has
-// it. The table of the highest generation is the lock; it holds a row for each sign of life of its
-// holder, and one that says that it was given back. A holder that gives no sign for lockExpiry, by
-// ClickHouse's clock, is taken for dead, and the next generation may be made.
+// Locks of a ClickHouse server, which several hosts may share. Each holder makes a lock of a name with
+// the next generation, lock_NAME_GENERATION, in the [register], which has a name once, so of several that try one has
+// it. The one of the highest generation is the lock; it has the signs of life of its
+// holder, and says whether it was given back. A holder that gives no sign for lockExpiry is taken for dead, and the next
+// generation may be made.
 //
 // Why two never work at once: a holder's statements bear its name in their ids, so the next one
 // ends those of a holder taken for dead and waits until none is left. A holder that lives learns of
 // it with its next sign of life and ends its Context; when it could give none for two thirds of that
 // time, which is before others may take over, it sends no statement any more: also if it stood still
 // meanwhile, and has not found out yet. What is left is a statement that was under
-// way through a network that was cut for longer: one with the Fence does nothing then, and only
+// way through a network that was cut for longer, or at another replica: one with the Fence does nothing then, and only
 // those publish. One that writes to the working set of the next run is what that run's checks are for.
 const lockExpiry = 30 * time.Second
 
@@ -42,21 +41,19 @@ var ErrLockLost = errors.New("another process has taken over, or may, since this
 
 // serverLock is a lock in the making, and held.
 type serverLock struct {
+	register
 	db     *DB
-	name   string
+	prefix string
 	holder string                    // part of the ids of all its statements
-	table  string                    // once it is held
+	name   string                    // once it is held
 	signed atomic.Pointer[time.Time] // when it gave the last sign of life
-}
 
-func lockPrefix(name string) string { return "lock_" + name + "_" }
-
-func lockTable(name string, generation uint64) string {
-	return fmt.Sprintf("%s%020d", lockPrefix(name), generation) // they sort as their numbers do
+	seen   lockState // of the holder that is waited for
+	seenAt time.Time
 }
 
 func (db *DB) lockServer(ctx context.Context, name string, least uint64, waiting func()) (*Held, error) {
-	l := &serverLock{db: db, name: name, holder: uuid.NewString()}
+	l := &serverLock{db: db, prefix: "lock_" + name + "_", holder: uuid.NewString()}
 	for first := true; ; first = false {
 		generation, err := l.try(ctx, least)
 		if err != nil && (first || !errors.Is(err, ErrAway)) { // one that is waited for may be away for a while
@@ -78,129 +75,100 @@ func (db *DB) lockServer(ctx context.Context, name string, least uint64, waiting
 
 // try makes the next generation if nobody holds the lock; 0 if somebody does.
 func (l *serverLock) try(ctx context.Context, least uint64) (generation uint64, err error) {
-	before, err := l.newest(ctx)
-	if err != nil {
+	if l.register, err = l.db.register(ctx); err != nil {
 		return 0, err
 	}
-	if !before.free {
-		return 0, nil
-	}
-	generation = max(before.generation+1, least)
-	table := lockTable(l.name, generation)
-	err = l.db.Exec(ctx, "create table "+table+` (at DateTime64(3, 'UTC') default now64(3, 'UTC'), holder String, given_back UInt8)
-		engine = MergeTree order by at`, nil)
-	var told *Error
-	if errors.As(err, &told) && told.Code == proto.ErrTableAlreadyExists {
-		return 0, nil // somebody was faster
-	}
-	if err != nil {
+	before, err := l.newest(ctx, l.prefix)
+	if err != nil || !l.isFree(before) {
 		return 0, err
 	}
-	l.table = table
-	// Others may have made one since newest looked: a higher one, or, asking for less, a lower one.
-	newer, err := l.isOutdone(ctx)
-	if err == nil && !newer {
-		newer, err = l.hasBetween(ctx, before.table)
-	}
-	if err == nil && !newer {
-		err = l.sign(ctx, false)
-	}
-	if err == nil && !newer && before.holder != "" {
-		if err = l.db.endStatements(ctx, before.holder); err == nil { // which may have taken long
-			newer, err = l.isOutdone(ctx)
-		}
-		if err == nil && !newer {
-			err = l.sign(ctx, false)
+	if before.lock != "" {
+		if generation, err = strconv.ParseUint(strings.TrimPrefix(before.lock, l.prefix), 10, 64); err != nil {
+			return 0, fmt.Errorf("%s is no lock of Tieback's", before.lock)
 		}
 	}
-	if err != nil || newer {
-		return 0, errors.Join(err, l.db.Exec(context.WithoutCancel(ctx), "drop table if exists "+table+" sync", nil))
+	generation = max(generation+1, least)
+	name := fmt.Sprintf("%s%020d", l.prefix, generation) // they sort as their numbers do
+	claimed, err := l.claim(ctx, name, l.holder)
+	if err != nil || !claimed {
+		return 0, err // or somebody was faster
+	}
+	l.name = name
+	if err = l.enter(ctx, before); err != nil {
+		err = errors.Join(err, l.drop(context.WithoutCancel(ctx), name))
+		if errors.Is(err, errOutdone) {
+			err = nil
+		}
+		return 0, err
 	}
 	l.forget(ctx)
 	return generation, nil
 }
 
-// lockState is the newest holder of a lock.
-type lockState struct {
-	table      string // empty for none
-	generation uint64
-	free       bool
-	holder     string // of a lock that was not given back: it may still be at work
-}
+var errOutdone = errors.New("another lock was made at the same time")
 
-func (l *serverLock) newest(ctx context.Context) (state lockState, err error) {
-	var table string
-	var made time.Time
-	query := `select name, toDateTime64(metadata_modification_time, 3, 'UTC') from system.tables
-		where database = currentDatabase() and startsWith(name, {prefix:String}) order by name desc limit 1`
-	err = l.db.Row(ctx, query, Params{"prefix": lockPrefix(l.name)}, &table, &made)
-	if errors.Is(err, ErrNoRows) {
-		return lockState{free: true}, nil
+// enter makes sure that the claim is the only one since before, and ends what is left of a holder that died.
+func (l *serverLock) enter(ctx context.Context, before lockState) error {
+	// Others may have made one since newest looked: a higher one, or, asking for less, a lower one.
+	lower, err := l.between(ctx, l.prefix, before.lock, l.name)
+	if err == nil && len(lower) > 0 {
+		err = errOutdone
 	}
-	if err != nil {
-		return state, err
-	}
-	state.table = table
-	if state.generation, err = strconv.ParseUint(strings.TrimPrefix(table, lockPrefix(l.name)), 10, 64); err != nil {
-		return state, fmt.Errorf("the table %s is no lock of Tieback's", table)
-	}
-	var signed, now time.Time
-	var givenBack uint8
-	err = l.db.Row(ctx, "select max(at), max(given_back), any(holder), now64(3, 'UTC') from "+table, nil, &signed, &givenBack, &state.holder, &now)
-	var told *Error
-	if errors.As(err, &told) && told.Code == proto.ErrUnknownTable {
-		return state, nil // a newer one has come
-	}
-	if signed.Before(made) {
-		signed = made // made, and not signed yet
-	}
-	if givenBack == 1 {
-		state.holder = ""
-	}
-	state.free = givenBack == 1 || now.Sub(signed) > l.db.lockExpiry
-	return state, err
-}
-
-// sign gives a sign of life, or the last one.
-func (l *serverLock) sign(ctx context.Context, last bool) error {
-	givenBack, began := 0, time.Now()
-	if last {
-		givenBack = 1
-	}
-	err := l.db.Exec(ctx, "insert into "+l.table+" (holder, given_back) select {holder:String}, {given_back:UInt8}", Params{"holder": l.holder, "given_back": givenBack})
 	if err == nil {
-		l.signed.Store(&began)
+		err = l.goOn(ctx)
 	}
-	return err
+	if err != nil || before.holder == "" || before.givenBack {
+		return err
+	}
+	if err := l.db.endStatements(ctx, before.holder); err != nil {
+		return err
+	}
+	return l.goOn(ctx) // that may have taken long
+}
+
+// goOn gives a sign of life, unless there is a later holder.
+func (l *serverLock) goOn(ctx context.Context) error {
+	outdone, err := l.isOutdone(ctx)
+	if err != nil {
+		return err
+	}
+	if outdone {
+		return errOutdone
+	}
+	began := time.Now()
+	if err := l.sign(ctx, l.name, l.holder, false); err != nil {
+		return err
+	}
+	l.signed.Store(&began)
+	return nil
+}
+
+// isFree reports whether a lock may be taken over. Where the clocks of several servers may have signed it, that it is not signed any more must be seen.
+func (l *serverLock) isFree(s lockState) bool {
+	switch {
+	case s.lock == "" || s.givenBack:
+		return true
+	case !s.now.IsZero():
+		return s.now.Sub(s.signed) > l.db.lockExpiry
+	}
+	if l.seen.lock != s.lock || !l.seen.signed.Equal(s.signed) {
+		l.seen, l.seenAt = s, time.Now()
+	}
+	return time.Since(l.seenAt) > l.db.lockExpiry
 }
 
 // isOutdone reports whether there is a later holder.
 func (l *serverLock) isOutdone(ctx context.Context) (bool, error) {
-	var later uint64
-	query := "select count() from system.tables where database = currentDatabase() and startsWith(name, {prefix:String}) and name > {table:String}"
-	err := l.db.Row(ctx, query, Params{"prefix": lockPrefix(l.name), "table": l.table}, &later)
-	return later > 0, err
+	later, err := l.between(ctx, l.prefix, l.name, "")
+	return len(later) > 0, err
 }
 
-// forget drops the tables of former holders. Those that stay do no harm.
+// forget drops what former holders have left. What stays does no harm.
 func (l *serverLock) forget(ctx context.Context) {
-	var former []struct {
-		Name string `ch:"name"`
+	former, _ := l.between(ctx, l.prefix, "", l.name)
+	for _, lock := range former {
+		_ = l.drop(ctx, lock)
 	}
-	query := "select name from system.tables where database = currentDatabase() and startsWith(name, {prefix:String}) and name < {table:String}"
-	_ = l.db.Select(ctx, &former, query, Params{"prefix": lockPrefix(l.name), "table": l.table})
-	for _, table := range former {
-		_ = l.db.Exec(ctx, "drop table if exists "+table.Name+" sync", nil)
-	}
-}
-
-// hasBetween reports whether there is a holder after that table and before this one.
-func (l *serverLock) hasBetween(ctx context.Context, table string) (bool, error) {
-	var between uint64
-	query := `select count() from system.tables where database = currentDatabase() and startsWith(name, {prefix:String})
-		and name > {former:String} and name < {table:String}`
-	err := l.db.Row(ctx, query, Params{"prefix": lockPrefix(l.name), "former": table, "table": l.table}, &between)
-	return between > 0, err
 }
 
 func (l *serverLock) check(ctx context.Context) error {
@@ -219,7 +187,7 @@ func (l *serverLock) hold(ctx context.Context, generation uint64) *Held {
 	var beating sync.WaitGroup
 	beating.Go(func() { l.beat(context.WithoutCancel(ctx), stop, lose) })
 	return &Held{
-		Context: held, Generation: generation, Fence: l.table, check: l.check,
+		Context: held, Generation: generation, Fence: l.name, Register: l.table(), check: l.check,
 		stop: sync.OnceFunc(func() {
 			close(stop)
 			beating.Wait()
@@ -229,7 +197,7 @@ func (l *serverLock) hold(ctx context.Context, generation uint64) *Held {
 			// Without an answer it expires.
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.db.lockBeat())
 			defer cancel()
-			_ = l.sign(last, true)
+			_ = l.sign(last, l.name, l.holder, true)
 		}),
 	}
 }
@@ -243,13 +211,10 @@ func (l *serverLock) beat(ctx context.Context, stop <-chan struct{}, lose contex
 		}
 		signed := *l.signed.Load()
 		beat, cancel := context.WithDeadline(ctx, signed.Add(l.db.lockSilence()))
-		outdone, err := l.isOutdone(beat)
-		if err == nil && !outdone {
-			err = l.sign(beat, false)
-		}
+		err := l.goOn(beat)
 		cancel()
 		switch {
-		case outdone:
+		case errors.Is(err, errOutdone):
 			lose(ErrLockLost)
 			return
 		case err == nil:

@@ -38,6 +38,11 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 	if before > newest {
 		return before, before, fmt.Errorf("the data has schema version %d, this tieback knows %d: use the newer tieback", before, newest)
 	}
+	if before == 0 && !dirty && db.engine == nil {
+		if err := db.chooseRegister(ctx); err != nil {
+			return 0, 0, fmt.Errorf("make the table of the locks: %w", err)
+		}
+	}
 	// What a run inserts into a table that a migration replaces would be lost.
 	run, err := db.Lock(ctx, "run", 0, func() { db.log.Info("a run is under way, waiting for its end to migrate the schema") })
 	if err != nil {
@@ -57,6 +62,16 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 		return before, 0, fmt.Errorf("migrate the schema: %w", err)
 	}
 	return before, newest, nil
+}
+
+// chooseRegister makes keeper_locks in a database that has no lock yet, if ClickHouse has a Keeper for it: once locks are written in one way,
+// all must go on with that.
+func (db *DB) chooseRegister(ctx context.Context) error {
+	locks, err := db.locksBetween(ctx, "system.tables where database = currentDatabase() and", "lock_", "", "")
+	if err != nil || len(locks) > 0 {
+		return err
+	}
+	return db.makeKeeperRegister(ctx)
 }
 
 // Schema returns the version that the schema has, 0 for none, and the newest there is.

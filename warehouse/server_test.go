@@ -98,6 +98,63 @@ func TestServerLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	onlyOneHolds(t, one, two)
+	takesOver(t, one, two, true)
+	// Who may not see its own statements takes over all the same.
+	blind, err := openServer(t, server, "blind", "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	still, err := blind.Lock(t.Context(), "blind", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	still.Freeze()
+	after, err := blind.Lock(t.Context(), "blind", 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after.Release()
+	losesIt(t, one, func(lock string) error {
+		return two.Exec(t.Context(), "create table "+lock+" (at DateTime64(3), holder String, given_back UInt8) engine = Memory", nil)
+	})
+}
+
+// TestKeeperLock: two servers share the locks that Keeper has.
+func TestKeeperLock(t *testing.T) {
+	keeper := warehousetest.Keeper(t)
+	var dbs []*warehouse.DB
+	for range 2 {
+		dir := t.TempDir()
+		warehousetest.Configure(t, dir, "keeper.xml", keeper)
+		server := warehousetest.ServerWith(t, dir, warehousetest.Command())
+		db, err := openServer(t, server, server.User, server.Password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := db.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var engine string
+		if err := db.Row(t.Context(), "select engine from system.tables where database = currentDatabase() and name = 'keeper_locks'", nil, &engine); err != nil || engine != "KeeperMap" {
+			t.Fatalf("the locks are in %q, %v", engine, err)
+		}
+		dbs = append(dbs, db)
+	}
+	onlyOneHolds(t, dbs[0], dbs[1])
+	takesOver(t, dbs[0], dbs[1], false)
+	takesOver(t, dbs[1], dbs[0], false)
+	losesIt(t, dbs[0], func(lock string) error {
+		return dbs[1].Exec(t.Context(), "insert into keeper_locks (name, holder) select '"+lock+"', 'x'", nil)
+	})
+	var left uint64
+	if err := dbs[0].Row(t.Context(), "select count() from keeper_locks", nil, &left); err != nil || left > 5 {
+		t.Errorf("%d locks are left (%v)", left, err)
+	}
+}
+
+func onlyOneHolds(t *testing.T, one, two *warehouse.DB) {
+	t.Helper()
 	// Eight at once, from two folders: never two inside, and no generation twice.
 	var inside atomic.Int32
 	var mu sync.Mutex
@@ -148,6 +205,11 @@ func TestServerLock(t *testing.T) {
 	} else {
 		held.Release()
 	}
+}
+
+// takesOver: what a holder that stands still had under way at this server is ended.
+func takesOver(t *testing.T, one, two *warehouse.DB, sameServer bool) {
+	t.Helper()
 	// A holder that stands still is taken for dead; what it had under way is ended, and what it
 	// sends later is told by the fence.
 	frozen, err := one.Lock(t.Context(), "test", 0, nil)
@@ -159,7 +221,7 @@ func TestServerLock(t *testing.T) {
 		ended <- one.Exec(frozen.Context, "select sleepEachRow(1) from numbers(100) format Null settings max_block_size = 1", nil)
 	}()
 	for running := uint64(0); running == 0; {
-		if err := two.Row(t.Context(), "select count() from system.processes where startsWith(query, 'select sleepEachRow')", nil, &running); err != nil {
+		if err := one.Row(t.Context(), "select count() from system.processes where startsWith(query, 'select sleepEachRow')", nil, &running); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -170,8 +232,10 @@ func TestServerLock(t *testing.T) {
 		t.Fatalf("waited %t: %v", waited, err)
 	}
 	defer next.Release()
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "QUERY_WAS_CANCELLED") {
-		t.Errorf("the statement of the one taken for dead: %v", err)
+	if sameServer {
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "QUERY_WAS_CANCELLED") {
+			t.Errorf("the statement of the one taken for dead: %v", err)
+		}
 	}
 	if next.Generation <= frozen.Generation || next.Fence <= frozen.Fence {
 		t.Errorf("generation %d after %d, fence %s after %s", next.Generation, frozen.Generation, next.Fence, frozen.Fence)
@@ -185,27 +249,16 @@ func TestServerLock(t *testing.T) {
 	if err := next.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	// Who may not see its own statements takes over all the same.
-	blind, err := openServer(t, server, "blind", "pw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	still, err := blind.Lock(t.Context(), "blind", 0, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	still.Freeze()
-	after, err := blind.Lock(t.Context(), "blind", 0, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	after.Release()
+}
+
+func losesIt(t *testing.T, one *warehouse.DB, intrude func(lock string) error) {
+	t.Helper()
 	// A holder that lives loses it as soon as it learns of it.
 	living, err := one.Lock(t.Context(), "other", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := two.Exec(t.Context(), "create table lock_other_99999999999999999999 (at DateTime64(3), holder String, given_back UInt8) engine = Memory", nil); err != nil {
+	if err := intrude("lock_other_99999999999999999999"); err != nil {
 		t.Fatal(err)
 	}
 	<-living.Context.Done()
