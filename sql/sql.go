@@ -14,14 +14,8 @@ import (
 //go:embed migrations/*.sql nightly/*.sql checks/*.sql reports/*.sql results/*.sql erase/*.sql
 var files embed.FS
 
-// Migrations is the folder of numbered schema changes, for golang-migrate.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(files, "migrations")
-	if err != nil {
-		panic(err) // the folder is compiled in
-	}
-	return sub
-}
+// Migrations is the folder of numbered schema changes as they are written: of [Plain].
+func Migrations() fs.FS { return Plain.Migrations() }
 
 // Statement is one file of SQL.
 type Statement struct {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/uuid"
 )
 
@@ -56,7 +57,7 @@ func (db *DB) lockServer(ctx context.Context, name string, least uint64, waiting
 	l := &serverLock{db: db, prefix: "lock_" + name + "_", holder: uuid.NewString()}
 	for first := true; ; first = false {
 		generation, err := l.try(ctx, least)
-		if err != nil && (first || !errors.Is(err, ErrAway)) { // one that is waited for may be away for a while
+		if err != nil && (first || !isAway(err)) { // one that is waited for may be away for a while
 			return nil, fmt.Errorf("take the %s lock: %w", name, err)
 		}
 		if generation > 0 {
@@ -71,6 +72,12 @@ func (db *DB) lockServer(ctx context.Context, name string, least uint64, waiting
 		case <-time.After(lockPoll):
 		}
 	}
+}
+
+// isAway reports whether ClickHouse, or its Keeper, does not answer now.
+func isAway(err error) bool {
+	var told *Error
+	return errors.Is(err, ErrAway) || errors.As(err, &told) && told.Code == proto.ErrKeeperException
 }
 
 // try makes the next generation if nobody holds the lock; 0 if somebody does.

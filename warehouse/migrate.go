@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -86,8 +87,41 @@ func (db *DB) Schema(ctx context.Context) (has, newest int, err error) {
 	return has, newest, err
 }
 
+// layout is how the tables of this database are to be made, and the engine of the table of versions. What is there decides where a server got its macros later.
+func (db *DB) layout(ctx context.Context) (layout sql.Layout, versions string, err error) {
+	if db.engine != nil {
+		return sql.Plain, "MergeTree", nil
+	}
+	var database, events, shard, replica string
+	err = db.Row(ctx, `select (select engine from system.databases where name = currentDatabase()),
+		(select any(engine) from system.tables where database = currentDatabase() and name = 'client_events')`, nil, &database, &events)
+	hasMacros := true
+	if err == nil && events == "" {
+		err = db.Row(ctx, "select getMacro('shard'), getMacro('replica')", nil, &shard, &replica)
+		var told *Error
+		if errors.As(err, &told) && told.Code == proto.ErrNoElementsInConfig {
+			hasMacros, err = false, nil
+		}
+	}
+	if err != nil {
+		return sql.Plain, "", fmt.Errorf("look how ClickHouse keeps tables: %w", err)
+	}
+	switch {
+	case database == "Replicated":
+		return sql.ReplicatedDatabase, "ReplicatedMergeTree", nil
+	case events == "" && hasMacros, strings.HasPrefix(events, "Replicated"):
+		return sql.Replicated, "MergeTree", nil // each replica notes by itself which version it has
+	default:
+		return sql.Plain, "MergeTree", nil
+	}
+}
+
 func (db *DB) migrateUp(ctx context.Context) error {
-	migrations, err := iofs.New(sql.Migrations(), ".")
+	layout, versions, err := db.layout(ctx)
+	if err != nil {
+		return err
+	}
+	migrations, err := iofs.New(layout.Migrations(), ".")
 	if err != nil {
 		return err
 	}
@@ -98,7 +132,7 @@ func (db *DB) migrateUp(ctx context.Context) error {
 	conn := clickhouse.OpenDB(&open.options)
 	defer conn.Close()
 	target, err := chmigrate.WithInstance(conn, &chmigrate.Config{
-		DatabaseName: db.database, MigrationsTableEngine: "MergeTree",
+		DatabaseName: db.database, MigrationsTableEngine: versions,
 	})
 	if err != nil {
 		return err
@@ -115,7 +149,7 @@ func (db *DB) migrateUp(ctx context.Context) error {
 		return err
 	}
 	if version < 0 && !dirty {
-		newest, err := db.migrateEmpty(ctx)
+		newest, err := db.migrateEmpty(ctx, layout.Migrations())
 		if err != nil {
 			return err
 		}
@@ -138,13 +172,13 @@ func (db *DB) migrateUp(ctx context.Context) error {
 
 // migrateEmpty makes the schema where there is none, without a note after each statement: that takes
 // a quarter of the time. One that is cut off begins again, as there is no note of it.
-func (db *DB) migrateEmpty(ctx context.Context) (newest int, err error) {
-	names, err := fs.Glob(sql.Migrations(), "*.up.sql")
+func (db *DB) migrateEmpty(ctx context.Context, migrations fs.FS) (newest int, err error) {
+	names, err := fs.Glob(migrations, "*.up.sql")
 	if err != nil {
 		return 0, err
 	}
 	for _, name := range names {
-		text, err := fs.ReadFile(sql.Migrations(), name)
+		text, err := fs.ReadFile(migrations, name)
 		if err != nil {
 			return 0, err
 		}

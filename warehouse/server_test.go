@@ -371,3 +371,54 @@ func TestSecureServer(t *testing.T) {
 		_ = db.Close()
 	}
 }
+
+// TestReplicatedTables: where nodes have macros, tables are replicas of each other, at the paths that the migrations are rendered with. What is inserted at one can't be
+// seen at the other here: this engine has no port for other replicas, so its tables stay read-only.
+func TestReplicatedTables(t *testing.T) {
+	keeper := warehousetest.Keeper(t)
+	for _, replica := range []string{"first", "second"} {
+		dir := t.TempDir()
+		warehousetest.Configure(t, dir, "keeper.xml", keeper)
+		warehousetest.Configure(t, dir, "macros.xml", "<clickhouse><macros><shard>s1</shard><replica>"+replica+"</replica></macros></clickhouse>")
+		server := warehousetest.ServerWith(t, dir, warehousetest.Command())
+		db, err := openServer(t, server, server.User, server.Password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // again does nothing
+			if _, _, err := db.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var tables []struct {
+			Name    string `ch:"name"`
+			Engine  string `ch:"engine"`
+			Path    string `ch:"zookeeper_path"`
+			Replica string `ch:"replica_name"`
+			Full    string `ch:"engine_full"`
+		}
+		query := `select tables.name as name, tables.engine as engine, replicas.zookeeper_path as zookeeper_path, replicas.replica_name as replica_name, engine_full from system.tables
+			left join system.replicas on tables.database = replicas.database and tables.name = replicas.table
+			where tables.database = currentDatabase() and tables.engine like '%MergeTree'`
+		if err := db.Select(t.Context(), &tables, query, nil); err != nil {
+			t.Fatal(err)
+		}
+		replicated := 0
+		for _, table := range tables {
+			isScratch := strings.HasPrefix(table.Name, "night_") || strings.HasPrefix(table.Name, "import_") || table.Name == "schema_migrations"
+			if strings.HasPrefix(table.Engine, "Replicated") == isScratch {
+				t.Errorf("%s has the engine %s", table.Name, table.Engine)
+			}
+			if isScratch {
+				continue
+			}
+			replicated++
+			if table.Path != "/clickhouse/tables/s1/tieback/"+table.Name || table.Replica != replica || !strings.Contains(table.Full, " replicated_deduplication_window = ") {
+				t.Errorf("%s is the replica %q of %q, %s", table.Name, table.Replica, table.Path, table.Full)
+			}
+		}
+		if replicated < 25 {
+			t.Errorf("only %d tables are replicated", replicated)
+		}
+	}
+}

@@ -41,7 +41,7 @@ func Keeper(t testing.TB) (config string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return "<clickhouse><zookeeper><node><host>127.0.0.1</host><port>" + port + "</port></node><session_timeout_ms>5000</session_timeout_ms></zookeeper>" +
+	return "<clickhouse><zookeeper><node><host>127.0.0.1</host><port>" + port + "</port></node><session_timeout_ms>30000</session_timeout_ms></zookeeper>" +
 		"<keeper_map_path_prefix>/tieback_test</keeper_map_path_prefix></clickhouse>"
 }
 
