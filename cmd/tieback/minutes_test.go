@@ -43,7 +43,9 @@ func TestNightWaitsForOtherServices(t *testing.T) {
 		t.Helper()
 		must(t, dir, "sql", fmt.Sprintf("insert into service_minutes (at, service, spool_oldest_seconds) values (now64(3), 'another', %d)", waiting))
 	}
-	published := func() string { return must(t, dir, "sql", "select count() from runs where state = 'done'", "--format", "TSV") }
+	published := func() string {
+		return must(t, dir, "sql", "select count() from runs where state = 'done'", "--format", "TSV")
+	}
 	reports(86400)
 	s := serve(t, dir, "--listen", "127.0.0.1:0")
 	for range 20 {
