@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 600, "random histories to check")
+	histories = flag.Int("histories", 400, "random histories to check")
 	firstSeed = flag.Int("seed", 0, "seed of the first history")
 )
 

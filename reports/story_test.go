@@ -22,6 +22,7 @@ import (
 // decision is a site on which variation b does four times as well as a: 600 visitors entered each of them, half of them on each of the first two days, at midnight or at four.
 type decision struct {
 	*site
+	customerID  string
 	runner      *jobs.Runner
 	lateOnes    []warehouse.Conversion // for a
 	adjustments []warehouse.Adjustment // of b's
@@ -31,9 +32,33 @@ const lateOnes, takenBack = 14, 85
 
 func newDecision(t *testing.T) *decision {
 	t.Helper()
-	d := &decision{site: newSite(t)}
+	return newSite(t).decision(t, "c1")
+}
+
+// decision adds one to a site, which has a run for several accounts at once.
+func (s *site) decision(t *testing.T, customerID string) *decision {
+	t.Helper()
+	d := &decision{site: s, customerID: customerID}
 	d.runner = jobs.NewRunner(d.db, time.Now, slog.New(slog.DiscardHandler))
-	d.configure(t, configureHero)
+	d.configure(t, func(e *catalog.Edit) error {
+		for _, event := range []string{"g1", "g2"} {
+			name := catalog.EventName{CustomerID: customerID, EventID: event, APIName: "name-of-" + event, From: firstDay.Add(-30 * day)}
+			if !e.HasName(name) {
+				if err := e.PutName(name); err != nil {
+					return err
+				}
+			}
+		}
+		variations := []catalog.Variation{{VariationID: "a", Name: "Base", Weight: 1, IsBaseline: true}, {VariationID: "b", Name: "New", Weight: 1}}
+		err := e.PutOptimization(catalog.Optimization{CustomerID: customerID, OptimizationID: "o1", Name: "Hero"}, variations)
+		if err == nil {
+			err = e.AddGoal(catalog.Goal{CustomerID: customerID, OptimizationID: "o1", EventID: "g2"})
+		}
+		if err == nil {
+			err = e.AddGoal(catalog.Goal{CustomerID: customerID, OptimizationID: "o1", EventID: "g1", IsPrimary: true})
+		}
+		return err
+	})
 	const visitors, ofA, ofB = 600, 30, 120
 	var events []warehouse.ClientEvent
 	var conversions []warehouse.Conversion
@@ -61,9 +86,48 @@ func newDecision(t *testing.T) *decision {
 			}
 		}
 	}
+	d.add(t, events, conversions, nil)
+	return d
+}
+
+// add inserts what has come for the account.
+func (d *decision) add(t *testing.T, events []warehouse.ClientEvent, conversions []warehouse.Conversion, adjustments []warehouse.Adjustment) {
+	t.Helper()
+	for i := range events {
+		events[i].CustomerID = d.customerID
+	}
+	for i := range conversions {
+		conversions[i].CustomerID = d.customerID
+	}
+	for i := range adjustments {
+		adjustments[i].CustomerID = d.customerID
+	}
 	must(t, d.db.InsertClientEvents(t.Context(), "", events))
 	must(t, d.db.InsertConversions(t.Context(), "", conversions))
-	return d
+	must(t, d.db.InsertAdjustments(t.Context(), "", adjustments))
+}
+
+// isDecided checks that b is better, as the last run left it.
+func (d *decision) isDecided(t *testing.T) {
+	t.Helper()
+	snap, err := d.store.Load(t.Context())
+	must(t, err)
+	results, err := reports.OptimizationResults(t.Context(), d.db, snap, d.customerID, "o1", reports.Asked{})
+	must(t, err)
+	if got := results.Goals[0].Experiment.Verdict; !strings.HasPrefix(got, "better: ") {
+		t.Fatalf("the verdict is %q", got)
+	}
+}
+
+// isUnchanged checks that nothing is marked as turned around, or revised.
+func (d *decision) isUnchanged(t *testing.T) {
+	t.Helper()
+	if turned := d.turned(t); turned != 0 {
+		t.Errorf("%s: %d rows are marked as turned around", d.customerID, turned)
+	}
+	if revisions := d.revisions(t); len(revisions) != 0 {
+		t.Errorf("%s: %d figures were revised: %+v", d.customerID, len(revisions), revisions)
+	}
 }
 
 func must(t *testing.T, err error) {
@@ -82,7 +146,8 @@ func (d *decision) run(t *testing.T, cutoff time.Time) {
 // turned counts the rows of the history that are marked.
 func (d *decision) turned(t *testing.T) (rows uint64) {
 	t.Helper()
-	must(t, d.db.Row(t.Context(), "select countIf(turned_around = 1) from results_history", nil, &rows))
+	must(t, d.db.Row(t.Context(), "select countIf(turned_around = 1) from results_history where customer_id = {customer_id:String}",
+		warehouse.Params{"customer_id": d.customerID}, &rows))
 	return rows
 }
 
@@ -92,9 +157,9 @@ func (d *decision) revisions(t *testing.T) []reports.Revision {
 	must(t, err)
 	cutoff, version, err := jobs.Published(t.Context(), d.db)
 	must(t, err)
-	series, err := experiment.Cumulative(t.Context(), d.db, snap, experiment.Question{CustomerID: "c1", OptimizationID: "o1", Cutoff: cutoff, Version: version})
+	series, err := experiment.Cumulative(t.Context(), d.db, snap, experiment.Question{CustomerID: d.customerID, OptimizationID: "o1", Cutoff: cutoff, Version: version})
 	must(t, err)
-	revisions, err := reports.Revisions(t.Context(), d.db, "c1", "o1", series, cutoff)
+	revisions, err := reports.Revisions(t.Context(), d.db, d.customerID, "o1", series, cutoff)
 	must(t, err)
 	return revisions
 }
@@ -164,63 +229,79 @@ func TestWhyAResultWasRevised(t *testing.T) {
 		}
 		return list
 	}
-	type news struct {
+	type comes struct {
 		before      []warehouse.Conversion // which the run before has seen
 		conversions []warehouse.Conversion
 		adjustments []warehouse.Adjustment
 		events      []warehouse.ClientEvent
 		edit        func(*catalog.Edit) error
 	}
-	for name, c := range map[string]struct {
+	scenarios := map[string]struct {
 		first time.Duration // cutoff of the run before the news
-		news  news
+		news  comes
 		want  []string // measure: because
 	}{
-		"late and retracted on one day": {3 * day, news{conversions: []warehouse.Conversion{converts(200, "b", time.Minute), converts(202, "b", time.Minute)}, adjustments: adjusts(warehouse.Retract, 0, 9, 0, 0)},
+		"late and retracted on one day": {3 * day, comes{conversions: []warehouse.Conversion{converts(200, "b", time.Minute), converts(202, "b", time.Minute)}, adjustments: adjusts(warehouse.Retract, 0, 9, 0, 0)},
 			[]string{"rate: 2 late conversions and 9 retractions", "value per visitor: 2 late conversions and 9 retractions"}},
-		"of visitors who were not compared": {2 * day, news{conversions: append(many(14, func(i int) warehouse.Conversion { return converts(200+2*i, "b", time.Minute) }),
+		"of visitors who were not compared": {2 * day, comes{conversions: append(many(14, func(i int) warehouse.Conversion { return converts(200+2*i, "b", time.Minute) }),
 			many(30, func(i int) warehouse.Conversion { return converts(61+2*i, "a", 4*time.Hour+time.Minute) })...)},
 			[]string{"rate: 14 late conversions", "value per visitor: 14 late conversions"}},
-		"too few left": {3 * day, news{adjustments: adjusts(warehouse.Retract, 0, 118, 0, 0)},
+		"too few left": {3 * day, comes{adjustments: adjusts(warehouse.Retract, 0, 118, 0, 0)},
 			[]string{"rate: 118 retractions", "value per visitor: 118 retractions"}},
-		"restated, and one late": {3 * day, news{conversions: []warehouse.Conversion{converts(200, "b", time.Minute)}, adjustments: adjusts(warehouse.Restate, 0, 20, 500, 0)},
+		"restated, and one late": {3 * day, comes{conversions: []warehouse.Conversion{converts(200, "b", time.Minute)}, adjustments: adjusts(warehouse.Restate, 0, 20, 500, 0)},
 			[]string{"rate: 1 late conversion", "value per visitor: 1 late conversion and 20 restated values"}},
-		"other entries": {3 * day, news{events: many(90, func(i int) warehouse.ClientEvent {
+		"other entries": {3 * day, comes{events: many(90, func(i int) warehouse.ClientEvent {
 			e := view(fmt.Sprint("b", i), "a", firstDay.Add(-time.Minute))
 			e.ReceivedAtMS = at.UnixMilli()
 			return e
 		})}, []string{"rate: 90 visitors whose entry changed", "value per visitor: 90 visitors whose entry changed"}},
-		"a rule for the past": {3 * day, news{edit: func(e *catalog.Edit) error {
-			return e.SetRule("c1", "g1", catalog.Rule{WindowDays: 1, Credit: catalog.CreditFirst}, firstDay.Add(-20*day))
+		"a rule for the past": {3 * day, comes{edit: func(e *catalog.Edit) error {
+			return e.SetRule("a rule for the past", "g1", catalog.Rule{WindowDays: 1, Credit: catalog.CreditFirst}, firstDay.Add(-20*day))
 		}, before: many(100, func(i int) warehouse.Conversion {
 			c := converts(200+2*i, "b", 5*time.Hour) // after the session
 			c.ReceivedAtMS = c.ActionAtMS
 			return c
 		})}, []string{"rate: attribution rules", "value per visitor: attribution rules"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			d := newDecision(t)
-			must(t, d.db.InsertConversions(t.Context(), "", c.news.before))
-			d.run(t, firstDay.Add(c.first))
-			must(t, d.db.InsertConversions(t.Context(), "", c.news.conversions))
-			must(t, d.db.InsertAdjustments(t.Context(), "", c.news.adjustments))
-			must(t, d.db.InsertClientEvents(t.Context(), "", c.news.events))
-			if c.news.edit != nil {
-				d.configure(t, c.news.edit)
-			}
-			d.run(t, firstDay.Add(5*day))
-			var got []string
-			for _, r := range d.revisions(t) {
-				got = append(got, r.Measure+": "+r.Because)
-				if r.RunID == "" || r.Text() == "" {
-					t.Errorf("%+v", r)
+	}
+	for _, first := range []time.Duration{2 * day, 3 * day} {
+		t.Run(first.String(), func(t *testing.T) {
+			s := newSite(t)
+			accounts := map[string]*decision{}
+			for name, c := range scenarios {
+				if c.first == first {
+					accounts[name] = s.decision(t, name)
+					accounts[name].add(t, nil, c.news.before, nil)
 				}
 			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("the reasons are\n%s\nexpected\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			runner := &decision{site: s, runner: jobs.NewRunner(s.db, time.Now, slog.New(slog.DiscardHandler))}
+			runner.run(t, firstDay.Add(first))
+			for name, d := range accounts {
+				news := scenarios[name].news
+				d.add(t, news.events, news.conversions, news.adjustments)
+				if news.edit != nil {
+					d.configure(t, news.edit)
+				}
+			}
+			runner.run(t, firstDay.Add(5*day))
+			for name, d := range accounts {
+				d.isRevised(t, scenarios[name].want)
 			}
 		})
+	}
+}
+
+// isRevised checks the measures that were revised, and why.
+func (d *decision) isRevised(t *testing.T, want []string) {
+	t.Helper()
+	var got []string
+	for _, r := range d.revisions(t) {
+		got = append(got, r.Measure+": "+r.Because)
+		if r.RunID == "" || r.Text() == "" {
+			t.Errorf("%s: %+v", d.customerID, r)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: the reasons are\n%s\nexpected\n%s", d.customerID, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -231,59 +312,44 @@ func many[T any](n int, make func(i int) T) (list []T) {
 	return list
 }
 
-// Nothing late has come, so nothing was revised and no decision turned around: whatever else has been done.
-func TestNothingIsRevisedWithoutNews(t *testing.T) {
-	for name, change := range map[string]func(*decision, *testing.T){
-		"a cutoff within a day": func(d *decision, t *testing.T) {
-			d.run(t, firstDay.Add(2*day+8*time.Hour)) // before the end of the second day's windows
+// Nothing late has come, so nothing was revised and no decision turned around: wherever the cutoff goes.
+func TestNothingIsRevisedByACutoff(t *testing.T) {
+	d := newDecision(t)
+	for _, cutoff := range []time.Duration{3 * day, 2*day + 8*time.Hour, 5 * day, day + day/2, day / 2, 3 * day, 6 * day} {
+		d.run(t, firstDay.Add(cutoff))
+		d.isUnchanged(t)
+	}
+}
+
+// Nor do other settings revise anything.
+func TestNothingIsRevisedBySettings(t *testing.T) {
+	s := newSite(t)
+	var list []*decision
+	changes := map[string]func(*catalog.Edit, string) error{
+		"another baseline": func(e *catalog.Edit, id string) error {
+			return e.PutOptimization(catalog.Optimization{CustomerID: id, OptimizationID: "o1", Name: "Hero"},
+				[]catalog.Variation{{VariationID: "a", Name: "Old", Weight: 1}, {VariationID: "b", Name: "New", Weight: 1, IsBaseline: true}})
 		},
-		"a cutoff that went back": func(d *decision, t *testing.T) {
-			d.run(t, firstDay.Add(day+day/2))
-			d.run(t, firstDay.Add(day/2))
+		"more planned visitors": func(e *catalog.Edit, id string) error {
+			return e.PutOptimization(catalog.Optimization{CustomerID: id, OptimizationID: "o1", Name: "Hero", PlannedVisitors: 1_000_000_000}, e.VariationsOf(id, "o1"))
 		},
-		"another baseline": func(d *decision, t *testing.T) {
-			d.configure(t, func(e *catalog.Edit) error {
-				return e.PutOptimization(catalog.Optimization{CustomerID: "c1", OptimizationID: "o1", Name: "Hero"},
-					[]catalog.Variation{{VariationID: "a", Name: "Old", Weight: 1}, {VariationID: "b", Name: "New", Weight: 1, IsBaseline: true}})
-			})
+		"a longer window": func(e *catalog.Edit, id string) error {
+			return e.SetRule(id, "g1", catalog.Rule{WindowDays: 30, Credit: catalog.CreditLast}, firstDay.Add(2*day))
 		},
-		"more planned visitors": func(d *decision, t *testing.T) {
-			d.configure(t, func(e *catalog.Edit) error {
-				return e.PutOptimization(catalog.Optimization{CustomerID: "c1", OptimizationID: "o1", Name: "Hero", PlannedVisitors: 1_000_000_000},
-					e.VariationsOf("c1", "o1"))
-			})
-		},
-		"a longer window": func(d *decision, t *testing.T) {
-			d.configure(t, func(e *catalog.Edit) error {
-				return e.SetRule("c1", "g1", catalog.Rule{WindowDays: 30, Credit: catalog.CreditLast}, firstDay.Add(2*day))
-			})
-		},
-		"goals removed": func(d *decision, t *testing.T) {
-			d.configure(t, func(e *catalog.Edit) error { return e.RemoveGoal("c1", "o1", "g1") })
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			d := newDecision(t)
-			d.run(t, firstDay.Add(3*day))
-			if got := d.asked(t, reports.Asked{}).Goals[0].Experiment.Verdict; !strings.HasPrefix(got, "better: ") {
-				t.Fatalf("the verdict is %q", got)
-			}
-			change(d, t)
-			if turned := d.turned(t); turned != 0 {
-				t.Errorf("%d rows are marked as turned around", turned)
-			}
-			if revisions := d.revisions(t); len(revisions) != 0 {
-				t.Errorf("%d figures were revised: %+v", len(revisions), revisions)
-			}
-			d.run(t, firstDay.Add(5*day))
-			if turned := d.turned(t); turned != 0 {
-				t.Errorf("after the next run %d rows are marked as turned around", turned)
-			}
-			if revisions := d.revisions(t); len(revisions) != 0 {
-				t.Errorf("after the next run %d figures were revised: %+v", len(revisions), revisions)
-			}
-		})
+		"goals removed": func(e *catalog.Edit, id string) error { return e.RemoveGoal(id, "o1", "g1") },
+	}
+	for id := range changes {
+		list = append(list, s.decision(t, id))
+	}
+	list[0].run(t, firstDay.Add(3*day))
+	for _, d := range list {
+		d.isDecided(t)
+		d.configure(t, func(e *catalog.Edit) error { return changes[d.customerID](e, d.customerID) })
+		d.isUnchanged(t)
+	}
+	list[0].run(t, firstDay.Add(5*day))
+	for _, d := range list {
+		d.isUnchanged(t)
 	}
 }
 

@@ -44,6 +44,18 @@ func (db *DB) register(ctx context.Context) (register, error) {
 	return tableRegister{db}, err
 }
 
+// Locks says in words where locks are kept.
+func (db *DB) Locks(ctx context.Context) (string, error) {
+	if db.engine != nil {
+		return "files of the data folder", nil
+	}
+	r, err := db.register(ctx)
+	if _, inKeeper := r.(keeperRegister); inKeeper {
+		return "in Keeper, which all replicas share", err
+	}
+	return "tables of this one server, which all services must use", err
+}
+
 // tableRegister has a table for each lock, with a row for each sign of life: ClickHouse makes a table of a name once. All clients must
 // be at one server.
 type tableRegister struct{ db *DB }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -57,4 +58,9 @@ func TestNightWaitsForOtherServices(t *testing.T) {
 	for published() == "0" {
 	}
 	s.stop()
+	// Doctor knows of services that have stopped with events in their spools.
+	must(t, dir, "sql", "insert into service_minutes (at, service, host, spool_oldest_seconds) values (now64(3) - 3600, 'lost', 'shop-7', 60)")
+	if got := must(t, dir, "doctor"); !strings.Contains(got, "silent: one on shop-7 since ") || !strings.Contains(got, "start `tieback serve` on its data folder again") || !strings.Contains(got, "locks are files") {
+		t.Error(got)
+	}
 }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/ch-go/proto"
+
+	"github.com/tieback/tieback/human"
+	"github.com/tieback/tieback/sql"
+	"github.com/tieback/tieback/warehouse"
+)
+
+// silence is after what time without a report a service is not waited for by the night (sql/reports/undrained_services.sql).
+const silence = 3 * time.Minute
+
+// lookAtServices looks which services share ClickHouse, and for those that have stopped with events in their spools.
+func (p *program) lookAtServices(ctx context.Context, db *warehouse.DB) finding {
+	f := finding{subject: "services", warning: true}
+	var rows []struct {
+		Service string    `ch:"service"`
+		Host    string    `ch:"last_host"`
+		At      time.Time `ch:"last_at"`
+		Waiting float64   `ch:"waiting_seconds"`
+		Silent  int64     `ch:"silent_seconds"`
+	}
+	err := db.Select(ctx, &rows, sql.Report("services").SQL, nil)
+	var refused *warehouse.Error
+	if errors.As(err, &refused) && refused.Code == proto.ErrUnknownTable { // nothing has migrated yet
+		f.found = "none has reported"
+		return f
+	}
+	if err != nil {
+		f.found, f.mend = err.Error(), "run `tieback migrate` if the schema is older"
+		return f
+	}
+	var running, silent []string
+	waiting := false
+	for _, row := range rows {
+		if time.Duration(row.Silent)*time.Second < silence {
+			running = append(running, row.Host)
+			continue
+		}
+		silent = append(silent, fmt.Sprintf("one on %s since %s", row.Host, stamp(row.At)))
+		waiting = waiting || row.Waiting > spoolMoves.Seconds()
+	}
+	f.found = "none has reported in the last 3 minutes"
+	if len(running) > 0 {
+		f.found = fmt.Sprintf("%s reported in the last 3 minutes, on %s", human.Count(int64(len(running)), "service"), human.And(running))
+	}
+	if locks, err := db.Locks(ctx); err == nil {
+		f.found += "; locks are " + locks
+	}
+	if len(silent) > 0 {
+		f.found += "; silent: " + strings.Join(silent, ", ")
+	}
+	if waiting {
+		f.mend = "events waited in the spool of a silent one: start `tieback serve` on its data folder again, and they count"
+	}
+	return f
+}
