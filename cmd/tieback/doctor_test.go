@@ -30,7 +30,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("nothing says %q:\n%s", want, stdout)
 		}
 	}
-	if code != 1 || !strings.Contains(stderr, "2 of 13 checks failed") {
+	if code != 1 || !strings.Contains(stderr, "2 of 14 checks failed") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	stdout, _, code = tieback(t, dir, "", "doctor", "--clickhouse", "http://127.0.0.1:1")
