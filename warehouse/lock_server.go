@@ -153,7 +153,7 @@ func (l *serverLock) goOn(ctx context.Context) error {
 // isFree reports whether a lock may be taken over. Where the clocks of several servers may have signed it, that it is not signed any more must be seen.
 func (l *serverLock) isFree(s lockState) bool {
 	switch {
-	case s.lock == "" || s.givenBack:
+	case s.lock == "" || s.givenBack, s.holder == l.holder: // a claim whose answer was lost
 		return true
 	case !s.now.IsZero():
 		return s.now.Sub(s.signed) > l.db.lockExpiry

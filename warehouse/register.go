@@ -134,7 +134,9 @@ func (db *DB) makeKeeperRegister(ctx context.Context) error {
 func (r keeperRegister) newest(ctx context.Context, prefix string) (s lockState, err error) {
 	var givenBack uint8
 	query := "select name, holder, at, given_back from keeper_locks where startsWith(name, {prefix:String}) order by name desc limit 1"
-	err = r.db.Row(ctx, query, Params{"prefix": prefix}, &s.lock, &s.holder, &s.signed, &givenBack)
+	err = again(ctx, func() error {
+		return r.db.Row(ctx, query, Params{"prefix": prefix}, &s.lock, &s.holder, &s.signed, &givenBack)
+	})
 	if errors.Is(err, ErrNoRows) {
 		return lockState{}, nil
 	}
@@ -144,25 +146,54 @@ func (r keeperRegister) newest(ctx context.Context, prefix string) (s lockState,
 
 func (r keeperRegister) claim(ctx context.Context, lock, holder string) (bool, error) {
 	query := `insert into keeper_locks (name, holder, at, given_back) select {lock:String}, {holder:String}, now64(3, 'UTC'), 0 settings keeper_map_strict_mode = 1`
-	err := r.db.Exec(ctx, query, Params{"lock": lock, "holder": holder})
-	var told *Error
-	if errors.As(err, &told) && told.Code == proto.ErrKeeperException && strings.Contains(told.Message, "Node exists") {
-		return false, nil
+	err := again(ctx, func() error { return r.db.Exec(ctx, query, Params{"lock": lock, "holder": holder}) })
+	if isTaken(err) {
+		return false, nil // perhaps by this claim, of which the answer was lost: see isFree
 	}
 	return err == nil, err
 }
 
 func (r keeperRegister) sign(ctx context.Context, lock, holder string, last bool) error {
 	query := "insert into keeper_locks (name, holder, at, given_back) select {lock:String}, {holder:String}, now64(3, 'UTC'), {given_back:UInt8}"
-	return r.db.Exec(ctx, query, Params{"lock": lock, "holder": holder, "given_back": number(last)})
+	return again(ctx, func() error {
+		return r.db.Exec(ctx, query, Params{"lock": lock, "holder": holder, "given_back": number(last)})
+	})
 }
 
-func (r keeperRegister) between(ctx context.Context, prefix, after, before string) ([]string, error) {
-	return r.db.locksBetween(ctx, "keeper_locks where", prefix, after, before)
+func (r keeperRegister) between(ctx context.Context, prefix, after, before string) (names []string, err error) {
+	err = again(ctx, func() error {
+		names, err = r.db.locksBetween(ctx, "keeper_locks where", prefix, after, before)
+		return err
+	})
+	return names, err
 }
 
 func (r keeperRegister) drop(ctx context.Context, lock string) error {
-	return r.db.Exec(ctx, "delete from keeper_locks where name = {lock:String}", Params{"lock": lock})
+	return again(ctx, func() error {
+		return r.db.Exec(ctx, "delete from keeper_locks where name = {lock:String}", Params{"lock": lock})
+	})
+}
+
+// again asks once more where ClickHouse has lost its connection to Keeper: it makes another one for the next statement.
+func again(ctx context.Context, ask func() error) (err error) {
+	const times = 20
+	for range times {
+		var told *Error
+		if err = ask(); !errors.As(err, &told) || told.Code != proto.ErrKeeperException || isTaken(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(lockPoll):
+		}
+	}
+	return err
+}
+
+func isTaken(err error) bool {
+	var told *Error
+	return errors.As(err, &told) && told.Code == proto.ErrKeeperException && strings.Contains(told.Message, "Node exists")
 }
 
 func (db *DB) locksBetween(ctx context.Context, from, prefix, after, before string) (names []string, err error) {
