@@ -50,8 +50,8 @@ build: ## Build bin/tieback
 torture: engine ## Kill service and engine 200 times under load, about 2 minutes
 	$(GO) test ./cmd/tieback -run 'TestTorture|TestSQLPortUnderAttack' -kills 200 -v -timeout 20m
 
-torture-services: engine ## Have two services on one ClickHouse go through 200 midnights and 200 kills, about 25 minutes
-	$(GO) test ./jobs -run TestServicesTakeTurns -midnights 200 -v -timeout 60m
+torture-services: engine ## Have two services on one ClickHouse go through 200 midnights and 200 kills, an hour or more
+	$(GO) test ./jobs -run TestServicesTakeTurns -midnights 200 -v -timeout 180m
 	$(GO) test ./cmd/tieback -run TestTwoServicesUnderTorture -kills 200 -v -timeout 30m
 
 bench-ingest: engine build ## Measure the HTTP edge beside its baselines, about 4 minutes
