@@ -169,11 +169,11 @@ func (s *service) start(t *testing.T) {
 		return
 	}
 	s.clock = clock
-	s.tell()
+	s.send()
 }
 
-// tell sends the service the time.
-func (s *service) tell() {
+// send sends the service the time.
+func (s *service) send() {
 	fmt.Fprintln(s.clock, s.origin.Add(time.Since(s.since)*haste).UnixMilli())
 }
 
@@ -181,7 +181,7 @@ func (s *service) tell() {
 func (s *service) set(t *testing.T, midnight time.Time) {
 	t.Helper()
 	s.origin, s.since = midnight.Add(-15*time.Second+time.Duration(s.random.IntN(20_000)-10_000)*time.Millisecond), time.Now()
-	s.tell()
+	s.send()
 }
 
 func (s *service) kill() {
@@ -203,7 +203,7 @@ func (s *service) suffer(t *testing.T) {
 		_ = s.process.Process.Signal(syscall.SIGCONT)
 	case 2:
 		s.origin = s.origin.Add(time.Duration(s.random.IntN(20_000)-10_000) * time.Millisecond)
-		s.tell()
+		s.send()
 	}
 }
 

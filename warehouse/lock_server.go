@@ -85,8 +85,9 @@ func (l *serverLock) try(ctx context.Context, least uint64) (generation uint64, 
 	if l.register, err = l.db.register(ctx); err != nil {
 		return 0, err
 	}
+	asked := time.Now()
 	before, err := l.newest(ctx, l.prefix)
-	if err != nil || !l.isFree(before) {
+	if err != nil || !l.isFree(before, asked) {
 		return 0, err
 	}
 	if before.lock != "" {
@@ -150,8 +151,9 @@ func (l *serverLock) goOn(ctx context.Context) error {
 	return nil
 }
 
-// isFree reports whether a lock may be taken over. Where the clocks of several servers may have signed it, that it is not signed any more must be seen.
-func (l *serverLock) isFree(s lockState) bool {
+// isFree reports whether a lock may be taken over, by what ClickHouse answered to a question that was asked at a moment. Where the clocks of several servers
+// may have signed it, that it is not signed any more must be seen. The answer says nothing of what came after the question: whoever asked may have stood still since.
+func (l *serverLock) isFree(s lockState, asked time.Time) bool {
 	switch {
 	case s.lock == "" || s.givenBack, s.holder == l.holder: // a claim whose answer was lost
 		return true
@@ -161,7 +163,7 @@ func (l *serverLock) isFree(s lockState) bool {
 	if l.seen.lock != s.lock || !l.seen.signed.Equal(s.signed) {
 		l.seen, l.seenAt = s, time.Now()
 	}
-	return time.Since(l.seenAt) > l.db.lockExpiry
+	return asked.Sub(l.seenAt) > l.db.lockExpiry
 }
 
 // isOutdone reports whether there is a later holder.
