@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -27,12 +28,21 @@ func (n *night) checkOne(ctx context.Context, check sql.Statement) error {
 	started, begun := n.clock(), time.Now()
 	var columns []string
 	var rows [][]string
-	for _, params := range n.checkedWith(check) {
-		names, wrong, err := n.db.Table(ctx, check.SQL, params.For(check.SQL))
-		if err != nil {
-			return fmt.Errorf("check %s: %w", check.Name, err)
+	var adding sync.Mutex
+	err := n.where(ctx, check, func(ctx context.Context, db *warehouse.DB) error {
+		for _, params := range n.checkedWith(check) {
+			names, wrong, err := db.Table(ctx, check.SQL, params.For(check.SQL))
+			if err != nil {
+				return fmt.Errorf("check %s: %w", check.Name, err)
+			}
+			adding.Lock()
+			columns, rows = names, append(rows, wrong...)
+			adding.Unlock()
 		}
-		columns, rows = names, append(rows, wrong...)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	n.pace.passedBy("check "+check.Name, started, time.Since(begun), uint64(len(rows)))
 	if len(rows) == 0 {

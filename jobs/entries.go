@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -22,7 +23,7 @@ func (n *night) entries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parts := make([]warehouse.Params, 1+rows/n.sliceRows)
+	parts := make([]warehouse.Params, 1+rows/n.shards/n.sliceRows)
 	for i := range parts {
 		parts[i] = params.With("slices", len(parts)).With("slice", i)
 	}
@@ -64,15 +65,22 @@ func (n *night) takesEntriesBack(staged []time.Time) bool {
 func (n *night) entryDays(ctx context.Context, params warehouse.Params, staged []time.Time) ([]time.Time, error) {
 	days := slices.Clone(staged)
 	if !n.full {
-		var found []struct {
-			Day time.Time `ch:"day"`
-		}
-		query := sql.Report("entry_days").SQL
-		if err := n.db.Select(ctx, &found, query, params.For(query)); err != nil {
+		report := sql.Report("entry_days")
+		var adding sync.Mutex
+		err := n.where(ctx, report, func(ctx context.Context, db *warehouse.DB) error {
+			var found []struct {
+				Day time.Time `ch:"day"`
+			}
+			err := db.Select(ctx, &found, report.SQL, params.For(report.SQL))
+			adding.Lock()
+			defer adding.Unlock()
+			for _, f := range found {
+				days = append(days, f.Day.UTC())
+			}
+			return err
+		})
+		if err != nil {
 			return nil, fmt.Errorf("query entry_days: %w", err)
-		}
-		for _, f := range found {
-			days = append(days, f.Day.UTC())
 		}
 	}
 	slices.SortFunc(days, time.Time.Compare)

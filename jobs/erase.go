@@ -111,7 +111,7 @@ func (r *Runner) Erase(ctx context.Context, p Person, dryRun bool) (*Erasure, er
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
 		for _, table := range erased {
-			_ = r.db.Exec(closing, "truncate table "+table, nil)
+			_ = empty(closing, r.db, table)
 		}
 	}()
 	e, err := r.find(ctx, p)
@@ -134,7 +134,7 @@ var erased = []string{"erased_users", "erased_visitors", "erased_days", "erased_
 // find fills those tables, and counts.
 func (r *Runner) find(ctx context.Context, p Person) (*Erasure, error) {
 	for _, table := range erased {
-		if err := r.db.Exec(ctx, "truncate table "+table, nil); err != nil {
+		if err := empty(ctx, r.db, table); err != nil {
 			return nil, fmt.Errorf("look for the person: %w", err)
 		}
 	}
@@ -196,16 +196,19 @@ func (r *Runner) eraseUnder(held *warehouse.Held, e *Erasure) error {
 // forgetWork empties what runs work with, and drops the days that readers don't see: they hold the ids, too.
 func (r *Runner) forgetWork(ctx context.Context) error {
 	for _, table := range working {
-		if err := r.db.Exec(ctx, "truncate table "+table, nil); err != nil {
+		if err := empty(ctx, r.db, table); err != nil {
 			return err
 		}
 	}
 	for _, table := range published {
-		unseen, err := r.unseen(ctx, table)
+		err := r.db.Holding(ctx, table, func(ctx context.Context, db *warehouse.DB) error {
+			unseen, err := unseenIn(ctx, db, table)
+			if err != nil {
+				return err
+			}
+			return dropPartitions(ctx, db, table, unseen)
+		})
 		if err != nil {
-			return err
-		}
-		if err := r.drop(ctx, table, unseen); err != nil {
 			return err
 		}
 	}
@@ -221,7 +224,9 @@ func (r *Runner) deleteRows(ctx context.Context) error {
 			return fmt.Errorf("delete the rows: %w", err)
 		}
 		for _, month := range months {
-			if err := r.db.Exec(ctx, fmt.Sprintf(sql.Erase(part.statement).SQL, "in partition id '"+month.ID+"'"), nil); err != nil {
+			statement := fmt.Sprintf(sql.Erase(part.statement).SQL, "in partition id '"+month.ID+"'")
+			err := r.db.Holding(ctx, "client_events", func(ctx context.Context, db *warehouse.DB) error { return db.Exec(ctx, statement, nil) })
+			if err != nil {
 				return fmt.Errorf("delete the client events: %w", err)
 			}
 		}

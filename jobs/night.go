@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -21,6 +22,7 @@ type night struct {
 	params  warehouse.Params
 	full    bool
 	threads uint64 // of the engine for a statement
+	shards  uint64 // of the cluster, 1 for one server
 	pace    *pace
 	tables  *sync.Map // names of tables to how many rows of the run they are known to have
 
@@ -39,6 +41,11 @@ func (n *night) stage(ctx context.Context) (anything bool, err error) {
 	if err := n.ask(ctx, "threads", "select toUInt64(getSetting('max_threads'))", &n.threads); err != nil {
 		return false, err
 	}
+	shards, err := n.db.Shards(ctx)
+	if err != nil {
+		return false, err
+	}
+	n.shards = uint64(len(shards))
 	for _, stage := range plan {
 		var parts []func(context.Context) error
 		for _, lane := range stage {
@@ -67,11 +74,10 @@ func (n *night) stage(ctx context.Context) (anything bool, err error) {
 func (n *night) walk(ctx context.Context, name, after string) error {
 	for days := n.allDays(); len(days) > 0; {
 		today := days[0]
-		slices, err := n.slicesOf(ctx, today, "sessions_versions")
+		_, err := n.sliced(ctx, name, func(ctx context.Context, shard *warehouse.DB) ([]warehouse.Params, error) {
+			return n.slicesOf(ctx, shard, today, "sessions_versions")
+		})
 		if err != nil {
-			return err
-		}
-		if _, err := n.step(ctx, name, slices...); err != nil {
 			return err
 		}
 		if err := n.findCopies(ctx, today); err != nil {
@@ -96,31 +102,44 @@ func (n *night) walk(ctx context.Context, name, after string) error {
 
 // findCopies notes whether a day whose sessions are staged has copies of client events.
 func (n *night) findCopies(ctx context.Context, today time.Time) error {
-	query := sql.Report("day_has_copies").SQL
-	found := n.days[today]
-	if err := n.db.Row(ctx, query, n.ofDay(today, "sessions_versions").For(query), &found.hasCopies); err != nil {
+	report := sql.Report("day_has_copies")
+	params := n.ofDay(today, "sessions_versions").For(report.SQL)
+	var found atomic.Bool
+	err := n.where(ctx, report, func(ctx context.Context, db *warehouse.DB) error {
+		var has bool
+		err := db.Row(ctx, report.SQL, params, &has)
+		if has {
+			found.Store(true)
+		}
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("query day_has_copies: %w", err)
 	}
-	n.days[today] = found
+	d := n.days[today]
+	d.hasCopies = found.Load()
+	n.days[today] = d
 	return nil
 }
 
 // eachDay computes the days independently of each other; small ones that are computed whole in one statement.
 func (n *night) eachDay(ctx context.Context, name string) error {
-	var all []warehouse.Params
-	for _, days := range n.together(n.allDays(), func(d dayToCompute) bool { return d.whole && !d.hasCopies }) {
-		slices, err := n.slicesOf(ctx, days[0], sql.Nightly(name).Target)
-		if err != nil {
-			return err
-		}
-		for _, slice := range slices {
-			all = append(all, slice.With("last_day", warehouse.Day(days[len(days)-1])))
-		}
-	}
-	if len(all) == 0 {
+	together := n.together(n.allDays(), func(d dayToCompute) bool { return d.whole && !d.hasCopies })
+	if len(together) == 0 {
 		return nil
 	}
-	_, err := n.step(ctx, name, all...)
+	_, err := n.sliced(ctx, name, func(ctx context.Context, shard *warehouse.DB) (all []warehouse.Params, err error) {
+		for _, days := range together {
+			slices, err := n.slicesOf(ctx, shard, days[0], sql.Nightly(name).Target)
+			if err != nil {
+				return nil, err
+			}
+			for _, slice := range slices {
+				all = append(all, slice.With("last_day", warehouse.Day(days[len(days)-1])))
+			}
+		}
+		return all, nil
+	})
 	return err
 }
 

@@ -86,7 +86,7 @@ func emptied(table string) part {
 			return nil
 		}
 		n.tables.Store(table, uint64(0))
-		return n.db.Exec(ctx, "truncate table "+table, nil)
+		return empty(ctx, n.db, table)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -100,6 +101,7 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	if err := r.db.CheckProfile(ctx); err != nil {
 		return Record{}, err
 	}
+	r.db.LookAgain()
 	if err := l.closeKilled(ctx, r.clock()); err != nil {
 		return Record{}, err
 	}
@@ -190,7 +192,7 @@ func (r *Runner) compute(ctx context.Context, req Request, since since, record *
 	defer func() { _ = dropping.Wait() }() // no run ends before
 	if !since.known {
 		// What earlier runs kept can't be relied on: rows of people who were to be forgotten may be in it.
-		if err := r.db.Exec(ctx, "truncate table identifies", nil); err != nil {
+		if err := empty(ctx, r.db, "identifies"); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
 	}
@@ -246,13 +248,16 @@ func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err
 	var sweeping errgroup.Group
 	sweeping.SetLimit(4) // others use the connections, too
 	for _, table := range working {
-		sweeping.Go(func() error { return r.db.Exec(ctx, "truncate table "+table, nil) })
+		sweeping.Go(func() error { return empty(ctx, r.db, table) })
 	}
-	unseen := make([][]partition, len(published))
-	for i, table := range published {
-		sweeping.Go(func() (err error) {
-			unseen[i], err = r.unseen(ctx, table)
-			return err
+	var unseen sync.Map // by table and where it lies
+	for _, table := range published {
+		sweeping.Go(func() error {
+			return r.db.Holding(ctx, table, func(ctx context.Context, db *warehouse.DB) error {
+				partitions, err := unseenIn(ctx, db, table)
+				unseen.Store(placed{db, table}, partitions)
+				return err
+			})
 		})
 	}
 	if err := sweeping.Wait(); err != nil {
@@ -265,23 +270,34 @@ func (r *Runner) sweep(ctx context.Context, since since) (drop func() error, err
 		if err != nil {
 			return nil, err
 		}
-		if err := r.drop(ctx, table, old); err != nil {
+		if err := dropPartitions(ctx, r.db, table, old); err != nil {
 			return nil, err
 		}
 	}
 	return func() error {
 		work, ctx := errgroup.WithContext(ctx)
-		for i, table := range published {
-			work.Go(func() error { return r.drop(ctx, table, unseen[i]) })
+		for at, partitions := range unseen.Range {
+			work.Go(func() error { return dropPartitions(ctx, at.(placed).db, at.(placed).table, partitions.([]partition)) })
 		}
 		return work.Wait()
 	}, nil
 }
 
-// unseen lists the partitions of a table that hold no version published.
-func (r *Runner) unseen(ctx context.Context, table string) (partitions []partition, err error) {
+// placed is a table where some of its rows lie.
+type placed struct {
+	db    *warehouse.DB
+	table string
+}
+
+// empty empties a table, wherever it lies.
+func empty(ctx context.Context, db *warehouse.DB, table string) error {
+	return db.Holding(ctx, table, func(ctx context.Context, db *warehouse.DB) error { return db.Exec(ctx, "truncate table "+table, nil) })
+}
+
+// unseenIn lists the partitions of a table that hold no version published.
+func unseenIn(ctx context.Context, db *warehouse.DB, table string) (partitions []partition, err error) {
 	// By the names of the partitions: no row is read.
-	err = r.db.Select(ctx, &partitions, `select distinct partition_id from system.parts
+	err = db.Select(ctx, &partitions, `select distinct partition_id from system.parts
 		where database = currentDatabase() and table = {table:String} and active
 			and partition not in (select toString((day, max(version))) from published_days where table_name = {table:String} group by day)`,
 		warehouse.Params{"table": table})
@@ -292,8 +308,8 @@ type partition struct {
 	ID string `ch:"partition_id"`
 }
 
-// drop drops partitions, many in one statement.
-func (r *Runner) drop(ctx context.Context, table string, partitions []partition) error {
+// dropPartitions drops partitions, many in one statement.
+func dropPartitions(ctx context.Context, db *warehouse.DB, table string, partitions []partition) error {
 	const atOnce = 100
 	for len(partitions) > 0 {
 		n := min(atOnce, len(partitions))
@@ -301,7 +317,7 @@ func (r *Runner) drop(ctx context.Context, table string, partitions []partition)
 		for _, p := range partitions[:n] {
 			drops = append(drops, "drop partition id '"+p.ID+"'")
 		}
-		if err := r.db.Exec(ctx, "alter table "+table+" "+strings.Join(drops, ", "), nil); err != nil {
+		if err := db.Exec(ctx, "alter table "+table+" "+strings.Join(drops, ", "), nil); err != nil {
 			return err
 		}
 		partitions = partitions[n:]

@@ -27,11 +27,11 @@ type visitor struct {
 	VisitorID  string `ch:"visitor_id"`
 }
 
-// slicesOf returns the parameters of a step for a day, once for each slice of its visitors: as many as
+// slicesOf returns the parameters of a step for a day, once for each slice of the visitors of a shard: as many as
 // the processors can take, and of so many events at most.
-func (n *night) slicesOf(ctx context.Context, today time.Time, table string) ([]warehouse.Params, error) {
+func (n *night) slicesOf(ctx context.Context, shard *warehouse.DB, today time.Time, table string) ([]warehouse.Params, error) {
 	params := n.ofDay(today, table)
-	rows := n.days[today].rows
+	rows := n.days[today].rows / n.shards
 	workers := uint64(n.workers())
 	count := (rows + n.sliceRows*workers - 1) / (n.sliceRows * workers) * workers
 	if count <= 1 || rows < n.smallRows {
@@ -39,7 +39,7 @@ func (n *night) slicesOf(ctx context.Context, today time.Time, table string) ([]
 	}
 	query := sql.Report("slices").SQL
 	var cuts []visitor
-	if err := n.db.Select(ctx, &cuts, query, params.With("slices", count).For(query)); err != nil {
+	if err := shard.Select(ctx, &cuts, query, params.With("slices", count).For(query)); err != nil {
 		return nil, fmt.Errorf("cut slices: %w", err)
 	}
 	var first *visitor

@@ -51,26 +51,38 @@ func atOnce(ctx context.Context, limit int, parts ...func(ctx context.Context) e
 var errPanicked = errors.New("panicked")
 
 // step runs one statement with each of the parameters, as many at once as the processors can take, and
-// notes how long that took and how many rows it wrote.
+// notes how long that took and how many rows it wrote. On a cluster it is run at home or on all shards, as its header says.
 func (n *night) step(ctx context.Context, name string, parameters ...warehouse.Params) (written uint64, err error) {
+	return n.sliced(ctx, name, func(context.Context, *warehouse.DB) ([]warehouse.Params, error) { return parameters, nil })
+}
+
+// sliced is step where each shard has parameters of its own.
+func (n *night) sliced(ctx context.Context, name string, of func(context.Context, *warehouse.DB) ([]warehouse.Params, error)) (written uint64, err error) {
 	statement := sql.Nightly(name)
 	before, err := n.rowsIn(ctx, statement.Target)
 	if err != nil {
 		return 0, fmt.Errorf("step %s: %w", name, err)
 	}
 	started, begun := n.clock(), time.Now()
-	parts := make([]func(context.Context) error, len(parameters))
-	for i, params := range parameters {
-		parts[i] = func(ctx context.Context) error {
-			n.pace.begins(name, n.Progress)
-			if err := n.db.Exec(ctx, statement.SQL, params.For(statement.SQL)); err != nil {
-				return fmt.Errorf("step %s: %w", name, err)
-			}
-			n.pace.passes(name, len(parameters))
-			return nil
+	err = n.where(ctx, statement, func(ctx context.Context, db *warehouse.DB) error {
+		parameters, err := of(ctx, db)
+		if err != nil {
+			return err
 		}
-	}
-	if err := atOnce(ctx, n.workers(), parts...); err != nil {
+		parts := make([]func(context.Context) error, len(parameters))
+		for i, params := range parameters {
+			parts[i] = func(ctx context.Context) error {
+				n.pace.begins(name, n.Progress)
+				if err := db.Exec(ctx, statement.SQL, params.For(statement.SQL)); err != nil {
+					return fmt.Errorf("step %s: %w", name, err)
+				}
+				n.pace.passes(name, len(parameters))
+				return nil
+			}
+		}
+		return atOnce(ctx, n.workers(), parts...)
+	})
+	if err != nil {
 		return 0, err
 	}
 	took := time.Since(begun)
@@ -83,6 +95,14 @@ func (n *night) step(ctx context.Context, name string, parameters ...warehouse.P
 	n.pace.ended(name, started, took, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
 	return written, nil
+}
+
+// where does something where a statement runs: on all shards at once, or at home.
+func (n *night) where(ctx context.Context, statement sql.Statement, do func(ctx context.Context, db *warehouse.DB) error) error {
+	if statement.OnShards {
+		return n.db.OnShards(ctx, do)
+	}
+	return do(ctx, n.db)
 }
 
 // ask runs a query of one row between the steps, and notes how long it took.

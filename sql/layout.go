@@ -54,19 +54,29 @@ func (l Layout) Render(text string) string {
 	return strings.Replace(text, "\ncomment '", "\nsettings replicated_deduplication_window = 0\ncomment '", 1)
 }
 
+// Target is what the migrations are rendered for. Its zero value is one server.
+type Target struct {
+	Layout  Layout
+	Side    Side
+	Cluster Cluster
+}
+
+// Render writes a migration for a target.
+func (t Target) Render(text string) string { return t.Layout.Render(t.Cluster.render(text, t.Side)) }
+
 // Migrations is the folder of numbered schema changes, for golang-migrate.
-func (l Layout) Migrations() fs.FS {
+func (t Target) Migrations() fs.FS {
 	sub, err := fs.Sub(files, "migrations")
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	return renderedFS{sub, l}
+	return renderedFS{sub, t}
 }
 
 // renderedFS renders the files that are read from it.
 type renderedFS struct {
 	fs.FS
-	layout Layout
+	target Target
 }
 
 func (r renderedFS) Open(name string) (fs.File, error) {
@@ -80,7 +90,7 @@ func (r renderedFS) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	info, err := file.Stat()
-	return renderedFile{strings.NewReader(r.layout.Render(string(text))), info}, err
+	return renderedFile{strings.NewReader(r.target.Render(string(text))), info}, err
 }
 
 type renderedFile struct {

@@ -14,14 +14,33 @@ import (
 //go:embed migrations/*.sql nightly/*.sql checks/*.sql reports/*.sql results/*.sql erase/*.sql
 var files embed.FS
 
-// Migrations is the folder of numbered schema changes as they are written: of [Plain].
-func Migrations() fs.FS { return Plain.Migrations() }
+// Migrations is the folder of numbered schema changes as they are written: for one server.
+func Migrations() fs.FS { return Target{}.Migrations() }
+
+// migrations returns what each of them says.
+func migrations() (list []struct{ name, text string }) {
+	entries, err := files.ReadDir("migrations")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	for _, entry := range entries {
+		text, err := files.ReadFile("migrations/" + entry.Name())
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, struct{ name, text string }{strings.TrimSuffix(entry.Name(), ".up.sql"), string(text)})
+	}
+	return list
+}
 
 // Statement is one file of SQL.
 type Statement struct {
 	Name   string // of the file, without folder and extension, as 22_exposures
 	SQL    string
 	Target string // the table that it writes, by its header; empty for a query
+
+	// OnShards is whether it runs on each shard of a cluster, for the rows there, and not once at home.
+	OnShards bool
 }
 
 // Nightly returns the step of the night in nightly/<name>.sql.
@@ -58,6 +77,9 @@ func read(folder, name string) Statement {
 	for line := range strings.Lines(statement.SQL) {
 		if target, ok := strings.CutPrefix(line, "-- Writes:"); ok {
 			statement.Target = strings.TrimSpace(target)
+		}
+		if place, ok := strings.CutPrefix(line, "-- Runs:"); ok {
+			statement.OnShards = strings.TrimSpace(place) == "shards"
 		}
 	}
 	return statement

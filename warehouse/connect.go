@@ -213,6 +213,9 @@ func (db *DB) agree(ctx context.Context) (settled *clickhouse.Options, exists bo
 			settings[name] = value
 		}
 	}
+	if db.cluster != "" {
+		maps.Copy(settings, onCluster)
+	}
 	options.Settings = settings
 	if queriesAtOnce > 0 && queriesAtOnce <= mostConnections {
 		options.MaxOpenConns = max(1, queriesAtOnce-1) // one for what ends the others

@@ -131,6 +131,12 @@ func (l *serverLock) enter(ctx context.Context, before lockState) error {
 	if err := l.db.endStatements(ctx, before.holder); err != nil {
 		return err
 	}
+	if strings.HasPrefix(l.prefix, "lock_run_") { // other work is done at home
+		err := l.db.OnShards(ctx, func(ctx context.Context, shard *DB) error { return shard.endStatements(ctx, before.holder) })
+		if err != nil {
+			return err
+		}
+	}
 	return l.goOn(ctx) // that may have taken long
 }
 

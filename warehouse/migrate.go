@@ -33,13 +33,18 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if before == newest && !dirty {
-		return before, newest, nil
-	}
 	if before > newest {
 		return before, before, fmt.Errorf("the data has schema version %d, this tieback knows %d: use the newer tieback", before, newest)
 	}
-	if before == 0 && !dirty && db.engine == nil {
+	isNew := before == 0 && !dirty
+	sides, err := db.behind(ctx, newest, isNew)
+	if err != nil {
+		return before, 0, err
+	}
+	if len(sides) == 0 {
+		return before, newest, db.noteShards(ctx)
+	}
+	if isNew && db.engine == nil {
 		if err := db.chooseRegister(ctx); err != nil {
 			return 0, 0, fmt.Errorf("make the table of the locks: %w", err)
 		}
@@ -56,13 +61,51 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 	}
 	defer migration.Release()
 	ctx = migration.Context
-	if err := db.forgetCutOff(ctx); err != nil {
-		return before, 0, fmt.Errorf("drop what a migration left that was cut off: %w", err)
+	for _, side := range sides {
+		if err := side.forgetCutOff(ctx); err != nil {
+			return before, 0, fmt.Errorf("drop what a migration left that was cut off: %w", err)
+		}
+		if err := side.migrateUp(ctx); err != nil {
+			return before, 0, fmt.Errorf("migrate the schema: %w", side.named(err))
+		}
 	}
-	if err := db.migrateUp(ctx); err != nil {
-		return before, 0, fmt.Errorf("migrate the schema: %w", err)
+	return before, newest, db.noteShards(ctx)
+}
+
+// behind returns the databases that have not the newest schema, and makes those that are missing. Other nodes than home may be away, unless the schema is new:
+// they are brought up to date when they are there.
+func (db *DB) behind(ctx context.Context, newest int, isNew bool) (list []side, err error) {
+	sides, err := db.sides(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return before, newest, nil
+	for _, side := range sides {
+		var has int
+		var dirty bool
+		err := side.createDatabase(ctx)
+		if err == nil {
+			has, dirty, err = side.noted(ctx)
+		}
+		switch {
+		case errors.Is(err, ErrAway) && side.DB != db && !isNew:
+			db.log.Warn("a node of the cluster does not answer: its schema was not looked at", "node", side.Where(), "err", err)
+		case err != nil:
+			return nil, side.named(err)
+		case has < newest || dirty:
+			list = append(list, side)
+		case has > newest:
+			return nil, side.named(fmt.Errorf("the schema has version %d, this tieback knows %d: use the newer tieback", has, newest))
+		}
+	}
+	return list, nil
+}
+
+// named says at which node of a cluster an error was.
+func (s side) named(err error) error {
+	if s.target.Side == sql.OneServer {
+		return err
+	}
+	return fmt.Errorf("at %s, database %s: %w", s.Where(), s.database, err)
 }
 
 // chooseRegister makes keeper_locks in a database that has no lock yet, if ClickHouse has a Keeper for it: once locks are written in one way,
@@ -88,16 +131,17 @@ func (db *DB) Schema(ctx context.Context) (has, newest int, err error) {
 }
 
 // layout is how the tables of this database are to be made, and the engine of the table of versions. What is there decides where a server got its macros later.
-func (db *DB) layout(ctx context.Context) (layout sql.Layout, versions string, err error) {
-	if db.engine != nil {
+func (s side) layout(ctx context.Context) (layout sql.Layout, versions string, err error) {
+	if s.engine != nil {
 		return sql.Plain, "MergeTree", nil
 	}
 	var database, events, shard, replica string
-	err = db.Row(ctx, `select (select engine from system.databases where name = currentDatabase()),
-		(select any(engine) from system.tables where database = currentDatabase() and name = 'client_events')`, nil, &database, &events)
+	err = s.Row(ctx, `select (select engine from system.databases where name = currentDatabase()),
+		(select any(engine) from system.tables
+		 where database = currentDatabase() and name in ('client_events', 'conversions', 'published_days') and engine like '%MergeTree')`, nil, &database, &events)
 	hasMacros := true
 	if err == nil && events == "" {
-		err = db.Row(ctx, "select getMacro('shard'), getMacro('replica')", nil, &shard, &replica)
+		err = s.Row(ctx, "select getMacro('shard'), getMacro('replica')", nil, &shard, &replica)
 		var told *Error
 		if errors.As(err, &told) && told.Code == proto.ErrNoElementsInConfig {
 			hasMacros, err = false, nil
@@ -116,23 +160,24 @@ func (db *DB) layout(ctx context.Context) (layout sql.Layout, versions string, e
 	}
 }
 
-func (db *DB) migrateUp(ctx context.Context) error {
-	layout, versions, err := db.layout(ctx)
+func (s side) migrateUp(ctx context.Context) error {
+	layout, versions, err := s.layout(ctx)
 	if err != nil {
 		return err
 	}
-	migrations, err := iofs.New(layout.Migrations(), ".")
+	s.target.Layout = layout
+	migrations, err := iofs.New(s.target.Migrations(), ".")
 	if err != nil {
 		return err
 	}
-	open, err := db.connection(ctx)
+	open, err := s.connection(ctx)
 	if err != nil {
 		return err
 	}
 	conn := clickhouse.OpenDB(&open.options)
 	defer conn.Close()
 	target, err := chmigrate.WithInstance(conn, &chmigrate.Config{
-		DatabaseName: db.database, MigrationsTableEngine: versions,
+		DatabaseName: s.database, MigrationsTableEngine: versions,
 	})
 	if err != nil {
 		return err
@@ -149,7 +194,7 @@ func (db *DB) migrateUp(ctx context.Context) error {
 		return err
 	}
 	if version < 0 && !dirty {
-		newest, err := db.migrateEmpty(ctx, layout.Migrations())
+		newest, err := s.migrateEmpty(ctx, s.target.Migrations())
 		if err != nil {
 			return err
 		}
@@ -205,8 +250,32 @@ func (db *DB) forgetCutOff(ctx context.Context) error {
 var ErrBeforeRelease = errors.New("the data were made by a tieback from before 0.1.0, which this one can't read: " +
 	"start with a fresh data folder (or database) and import the history again")
 
-// schemaVersion is 0 for an empty database.
+// schemaVersion is 0 for an empty database. It fails where the tables are not spread as this program is told.
 func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err error) {
+	if version, dirty, err = db.noted(ctx); err != nil || version == 0 && !dirty {
+		return version, dirty, err
+	}
+	// The numbers of the migrations began again since then, and the tables are all made before the first note of one.
+	var engine string
+	if err := db.Row(ctx, "select any(engine) from system.tables where database = currentDatabase() and name = 'entries_versions'", nil, &engine); err != nil {
+		return 0, false, err
+	}
+	switch {
+	case engine == "":
+		return 0, false, ErrBeforeRelease
+	case engine == "Distributed" && db.cluster == "":
+		return 0, false, errSpread
+	case engine != "Distributed" && db.cluster != "":
+		return 0, false, ErrOneServer
+	}
+	return version, dirty, nil
+}
+
+// errSpread is what a program gives that was not told of the cluster.
+var errSpread = errors.New("the tables are spread over a cluster: name it with --cluster")
+
+// noted returns the version that a database notes of itself, 0 where it notes none.
+func (db *DB) noted(ctx context.Context) (version int, dirty bool, err error) {
 	var exists uint8
 	err = db.Row(ctx, "exists table schema_migrations", nil, &exists)
 	var told *Error
@@ -224,17 +293,6 @@ func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err e
 	err = db.Row(ctx, "select version, dirty from schema_migrations order by sequence desc limit 1", nil, &v, &d)
 	if errors.Is(err, ErrNoRows) {
 		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	// The numbers of the migrations began again since then, and the tables are all made before the first note of one.
-	var known uint8
-	if err := db.Row(ctx, "exists table entries_versions", nil, &known); err != nil {
-		return 0, false, err
-	}
-	if known == 0 {
-		return 0, false, ErrBeforeRelease
 	}
 	return max(int(v), 0), d != 0, err
 }

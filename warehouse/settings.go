@@ -24,6 +24,16 @@ var convenient = map[string]string{
 	"max_partitions_per_insert_block": "0", // an import may span years
 }
 
+// onCluster is what statements over several nodes need. Joins and sets of home's tables are sent to the shards, which would look for them
+// on their own node, and find nothing; an insert has reached the shards when it is answered; what a run wrote to a replica is read there.
+var onCluster = clickhouse.Settings{
+	"prefer_global_in_and_join":          "1",
+	"distributed_foreground_insert":      "1",
+	"parallel_distributed_insert_select": "0",
+	"load_balancing":                     "in_order",
+	"skip_unavailable_shards":            "0",
+}
+
 // operators finds the settings that can't change what a statement gives, only whether it may run,
 // how fast, and where its data goes: what the server's profile says of them stays. A limit that
 // is passed must be an error, so *_overflow_mode is not among them.

@@ -37,6 +37,7 @@ type Config struct {
 	DataDir       string       // the data folder; the embedded engine and all locks of it live there
 	URL           string       // clickhouse://, http:// or https:// of a server; empty means embedded
 	EngineCommand []string     // starts the embedded engine; the data folder is appended to it
+	Cluster       string       // of the server's system.clusters, over which the rows of visitors are spread; empty for one server
 	Database      string       // DefaultDatabase when empty
 	Log           *slog.Logger // slog.Default() when nil
 
@@ -59,6 +60,10 @@ type DB struct {
 
 	connecting sync.Mutex
 	connected  atomic.Pointer[connected]
+
+	cluster string                // empty for one server
+	shards  atomic.Pointer[[]*DB] // that Shards has found
+	others  others
 }
 
 // connected is a pool of connections and what it was made with.
@@ -79,7 +84,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := usableFolder(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log, lockExpiry: cmp.Or(cfg.LockExpiry, lockExpiry)}
+	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log, lockExpiry: cmp.Or(cfg.LockExpiry, lockExpiry), cluster: cfg.Cluster}
+	if cfg.Cluster != "" && cfg.URL == "" {
+		return nil, errors.New("--cluster needs --clickhouse, the address of one of its nodes: the embedded engine is one server")
+	}
 	err := db.reach(ctx, cfg)
 	if err == nil && db.engine != nil {
 		err = db.createDatabase(ctx) // the folder is ours
@@ -122,9 +130,9 @@ func (db *DB) Analysts(password string) http.Handler {
 
 // Close closes the connections, and ends the embedded engine if nobody else uses it.
 func (db *DB) Close() error {
-	var err error
+	err := db.others.close()
 	if open := db.connected.Load(); open != nil {
-		err = open.Close()
+		err = errors.Join(err, open.Close())
 	}
 	if db.engine != nil {
 		err = errors.Join(err, db.engine.Close())

@@ -1,5 +1,6 @@
 -- Purpose:    Conversions to decide that have no outcome, or more than one (R6).
 -- Reads:      night_conversions, decisions_versions, night_versions
+-- Runs:       home
 -- Parameters: cutoff
 -- Notes:      As readers will see them, also of the days that keep their version.
 with decided as

@@ -1,5 +1,6 @@
 -- Purpose:    Sessions that came over midnight, and were not open then as the day before will be published (R1).
 -- Reads:      sessions_versions, night_versions
+-- Runs:       shards
 -- Parameters: checked_days
 -- Notes:      Of the days after those staged, too.
 with current as

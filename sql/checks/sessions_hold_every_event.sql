@@ -1,5 +1,6 @@
 -- Purpose:    Whether the sessions of a day hold every client event once (R1, R5).
 -- Reads:      client_events, sessions_versions
+-- Runs:       shards
 -- Parameters: day, version, cutoff, settled_before
 -- Notes:      Run for the days whose sessions hold another number of events than there are rows (day_has_copies). Events that
 --             became visible while the run was under way, or were on their way in when it began, may be in them or not.

@@ -1,6 +1,7 @@
 -- Purpose:    Sessions that overlap the next one of their visitor, outlast the cap, end before they start, or have events of another
 --             day (R1).
 -- Reads:      sessions_versions
+-- Runs:       shards
 -- Parameters: first_day, last_day, version, session_cap_hours
 -- Notes:      The next part may be of the same session. One thread reads the sessions in the order of the table; several would sort
 --             all of them in memory.

@@ -1,5 +1,6 @@
 -- Purpose:    Delete the identifies of the person, for good.
 -- Reads:      erased_visitors, erased_users
+-- Runs:       shards
 -- Parameters: none
 -- Notes:      See client_events.
 alter table client_events delete %s

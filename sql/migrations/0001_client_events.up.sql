@@ -1,6 +1,7 @@
 -- Every client event received, as it came. In the order of the table the copies of an event lie next to each other, the one
 -- that counts first (R5): a step that looks back one row drops the others. The key is shorter than the order, to stay small.
 -- Read by day (the night), by visitor within a day (explain), by inserted_at (what is new).
+-- Lives:      shards
 create table if not exists client_events
 (
     customer_id String comment 'Account',

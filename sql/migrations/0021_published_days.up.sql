@@ -1,5 +1,6 @@
 -- Which version of a day readers see, for each table with versions: the highest. One insert publishes any number of days of
 -- all tables at once, since every view looks here (R8).
+-- Lives:      home, read by shards
 create table if not exists published_days
 (
     table_name LowCardinality(String) comment 'sessions_versions, exposures_versions or decisions_versions',

@@ -2,6 +2,7 @@
 -- version, so that publishing writes whole partitions and forgetting drops them. The parts of a partition are merged into one
 -- when they are an hour old: sooner, merges would take a sixth of the processors' time from the night. The index finds the days of
 -- the sessions that a reader asks for by the day of their start.
+-- Lives:      shards
 create table if not exists sessions_versions
 (
     customer_id LowCardinality(String) comment 'Account',

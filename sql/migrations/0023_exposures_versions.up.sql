@@ -1,5 +1,6 @@
 -- Who saw which variation, by day and version. Texts that repeat are numbers into a dictionary: sorting and writing the
 -- exposures of a night takes half as long. For partitions and merges see sessions_versions.
+-- Lives:      shards
 create table if not exists exposures_versions
 (
     customer_id LowCardinality(String) comment 'Account',

@@ -1,6 +1,7 @@
 -- When each visitor first saw each variation, in all that is published, by the day of that view and version (R11). The row
 -- with is_entry is what it entered the optimization with; the others say that it saw another variation, too. The night and
 -- readers find a visitor's rows by entry_key: comparing three texts takes three times as long. For partitions and merges see sessions_versions.
+-- Lives:      shards
 create table if not exists entries_versions
 (
     customer_id LowCardinality(String) comment 'Account',

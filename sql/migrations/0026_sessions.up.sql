@@ -1,6 +1,7 @@
 -- Runs with its creator's rights, so analysts need no grants on the tables underneath.
 -- Nearly all sessions have one part; those that met a midnight may have two, which are put together. The versions are a scalar, which is
 -- looked up once for both branches: a publication in between must not show half a day.
+-- Lives:      shards
 create or replace view sessions
 (
     customer_id LowCardinality(String) comment 'Account',

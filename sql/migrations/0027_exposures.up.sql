@@ -1,4 +1,5 @@
 -- Runs with its creator's rights, so analysts need no grants on the tables underneath.
+-- Lives:      shards
 create or replace view exposures
 (
     customer_id LowCardinality(String) comment 'Account',

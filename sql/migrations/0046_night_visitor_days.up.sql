@@ -1,4 +1,5 @@
 -- The visitor-days that an incremental run computes again.
+-- Lives:      shards
 create table if not exists night_visitor_days
 (
     customer_id String comment 'Account',

@@ -1,4 +1,5 @@
 -- The first views of variations by the visitors whose rows in entries_versions may come out different.
+-- Lives:      shards
 create table if not exists night_first_views
 (
     customer_id LowCardinality(String) comment 'Account',

@@ -1,4 +1,5 @@
 -- Of visitors who saw several variations the one that they entered with.
+-- Lives:      shards
 create table if not exists night_entries
 (
     entry_key UInt128 comment 'Hash of account, optimization and visitor',

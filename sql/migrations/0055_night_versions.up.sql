@@ -1,4 +1,5 @@
 -- Which version of each day readers will see of each table, once this run is published.
+-- Lives:      home, read by shards
 create table if not exists night_versions
 (
     table_name LowCardinality(String) comment 'As in published_days',

@@ -1,4 +1,5 @@
 -- Who is being erased. These four tables are in memory only, so that no file has the ids: what deletes rows names them by these.
+-- Lives:      home, read by shards
 create table if not exists erased_users
 (
     customer_id String comment 'Account',

@@ -1,4 +1,5 @@
 -- The visitors that an erasure concerns.
+-- Lives:      home, read by shards
 create table if not exists erased_visitors
 (
     customer_id String comment 'Account',

@@ -1,4 +1,5 @@
 -- The visitor-days that an erasure deletes client events of.
+-- Lives:      home, read by shards
 create table if not exists erased_days
 (
     customer_id String comment 'Account',

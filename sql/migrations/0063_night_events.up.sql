@@ -1,6 +1,7 @@
 -- The client events of a day that a run computes: of all visitors where the day is computed whole, else of those listed. A slice of
 -- them, which ClickHouse can read in the order of the table, as the day is one. Visitors are looked up by themselves first: one text costs
 -- a third of a tuple.
+-- Lives:      shards
 create or replace view night_events
 comment 'Client events of a day to compute: night_events(day = …, whole = …, cutoff = …, slice_… = …)'
 as select customer_id, visitor_id, type, optimization_id, variation_id, occurred_at, received_at, ingest_id

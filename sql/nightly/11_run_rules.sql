@@ -1,6 +1,7 @@
 -- Purpose:    Keep the attribution rules as this run sees them.
 -- Reads:      event_rules
 -- Writes:     run_rules
+-- Runs:       home
 -- Grain:      one row per (event, interval) of which something else than session, last holds
 -- Parameters: version
 -- Notes:      All later steps read them here, so that a change of rules under way is in all of them or in none.

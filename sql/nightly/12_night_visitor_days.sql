@@ -1,6 +1,7 @@
 -- Purpose:    List the visitor-days on which client events are new to this run.
 -- Reads:      new_client_events, erased_days
 -- Writes:     night_visitor_days
+-- Runs:       shards
 -- Grain:      one row per visitor-day
 -- Parameters: visible_since, low, high, whole_days
 -- Notes:      Days that are computed whole need no list. Those of a person that is being erased have no events any more.

@@ -1,6 +1,7 @@
 -- Purpose:    Keep the identifies that are new to this run, in the order of users (R2).
 -- Reads:      new_client_events
 -- Writes:     identifies
+-- Runs:       home
 -- Grain:      one row per identify
 -- Parameters: visible_since, low, high
 -- Notes:      Copies under one ingest_id link, too. A row's own times show whether it is new, so a run that is killed after

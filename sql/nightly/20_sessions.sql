@@ -1,6 +1,7 @@
 -- Purpose:    Stage the sessions of one day (R1), out of its events and the sessions that were open when it began.
 -- Reads:      night_events, sessions_versions, night_visitor_days
 -- Writes:     sessions_versions
+-- Runs:       shards
 -- Grain:      one row per session and day: its part of that day
 -- Parameters: day, whole, cutoff, version, version_of_day, version_before, session_gap_minutes, session_cap_hours,
 --             slice_first_customer, slice_first_visitor, slice_end_customer, slice_end_visitor, slice_last

@@ -1,6 +1,7 @@
 -- Purpose:    List the visitors whose next day changes, since their session that was open at midnight did.
 -- Reads:      sessions_versions, client_events, night_visitor_days
 -- Writes:     night_visitor_days
+-- Runs:       shards
 -- Grain:      one row per visitor-day that was not listed
 -- Parameters: day, version, version_of_day, session_gap_minutes
 -- Notes:      A session that is in both versions is open twice. Only who came within a gap of midnight can have gone on.

@@ -1,6 +1,7 @@
 -- Purpose:    Stage who saw which variation on a day (R9), or on several that are small and computed whole.
 -- Reads:      night_events, client_events, exposures_versions, night_visitor_days
 -- Writes:     exposures_versions
+-- Runs:       shards
 -- Grain:      one row per (account, optimization, variation, visitor, day)
 -- Parameters: day, last_day, whole, has_copies, cutoff, version, version_of_day, slice_first_customer, slice_first_visitor, slice_end_customer,
 --             slice_end_visitor, slice_last

@@ -1,6 +1,7 @@
 -- Purpose:    Say which version of each day readers will see of a table: the one staged where the day came out different.
 -- Reads:      published_days
 -- Writes:     night_versions
+-- Runs:       home
 -- Grain:      one row per table and day
 -- Parameters: table, table_name, version, staged_days, range_from, range_to, full
 -- Notes:      Run three times, once a table with versions is staged, which it reads: after 20, 22 and 35. A day that came out as it was keeps its version; what was staged of it is never published.

@@ -1,6 +1,7 @@
 -- Purpose:    Find the visitors whose first views may have changed (R11).
 -- Reads:      exposures_versions, entries_versions, published_days, night_visitor_days
 -- Writes:     night_concerned
+-- Runs:       shards
 -- Grain:      one row per (account, optimization, visitor), by its hash
 -- Parameters: version, staged_days, whole_days, slices, slice
 -- Notes:      Whoever was seen with the variation on an earlier day is not concerned, and that is nearly everybody who comes back. All others on the

@@ -1,6 +1,7 @@
 -- Purpose:    Find when the visitors concerned first saw each variation (R11).
 -- Reads:      exposures_versions, entries_versions, published_days, night_visitor_days, night_versions, night_concerned
 -- Writes:     night_first_views
+-- Runs:       shards
 -- Grain:      one row per (account, optimization, visitor, variation)
 -- Parameters: full, version, staged_days, whole_days, displaced, slices, slice
 -- Notes:      Visitor-days that this run computed again are known by their exposures, all others by what was published. Where a view that had been

@@ -1,6 +1,7 @@
 -- Purpose:    Find what visitors of several variations entered with (R11).
 -- Reads:      night_first_views
 -- Writes:     night_entries
+-- Runs:       shards
 -- Grain:      one row per visitor and optimization of which several variations were seen
 -- Parameters: slices, slice
 -- Notes:      The same moment and receipt: the smaller variation.

@@ -1,6 +1,7 @@
 -- Purpose:    Stage the first views of days on which they may have changed (R11).
 -- Reads:      night_first_views, night_entries, client_events, entries_versions, published_days, night_visitor_days
 -- Writes:     entries_versions
+-- Runs:       shards
 -- Grain:      one row per (account, optimization, visitor, variation), by the day of its first view
 -- Parameters: full, cutoff, version, whole_days, entry_days, has_attributes
 -- Notes:      Attributes are looked up by visitor and moment, where any view of these days has some. Of several views that were received

@@ -1,6 +1,7 @@
 -- Purpose:    List the conversions that may be decided otherwise now, and why.
 -- Reads:      new_conversions, new_adjustments, erased_keys, conversions, identifies, night_visitor_days, run_names, run_rules
 -- Writes:     night_keys
+-- Runs:       home
 -- Grain:      one row per (account, name, action id, cause)
 -- Parameters: visible_since, low, high, version, names_before, whole_days, range_from, range_to, view_lookback_days
 -- Notes:      By key, so that all copies of one are decided together (R5). Eight causes, ten selects.

@@ -2,6 +2,7 @@
 --             is worth now (R10).
 -- Reads:      conversions, adjustments, night_keys, run_names, run_rules
 -- Writes:     night_conversions
+-- Runs:       home
 -- Grain:      one row per ingest_id, of the keys to decide
 -- Parameters: full, high, cutoff, version
 -- Notes:      In the order of the table rows written twice lie next to each other. UUIDs are compared as text: ClickHouse

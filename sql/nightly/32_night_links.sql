@@ -1,6 +1,7 @@
 -- Purpose:    Say since when a visitor is known to be a user who converted (R2).
 -- Reads:      identifies, night_conversions
 -- Writes:     night_links
+-- Runs:       home
 -- Grain:      one row per (account, user id, visitor)
 -- Parameters: cutoff
 -- Notes:      linked_at is when the first identify happened, of those received before the cutoff.

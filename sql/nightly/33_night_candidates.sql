@@ -1,6 +1,7 @@
 -- Purpose:    List the visitors that each conversion may be attributed to (R2), and from when on their views count (R4).
 -- Reads:      night_conversions, night_links, night_views, sessions_versions, night_versions
 -- Writes:     night_candidates
+-- Runs:       home
 -- Grain:      one row per (conversion that counts and has an event, visitor linked in time)
 -- Parameters: clocks_apart_seconds, many_visitors, crowded
 -- Notes:      A user id may be that of thousands of visitors: a login that many share. Where of each optimization the view with the

@@ -1,6 +1,7 @@
 -- Purpose:    Take the views that conversions may be attributed to (R4).
 -- Reads:      night_conversions, night_links, night_candidates, client_events, exposures_versions, night_versions
 -- Writes:     night_views
+-- Runs:       home
 -- Grain:      one row per (account, visitor, credit, optimization, moment)
 -- Parameters: cutoff, many_visitors, of_crowds
 -- Notes:      Run for crowded users before 33, which asks their views, and after it for the candidates that it lists. A session that is open
@@ -92,6 +93,15 @@ with
             rows between 1 preceding and current row
         )
     ),
+    days_seen as
+    (
+        select customer_id, visitor_id, optimization_id, variation_id, first_viewed_at, first_received_at, last_viewed_at, last_received_at
+        from exposures_versions
+        where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures_versions')
+            and day between assumeNotNull((select min(from_day) from windowed)) and assumeNotNull((select max(to_day) from windowed))
+            and visitor_id in (select visitor_id from windowed)
+            and (customer_id, visitor_id) in (select customer_id, visitor_id from windowed)
+    ),
     views as
     (
         select customer_id, visitor_id, optimization_id, variation_id, occurred_at as viewed_at, received_at
@@ -99,12 +109,8 @@ with
         where type = 'view' and not is_copy
         union all
         select customer_id, visitor_id, optimization_id, variation_id, seen.1, seen.2
-        from exposures_versions
+        from days_seen
         array join [(first_viewed_at, first_received_at), (last_viewed_at, last_received_at)] as seen
-        where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures_versions')
-            and day between (select min(from_day) from windowed) and (select max(to_day) from windowed)
-            and visitor_id in (select visitor_id from windowed)
-            and (customer_id, visitor_id) in (select customer_id, visitor_id from windowed)
     )
 -- Of views at one moment by one visitor one can win: under last the one received later, under first earlier, then the smaller variation.
 select

@@ -2,6 +2,7 @@
 -- Reads:      night_conversions, night_candidates, night_views, night_links, exposures_versions, night_versions,
 --             decisions_versions, night_keys
 -- Writes:     decisions_versions
+-- Runs:       home
 -- Grain:      one row per conversion received
 -- Parameters: full, cutoff, version, decided_days, view_lookback_days
 -- Notes:      Of each visitor the view that comes first by its place (night_views) is looked up, so that time goes with the number of
@@ -78,7 +79,7 @@ with
         select customer_id, visitor_id, day, min(first_viewed_at) as first_at, max(last_viewed_at) as last_at
         from exposures_versions
         where (day, exposures_versions.version) in (select night_versions.day, night_versions.version from night_versions where table_name = 'exposures_versions')
-            and day >= (select min(toDate(converted_at)) - {view_lookback_days:UInt32} from chosen)
+            and day >= assumeNotNull((select min(toDate(converted_at)) - {view_lookback_days:UInt32} from chosen))
             and visitor_id in (select visitor_id from chosen where window_days = 0) -- twice as fast as the tuple alone
             and (customer_id, visitor_id) in (select customer_id, visitor_id from chosen where window_days = 0)
         group by customer_id, visitor_id, day

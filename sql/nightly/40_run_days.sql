@@ -1,6 +1,7 @@
 -- Purpose:    Note why each day is computed again.
 -- Reads:      night_visitor_days, erased_keys, sessions_versions, night_keys, night_conversions, night_versions
 -- Writes:     run_days
+-- Runs:       home
 -- Grain:      one row per (account, day, cause)
 -- Parameters: full, run_id, cutoff, version, whole_days, range_from, range_to
 -- Notes:      A full run, and the days of a range, have a row a day for all accounts. All visitors of a new day are new to it.

@@ -1,6 +1,7 @@
 -- Purpose:    Note which figures of days that were published before differ now, and why.
 -- Reads:      decisions_versions, exposures_versions, night_versions, run_days
 -- Writes:     run_changes
+-- Runs:       home
 -- Grain:      one row per (account, day, optimization, variation, event) that differs
 -- Parameters: run_id, version
 -- Notes:      Visitors belong to a variation, whatever the event: they have a row without one. An exposure is a

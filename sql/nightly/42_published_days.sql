@@ -1,6 +1,7 @@
 -- Purpose:    Publish the staged days: from this insert on readers see the version (R8).
 -- Reads:      night_versions
 -- Writes:     published_days
+-- Runs:       home
 -- Grain:      one row per table and day published
 -- Parameters: cutoff, version, run_id, fence, register
 -- Notes:      All days of all tables at once: in one part, whatever the server's profile says. Nothing if another run has taken the lock over: there is a later one

@@ -1,5 +1,6 @@
 -- Purpose:    Whether a day that was staged has copies of client events (R5).
 -- Reads:      client_events, sessions_versions
+-- Runs:       shards
 -- Grain:      one row
 -- Parameters: day, version, cutoff
 -- Notes:      Then its sessions hold fewer events than were received. An event that became visible meanwhile has the same effect.

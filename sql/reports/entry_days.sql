@@ -1,5 +1,6 @@
 -- Purpose:    On which days first views may have come out different.
 -- Reads:      night_first_views, night_entries, entries_versions, published_days, night_visitor_days
+-- Runs:       shards
 -- Grain:      one row per day
 -- Parameters: staged_days, whole_days
 -- Notes:      More than those that the run computed: days on which the row of a visitor concerned came, went, or became or ceased to be an entry.

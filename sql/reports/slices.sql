@@ -1,5 +1,6 @@
 -- Purpose:    Cut a day into slices of its visitors with about as many client events each.
 -- Reads:      the primary index of client_events
+-- Runs:       shards
 -- Grain:      one row per slice but the first, with its first visitor
 -- Parameters: day, slices
 with

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,6 +56,11 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	dataDir = dir
+	if nodes, _ := strconv.Atoi(os.Getenv("TIEBACK_TEST_CLUSTER")); nodes > 0 {
+		t := &whole{dir: dir}
+		defer t.end()
+		shared = NewCluster(t, nodes)
+	}
 	// One client keeps the engine alive between tests; without the library every
 	// test says so itself.
 	client, err := chdb.Open(context.Background(), dir, Command(), slog.Default())
@@ -71,9 +77,12 @@ func DataDir() string { return dataDir }
 func Command() []string { return []string{os.Args[0], engineArg} }
 
 // Open returns an empty database with the schema in place, gone after the test
-// unless it failed.
+// unless it failed. With TIEBACK_TEST_CLUSTER=3 in the environment it is one of a cluster of three nodes.
 func Open(t testing.TB) *warehouse.DB {
 	t.Helper()
+	if shared != nil {
+		return shared.Open(t)
+	}
 	name := databaseName(t.Name())
 	db, err := warehouse.Open(t.Context(), warehouse.Config{
 		DataDir: dataDir, EngineCommand: Command(), Database: name,

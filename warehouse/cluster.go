@@ -1,0 +1,241 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tieback/tieback/sql"
+)
+
+// A cluster (spec 8): the node that --clickhouse names is home, and has all tables in the database that one server has them in. The rows of visitors
+// lie on the shards, each in a database beside it, and are Distributed tables at home. The nodes are those of system.clusters at home.
+
+// shardDatabase is the database of a node's shard, beside that of home.
+func (db *DB) shardDatabase() string { return db.database + "_shard" }
+
+// node is a replica of a shard of the cluster.
+type node struct {
+	Shard   uint32 `ch:"shard_num"`
+	Replica uint32 `ch:"replica_num"`
+	Weight  uint32 `ch:"shard_weight"`
+	Host    string `ch:"host_name"`
+	Port    uint16 `ch:"port"` // of the native protocol
+	IsLocal uint8  `ch:"is_local"`
+}
+
+func (n node) String() string { return net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))) }
+
+// isHome reports whether a node has home's tables: it is home, or a replica of it.
+func (c nodes) isHome(n node) bool { return n.Shard == c[c.home()].Shard }
+
+// nodes are those of a cluster, by shard and replica.
+type nodes []node
+
+func (c nodes) home() int { return slices.IndexFunc(c, func(n node) bool { return n.IsLocal == 1 }) }
+
+// side is what the migrations are rendered for.
+func (c nodes) side(db *DB) sql.Cluster {
+	made := sql.Cluster{Name: db.cluster, Home: db.database, Shard: db.shardDatabase()}
+	for _, n := range c {
+		if n.Shard < c[c.home()].Shard && n.Replica == 1 {
+			made.HomePlace += uint64(n.Weight)
+		}
+	}
+	return made
+}
+
+// nodes asks home for them.
+func (db *DB) nodes(ctx context.Context) (list nodes, err error) {
+	query := `select shard_num, replica_num, shard_weight, host_name, port, is_local from system.clusters
+		where cluster = {cluster:String} order by shard_num, replica_num`
+	home := db.node(node{IsLocal: 1}, "system")
+	if err := home.Select(ctx, (*[]node)(&list), query, Params{"cluster": db.cluster}); err != nil {
+		return nil, fmt.Errorf("look for the nodes of the cluster %s: %w", db.cluster, err)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("ClickHouse at %s knows no cluster %s: name one of its remote_servers with --cluster", db.Where(), db.cluster)
+	}
+	if list.home() < 0 {
+		return nil, fmt.Errorf("ClickHouse at %s is not a node of the cluster %s: give the address of one that is with --clickhouse", db.Where(), db.cluster)
+	}
+	return list, nil
+}
+
+// side is one of the databases that the tables are in, and what the migrations are rendered for there.
+type side struct {
+	*DB
+	target sql.Target
+}
+
+// sides returns the databases that tables are in: one, or those on all nodes of a cluster, home's first.
+func (db *DB) sides(ctx context.Context) (list []side, err error) {
+	if db.cluster == "" {
+		return []side{{DB: db}}, nil
+	}
+	nodes, err := db.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cluster := nodes.side(db)
+	list = []side{{db, sql.Target{Side: sql.HomeSide, Cluster: cluster}}}
+	for _, n := range nodes {
+		kind := sql.LentSide
+		if nodes.isHome(n) {
+			kind = sql.HomeSide
+		}
+		if n.IsLocal == 0 {
+			list = append(list, side{db.node(n, db.database), sql.Target{Side: kind, Cluster: cluster}})
+		}
+		list = append(list, side{db.node(n, db.shardDatabase()), sql.Target{Side: sql.ShardSide, Cluster: cluster}})
+	}
+	return list, nil
+}
+
+// node returns a connection to a database of a node, which is made once.
+func (db *DB) node(n node, database string) *DB {
+	name := n.String() + "/" + database
+	if n.IsLocal == 1 {
+		name = "/" + database
+	}
+	db.others.Lock()
+	defer db.others.Unlock()
+	if open := db.others.opened[name]; open != nil {
+		return open
+	}
+	open := &DB{server: db.server, dataDir: db.dataDir, database: database, log: db.log, lockExpiry: db.lockExpiry, cluster: db.cluster}
+	if n.IsLocal == 0 {
+		open.server.Protocol, open.server.Addr = clickhouse.Native, []string{n.String()}
+		if open.server.TLS != nil { // its certificate bears the node's name
+			config := open.server.TLS.Clone()
+			config.ServerName = n.Host
+			open.server.TLS = config
+		}
+		open.server.DialContext = dialer(&open.server)
+	}
+	if db.others.opened == nil {
+		db.others.opened = map[string]*DB{}
+	}
+	db.others.opened[name] = open
+	return open
+}
+
+// Shards returns what has the rows of visitors: each shard of a cluster, by the first of its replicas that answers, or the one server.
+func (db *DB) Shards(ctx context.Context) ([]*DB, error) {
+	if db.cluster == "" {
+		return []*DB{db}, nil
+	}
+	if known := db.shards.Load(); known != nil {
+		return *known, nil
+	}
+	list, err := db.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var shards []*DB
+	var away error
+	for i, n := range list {
+		if len(shards) == int(n.Shard) {
+			continue // another replica of it answers
+		}
+		shard := db.node(n, db.shardDatabase())
+		if _, err := shard.connection(ctx); err == nil {
+			shards, away = append(shards, shard), nil
+		} else {
+			away = errors.Join(away, fmt.Errorf("shard %d of the cluster %s: %w", n.Shard, db.cluster, err))
+		}
+		if last := i+1 == len(list) || list[i+1].Shard != n.Shard; last && len(shards) < int(n.Shard) {
+			return nil, away
+		}
+	}
+	db.shards.Store(&shards)
+	return shards, nil
+}
+
+// LookAgain has the next call of Shards look again which replicas answer. A run does so at its beginning, and keeps to them until its end: what it wrote to one may
+// not be at the others yet.
+func (db *DB) LookAgain() { db.shards.Store(nil) }
+
+// OnShards does something on all shards at once, and waits for all; the error of one ends the others. With one server that is all.
+func (db *DB) OnShards(ctx context.Context, do func(ctx context.Context, shard *DB) error) error {
+	shards, err := db.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	if len(shards) == 1 {
+		return do(ctx, shards[0])
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	for _, shard := range shards {
+		work.Go(func() error {
+			err := do(ctx, shard)
+			if err != nil && shard.Where() != db.Where() {
+				err = fmt.Errorf("at %s: %w", shard.Where(), err)
+			}
+			return err
+		})
+	}
+	return work.Wait()
+}
+
+// Holding does something where the rows of a table lie: on all shards, or once at home.
+func (db *DB) Holding(ctx context.Context, table string, do func(ctx context.Context, db *DB) error) error {
+	if sql.OnShards(table) {
+		return db.OnShards(ctx, do)
+	}
+	return do(ctx, db)
+}
+
+// others are the connections to other databases and nodes of a cluster.
+type others struct {
+	sync.Mutex
+	opened map[string]*DB
+}
+
+func (o *others) close() (err error) {
+	o.Lock()
+	defer o.Unlock()
+	for _, db := range o.opened {
+		err = errors.Join(err, db.Close())
+	}
+	return err
+}
+
+// ErrOneServer says that the tables were made for one server.
+var ErrOneServer = errors.New("the tables are on one server: `tieback cluster move` spreads them over the cluster")
+
+// noteShards keeps over which shards the rows are spread, the first time. With others each visitor's rows would be looked for where they are not.
+func (db *DB) noteShards(ctx context.Context) error {
+	if db.cluster == "" {
+		return nil
+	}
+	list, err := db.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	var now []string
+	for _, n := range list {
+		if n.Replica == 1 {
+			now = append(now, fmt.Sprintf("shard %d of weight %d", n.Shard, n.Weight))
+		}
+	}
+	var before []string
+	if err := db.Row(ctx, "select groupArray(shard) from (select shard from cluster_shards order by place)", nil, &before); err != nil {
+		return err
+	}
+	if slices.Equal(before, now) {
+		return nil
+	}
+	if len(before) > 0 {
+		return fmt.Errorf("the cluster %s has %s now, and the rows of visitors are spread over %s: give it those again", db.cluster, strings.Join(now, ", "), strings.Join(before, ", "))
+	}
+	return db.Exec(ctx, "insert into cluster_shards (place, shard) select number, {shards:Array(String)}[number + 1] from numbers(length({shards:Array(String)}))", Params{"shards": now})
+}
