@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -121,11 +122,11 @@ func TestEraseAgain(t *testing.T) {
 			old := viewAt(dateAt(18, 12, 0).AddDate(0, -3, 0))
 			insertEvents(t, db, old, viewAt(dateAt(19, 12, 0)))
 			mustRun(t, runner, jobs.Request{Cutoff: date(22, 0), DryRun: !published})
-			for _, statement := range []string{
-				"alter table client_events delete where type != 'identify' and toYYYYMM(occurred_at) = 202606 settings mutations_sync = 1",
-				"alter table conversions delete where 1 settings mutations_sync = 1",
-			} {
-				if err := db.Exec(t.Context(), statement, nil); err != nil {
+			for table, which := range map[string]string{"client_events": "type != 'identify' and toYYYYMM(occurred_at) = 202606", "conversions": "1"} {
+				err := db.Holding(t.Context(), table, func(ctx context.Context, db *warehouse.DB) error {
+					return db.Exec(ctx, "alter table "+table+" delete where "+which+" settings mutations_sync = 1", nil)
+				})
+				if err != nil {
 					t.Fatal(err)
 				}
 			}

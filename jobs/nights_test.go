@@ -121,18 +121,22 @@ func (s *story) takeOddNames(i int) {
 // cutAnywhere lets slices begin at every sixteenth client event instead of every 8192nd.
 func cutAnywhere(t *testing.T, db *warehouse.DB) {
 	t.Helper()
-	var made string
-	if err := db.Row(t.Context(), "select create_table_query from system.tables where database = currentDatabase() and name = 'client_events'", nil, &made); err != nil {
-		t.Fatal(err)
-	}
-	const usual = "index_granularity = 8192"
-	if !strings.Contains(made, usual) {
-		t.Fatalf("client_events is made by %s", made)
-	}
-	for _, statement := range []string{"drop table client_events sync", strings.Replace(made, usual, "index_granularity = 16", 1)} {
-		if err := db.Exec(t.Context(), statement, nil); err != nil {
-			t.Fatal(err)
+	err := db.Holding(t.Context(), "client_events", func(ctx context.Context, db *warehouse.DB) error {
+		var made string
+		if err := db.Row(ctx, "select create_table_query from system.tables where database = currentDatabase() and name = 'client_events'", nil, &made); err != nil {
+			return err
 		}
+		const usual = "index_granularity = 8192"
+		if !strings.Contains(made, usual) {
+			return fmt.Errorf("client_events is made by %s", made)
+		}
+		if err := db.Exec(ctx, "drop table client_events sync", nil); err != nil {
+			return err
+		}
+		return db.Exec(ctx, strings.Replace(made, usual, "index_granularity = 16", 1), nil)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -317,12 +317,13 @@ func TestWhatCameOutTheSameKeepsItsVersion(t *testing.T) {
 	if err := db.InsertClientEvents(t.Context(), "", []warehouse.ClientEvent{late}); err != nil {
 		t.Fatal(err)
 	}
-	if record := mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)}); record.Days != 1 {
+	record := mustRun(t, runner, jobs.Request{Cutoff: date(23, 0)})
+	if record.Days != 1 {
 		t.Errorf("%d days were published, expected the one with the late event", record.Days)
 	}
 	var versions string
-	query := "select arrayStringConcat(arraySort(groupArray(table_name || ' ' || toString(day))), ', ') from published_days where version = 2"
-	if err := db.Row(t.Context(), query, nil, &versions); err != nil {
+	query := "select arrayStringConcat(arraySort(groupArray(table_name || ' ' || toString(day))), ', ') from published_days where version = {version:UInt64}"
+	if err := db.Row(t.Context(), query, warehouse.Params{"version": record.Version}, &versions); err != nil {
 		t.Fatal(err)
 	}
 	if versions != "sessions_versions 2026-09-20" {
@@ -494,7 +495,7 @@ func TestStepsReadWhatIsThere(t *testing.T) {
 	} {
 		written[known] = true
 	}
-	header := regexp.MustCompile(`(?s)-- Purpose: .*-- Reads: +(.*?)\n-- Writes: +(\S+)\n-- Grain: .*-- Parameters: (.*)-- Notes: `)
+	header := regexp.MustCompile(`(?s)-- Purpose: .*-- Reads: +(.*?)\n-- Writes: +(\S+)\n-- Runs: +(?:home|shards)\n-- Grain: .*-- Parameters: (.*)-- Notes: `)
 	clock := regexp.MustCompile(`\b(now|now64|today|yesterday)\(`)
 	for _, file := range files {
 		text, err := os.ReadFile(file)

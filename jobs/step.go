@@ -99,10 +99,18 @@ func (n *night) sliced(ctx context.Context, name string, of func(context.Context
 
 // where does something where a statement runs: on all shards at once, or at home.
 func (n *night) where(ctx context.Context, statement sql.Statement, do func(ctx context.Context, db *warehouse.DB) error) error {
-	if statement.OnShards {
-		return n.db.OnShards(ctx, do)
+	if !statement.OnShards {
+		return do(ctx, n.db)
 	}
-	return do(ctx, n.db)
+	shards, err := n.db.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	parts := make([]func(context.Context) error, len(shards))
+	for i, shard := range shards {
+		parts[i] = func(ctx context.Context) error { return shard.At(do(ctx, shard)) }
+	}
+	return atOnce(ctx, len(parts), parts...)
 }
 
 // ask runs a query of one row between the steps, and notes how long it took.

@@ -17,16 +17,19 @@ const (
 	HomeSide
 	// ShardSide is the database of a node's shard: the rows of its visitors.
 	ShardSide
-	// LentSide is the database of home's name on the other nodes. A read of home's tables goes to all nodes, and finds nothing there.
+	// LentSide is a database on all nodes by which shards read tables of home: at home they are views there, on the other nodes there is nothing
+	// in them, so that a read of all nodes gives home's rows. A statement that would look for home's tables on another node finds no such database.
 	LentSide
+	// EmptySide is LentSide on the other nodes.
+	EmptySide
 )
 
 // Cluster is what the Distributed tables of a side point to.
 type Cluster struct {
-	Name      string // in the servers' remote_servers
-	Home      string // database of [HomeSide]
-	Shard     string // database of [ShardSide]
-	HomePlace uint64 // a sharding key by which rows go to home: the sum of the weights of the shards before it
+	Name  string // in the servers' remote_servers
+	Home  string // database of [HomeSide]
+	Shard string // database of [ShardSide]
+	Lent  string // database of [LentSide]
 }
 
 // lives are the words of a migration's header: where its table or view is on a cluster. Without a word of it that is home.
@@ -82,35 +85,44 @@ func (c Cluster) render(text string, side Side) string {
 		name = found[1]
 	}
 	switch place := placeOf[name]; {
-	case place == livesEverywhere && side != LentSide:
+	case side == HomeSide && place == livesOnShards:
+		return c.distributed(text, name, c.Shard)
+	case side == HomeSide, side == ShardSide && (place == livesOnShards || place == livesEverywhere):
 		return text
-	case place == livesOnShards && side == ShardSide, place == livesLent && side == LentSide, place != livesOnShards && side == HomeSide:
-		return text
-	case place == livesOnShards && side == HomeSide:
-		return c.distributed(text, name, c.Shard, "cityHash64(customer_id, visitor_id)")
-	case place == livesLent && side == ShardSide:
-		return c.distributed(text, name, c.Home, fmt.Sprintf("toUInt64(%d)", c.HomePlace))
+	case side == ShardSide && place == livesLent:
+		return c.distributed(text, name, c.Lent)
+	case side == LentSide && place == livesLent:
+		return fmt.Sprintf("create or replace view %s as select * from `%s`.%s", name, c.Home, name)
+	case side == EmptySide && place == livesLent:
+		return fmt.Sprintf("create table if not exists %s\n%s\nengine = Null\n%s\n", name, listed(text), about.FindString(text))
 	}
 	return nothing
 }
 
-// distributed writes the table that stands for one of another side.
-func (c Cluster) distributed(text, name, database, key string) string {
-	if altered.MatchString(text) {
-		return text // columns are added to it alike
-	}
+// listed returns the columns of a table or view, without indexes; empty where they are not listed.
+func listed(text string) string {
 	found := columns.FindStringSubmatch(text)
 	if found == nil {
-		return nothing // a view with parameters
+		return ""
 	}
 	list := found[1]
 	for index.MatchString(list) {
 		list = index.ReplaceAllString(list, "$1")
 	}
-	if strings.HasPrefix(key, "cityHash64") && !(strings.Contains(list, "    customer_id ") && strings.Contains(list, "    visitor_id ")) {
-		key = "" // nothing is inserted here
-	} else {
-		key = ", " + key
+	return list
+}
+
+// distributed writes the table that stands for one of another side.
+func (c Cluster) distributed(text, name, database string) string {
+	if altered.MatchString(text) {
+		return text // columns are added to it alike
+	}
+	list, key := listed(text), ""
+	if list == "" {
+		return nothing // a view with parameters
+	}
+	if strings.Contains(list, "    customer_id ") && strings.Contains(list, "    visitor_id ") {
+		key = ", cityHash64(customer_id, visitor_id)" // without nothing can be inserted
 	}
 	return fmt.Sprintf("create table if not exists %s\n%s\nengine = Distributed(%s, %s, %s%s)\n%s\n", name, list,
 		literal(c.Name), literal(database), literal(name), key, about.FindString(text))

@@ -46,8 +46,8 @@ func TestLayouts(t *testing.T) {
 
 // TestSides holds what is made in each database of a cluster, beside what is made as on one server, against testdata/layouts.
 func TestSides(t *testing.T) {
-	cluster := Cluster{Name: "o'clock", Home: "tieback", Shard: "tieback_shard", HomePlace: 2}
-	for side, name := range map[Side]string{HomeSide: "cluster_home", ShardSide: "cluster_shard", LentSide: "cluster_lent"} {
+	cluster := Cluster{Name: "o'clock", Home: "tieback", Shard: "tieback_shard", Lent: "tieback_home"}
+	for side, name := range map[Side]string{HomeSide: "cluster_home", ShardSide: "cluster_shard", LentSide: "cluster_lent", EmptySide: "cluster_empty"} {
 		var got strings.Builder
 		for _, m := range migrations() {
 			switch text := (Target{Side: side, Cluster: cluster}).Render(m.text); text {
@@ -55,7 +55,7 @@ func TestSides(t *testing.T) {
 				fmt.Fprintf(&got, "%s: as on one server\n", m.name)
 			case nothing:
 			default:
-				fmt.Fprintf(&got, "%s: %s", m.name, text)
+				fmt.Fprintf(&got, "%s: %s\n", m.name, strings.TrimSpace(text))
 			}
 		}
 		compare(t, name, got.String())
@@ -72,5 +72,27 @@ func compare(t *testing.T, name, got string) {
 	}
 	if want, err := os.ReadFile(golden); err != nil || string(want) != got {
 		t.Errorf("%s is not what is rendered (%v):\n%s", golden, err, got)
+	}
+}
+
+// TestStepsRunWhereTheirRowsAre: a statement that runs on the shards writes there, and reads what is there; one that runs at home writes at home.
+func TestStepsRunWhereTheirRowsAre(t *testing.T) {
+	source := regexp.MustCompile(`\b(?:from|join|into)\s+([a-z_]+)`)
+	for _, folder := range []string{"nightly", "checks", "reports", "results", "erase"} {
+		names, err := fs.Glob(files, folder+"/*.sql")
+		if err != nil || len(names) == 0 {
+			t.Fatal(names, err)
+		}
+		for _, name := range names {
+			s := read(folder, strings.TrimSuffix(strings.TrimPrefix(name, folder+"/"), ".sql"))
+			if s.Target != "" && OnShards(s.Target) != s.OnShards {
+				t.Errorf("%s runs elsewhere than the rows of %s are", name, s.Target)
+			}
+			for _, m := range source.FindAllStringSubmatch(s.SQL, -1) {
+				if place, known := placeOf[m[1]]; known && s.OnShards && place == "home" {
+					t.Errorf("%s runs on the shards, where there is no %s", name, m[1])
+				}
+			}
+		}
 	}
 }

@@ -22,6 +22,9 @@ import (
 // shardDatabase is the database of a node's shard, beside that of home.
 func (db *DB) shardDatabase() string { return db.database + "_shard" }
 
+// lentDatabase is the one by which shards read tables of home.
+func (db *DB) lentDatabase() string { return db.database + "_home" }
+
 // node is a replica of a shard of the cluster.
 type node struct {
 	Shard   uint32 `ch:"shard_num"`
@@ -41,17 +44,6 @@ func (c nodes) isHome(n node) bool { return n.Shard == c[c.home()].Shard }
 type nodes []node
 
 func (c nodes) home() int { return slices.IndexFunc(c, func(n node) bool { return n.IsLocal == 1 }) }
-
-// side is what the migrations are rendered for.
-func (c nodes) side(db *DB) sql.Cluster {
-	made := sql.Cluster{Name: db.cluster, Home: db.database, Shard: db.shardDatabase()}
-	for _, n := range c {
-		if n.Shard < c[c.home()].Shard && n.Replica == 1 {
-			made.HomePlace += uint64(n.Weight)
-		}
-	}
-	return made
-}
 
 // nodes asks home for them.
 func (db *DB) nodes(ctx context.Context) (list nodes, err error) {
@@ -85,17 +77,19 @@ func (db *DB) sides(ctx context.Context) (list []side, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster := nodes.side(db)
+	cluster := sql.Cluster{Name: db.cluster, Home: db.database, Shard: db.shardDatabase(), Lent: db.lentDatabase()}
 	list = []side{{db, sql.Target{Side: sql.HomeSide, Cluster: cluster}}}
 	for _, n := range nodes {
-		kind := sql.LentSide
+		lent := sql.EmptySide
 		if nodes.isHome(n) {
-			kind = sql.HomeSide
+			lent = sql.LentSide
 		}
-		if n.IsLocal == 0 {
-			list = append(list, side{db.node(n, db.database), sql.Target{Side: kind, Cluster: cluster}})
+		if lent == sql.LentSide && n.IsLocal == 0 {
+			list = append(list, side{db.node(n, db.database), sql.Target{Side: sql.HomeSide, Cluster: cluster}})
 		}
-		list = append(list, side{db.node(n, db.shardDatabase()), sql.Target{Side: sql.ShardSide, Cluster: cluster}})
+		list = append(list,
+			side{db.node(n, db.lentDatabase()), sql.Target{Side: lent, Cluster: cluster}},
+			side{db.node(n, db.shardDatabase()), sql.Target{Side: sql.ShardSide, Cluster: cluster}})
 	}
 	return list, nil
 }
@@ -175,15 +169,17 @@ func (db *DB) OnShards(ctx context.Context, do func(ctx context.Context, shard *
 	}
 	work, ctx := errgroup.WithContext(ctx)
 	for _, shard := range shards {
-		work.Go(func() error {
-			err := do(ctx, shard)
-			if err != nil && shard.Where() != db.Where() {
-				err = fmt.Errorf("at %s: %w", shard.Where(), err)
-			}
-			return err
-		})
+		work.Go(func() error { return shard.At(do(ctx, shard)) })
 	}
 	return work.Wait()
+}
+
+// At says at which node of a cluster an error was.
+func (db *DB) At(err error) error {
+	if err == nil || db.cluster == "" {
+		return err
+	}
+	return fmt.Errorf("at %s: %w", db.Where(), err)
 }
 
 // Holding does something where the rows of a table lie: on all shards, or once at home.

@@ -22,6 +22,9 @@ type killing struct{ next *http.Transport }
 
 func (k killing) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, query := req.Context(), req.URL.Query()
+	if ended := workOf(ctx).ended; ended != nil && ended() {
+		return nil, ErrLockLost // while it waited for a connection
+	}
 	id := workOf(ctx).holder + uuid.NewString()
 	query.Set("query_id", id)
 	if _, drivers := ctx.Deadline(); drivers {

@@ -36,6 +36,10 @@ func (q Question) params() warehouse.Params {
 	if from.IsZero() && to.IsZero() {
 		from, to = time.UnixMilli(0), time.Date(2105, 1, 1, 0, 0, 0, 0, time.UTC) // what a Date can hold, with a window's length to spare
 	}
+	cutoff := q.Cutoff
+	if cutoff.IsZero() {
+		cutoff = time.UnixMilli(0) // nothing is published
+	}
 	byDay := 0
 	if q.byDay {
 		byDay = 1
@@ -43,7 +47,7 @@ func (q Question) params() warehouse.Params {
 	return warehouse.Params{
 		"customer_id": q.CustomerID, "optimization_id": q.OptimizationID, "from_day": warehouse.Day(from), "to_day": warehouse.Day(to),
 		"cap_millionths": uint64(q.Cap), "segment_name": q.SegmentName, "segment_value": q.SegmentValue, "by_attribute": q.By, "by_day": byDay,
-		"cutoff": warehouse.Time(q.Cutoff), "version": q.Version,
+		"cutoff": warehouse.Time(cutoff), "version": q.Version,
 	}
 }
 

@@ -8,7 +8,7 @@ insert into erased_visitors (customer_id, visitor_id, is_whole)
 select {customer_id:String}, {visitor_id:String}, 1
 where {visitor_id:String} != ''
 union all
-select customer_id, visitor_id, countIf((customer_id, user_domain, user_id) not in (select customer_id, user_domain, user_id from erased_users)) = 0
+select customer_id, visitor_id, countIf((customer_id, user_domain, user_id) global not in (select customer_id, user_domain, user_id from erased_users)) = 0
 from client_events
 where customer_id = {customer_id:String}
     and type = 'identify'

@@ -93,8 +93,9 @@ func (c *Cluster) Open(t testing.TB) *warehouse.DB {
 		}
 		for _, n := range c.Nodes {
 			if !t.Failed() {
-				n.ask("drop database if exists `" + name + "`")
-				n.ask("drop database if exists `" + name + "_shard`")
+				for _, part := range []string{"", "_shard", "_home"} {
+					n.ask("drop database if exists `" + name + part + "`")
+				}
 			}
 		}
 	})
