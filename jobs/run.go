@@ -101,6 +101,9 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	if err := r.db.CheckProfile(ctx); err != nil {
 		return Record{}, err
 	}
+	if err := r.db.Whole(ctx); err != nil {
+		return Record{}, err
+	}
 	r.db.LookAgain()
 	if err := l.closeKilled(ctx, r.clock()); err != nil {
 		return Record{}, err

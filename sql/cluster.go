@@ -44,6 +44,31 @@ const (
 // OnShards reports whether the rows of a table or view lie on the shards.
 func OnShards(name string) bool { return placeOf[name] == livesOnShards }
 
+// Spread returns the tables and views whose rows lie on the shards, in the order of the migrations.
+func Spread() (names []string) {
+	for _, m := range migrations() {
+		if made := made.FindStringSubmatch(m.text); made != nil && OnShards(made[1]) {
+			names = append(names, made[1])
+		}
+	}
+	return names
+}
+
+// Make returns the statement that makes a table or view for a target.
+func (t Target) Make(name string) string {
+	for _, m := range migrations() {
+		if made := made.FindStringSubmatch(m.text); made != nil && made[1] == name {
+			return t.Render(m.text)
+		}
+	}
+	panic("no migration makes " + name)
+}
+
+// MakeAs is Make for a table under another name.
+func (t Target) MakeAs(name, as string) string {
+	return strings.Replace(t.Make(name), " "+name+"\n", " "+as+"\n", 1)
+}
+
 // placeOf is where each table and view lives, by its name.
 var placeOf = readPlaces()
 

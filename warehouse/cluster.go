@@ -141,7 +141,7 @@ func (db *DB) Shards(ctx context.Context) ([]*DB, error) {
 			continue // another replica of it answers
 		}
 		shard := db.node(n, db.shardDatabase())
-		if _, err := shard.connection(ctx); err == nil {
+		if err := shard.Exec(ctx, "select 1", nil); err == nil {
 			shards, away = append(shards, shard), nil
 		} else {
 			away = errors.Join(away, fmt.Errorf("shard %d of the cluster %s: %w", n.Shard, db.cluster, err))
@@ -206,7 +206,7 @@ func (o *others) close() (err error) {
 }
 
 // ErrOneServer says that the tables were made for one server.
-var ErrOneServer = errors.New("the tables are on one server: `tieback cluster move` spreads them over the cluster")
+var ErrOneServer = errors.New("the tables are on one server: `tieback migrate --move` spreads them over the cluster")
 
 // noteShards keeps over which shards the rows are spread, the first time. With others each visitor's rows would be looked for where they are not.
 func (db *DB) noteShards(ctx context.Context) error {
@@ -234,4 +234,43 @@ func (db *DB) noteShards(ctx context.Context) error {
 		return fmt.Errorf("the cluster %s has %s now, and the rows of visitors are spread over %s: give it those again", db.cluster, strings.Join(now, ", "), strings.Join(before, ", "))
 	}
 	return db.Exec(ctx, "insert into cluster_shards (place, shard) select number, {shards:Array(String)}[number + 1] from numbers(length({shards:Array(String)}))", Params{"shards": now})
+}
+
+// NodeSchema is the schema of a node, as `tieback migrate` shows it.
+type NodeSchema struct {
+	Where   string
+	Shard   uint32
+	Home    bool
+	Version int   // the older one of its databases
+	Err     error // why it is not known
+}
+
+// NodeSchemas returns the schema of each node of a cluster; none for one server.
+func (db *DB) NodeSchemas(ctx context.Context) (list []NodeSchema, err error) {
+	if db.cluster == "" {
+		return nil, nil
+	}
+	nodes, err := db.nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		schema := NodeSchema{Where: n.String(), Shard: n.Shard, Home: nodes.isHome(n)}
+		databases := []string{db.lentDatabase(), db.shardDatabase()}
+		if schema.Home {
+			databases = append(databases, db.database)
+		}
+		for i, database := range databases {
+			version, dirty, err := db.node(n, database).noted(ctx)
+			if err == nil && dirty {
+				err = fmt.Errorf("a migration of %s to version %d was cut off", database, version)
+			}
+			schema.Err = errors.Join(schema.Err, err)
+			if i == 0 || version < schema.Version {
+				schema.Version = version
+			}
+		}
+		list = append(list, schema)
+	}
+	return list, nil
 }

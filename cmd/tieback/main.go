@@ -46,6 +46,7 @@ type program struct {
 
 	dataDir       string
 	clickhouseURL string
+	cluster       string
 	nightMemory   uint64 // bytes that a run may take, 0 for what ClickHouse allows
 }
 
@@ -53,6 +54,7 @@ type program struct {
 type cli struct {
 	Data        string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
 	ClickHouse  string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://USER:PASSWORD@HOST:8123, https://…:8443 or clickhouse://…:9000; the embedded engine if not given." placeholder:"URL"`
+	Cluster     string `env:"TIEBACK_CLUSTER" help:"Cluster of that ClickHouse, by its name in remote_servers, over which visitors are spread; --clickhouse names the node that is home." placeholder:"NAME"`
 	NightMemory uint64 `name:"night-memory" env:"TIEBACK_NIGHT_MEMORY" placeholder:"MB" help:"Memory that a nightly run may take in ClickHouse, in MB. Half of this machine's with the embedded engine, and what the server allows with --clickhouse, if not given."`
 	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Log more on standard error."`
 
@@ -117,7 +119,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 		fmt.Fprintf(p.stderr, "tieback: %v\nRun `tieback --help`, or `tieback COMMAND --help`.\n", err)
 		return exitUsage
 	}
-	p.dataDir, p.clickhouseURL, p.nightMemory = c.Data, c.ClickHouse, c.NightMemory<<20
+	p.dataDir, p.clickhouseURL, p.cluster, p.nightMemory = c.Data, c.ClickHouse, c.Cluster, c.NightMemory<<20
 	if p.nightMemory == 0 && p.clickhouseURL == "" {
 		p.nightMemory = machineMemory() / 2
 	}
@@ -206,7 +208,7 @@ func (p *program) openUnmigrated(ctx context.Context, patient bool) (*warehouse.
 		return nil, fmt.Errorf("find this program's own file: %w", err)
 	}
 	return warehouse.Open(ctx, warehouse.Config{
-		DataDir: p.dataDir, URL: p.clickhouseURL, EngineCommand: []string{self, "engine"}, Log: p.log, Patient: patient,
+		DataDir: p.dataDir, URL: p.clickhouseURL, Cluster: p.cluster, EngineCommand: []string{self, "engine"}, Log: p.log, Patient: patient,
 	})
 }
 
