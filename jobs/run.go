@@ -130,7 +130,12 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	runErr := r.compute(ctx, req, since, &record, held)
+	watched, stop := r.db.Watched(ctx)
+	runErr := r.compute(watched, req, since, &record, held)
+	if cause := context.Cause(watched); runErr != nil && ctx.Err() == nil && cause != nil {
+		runErr = cause // and not what came of it
+	}
+	stop()
 	if runErr != nil && ctx.Err() == nil && errors.Is(held.Check(ctx), warehouse.ErrLockLost) || errors.Is(held.Lost(), warehouse.ErrLockLost) {
 		runErr = cmp.Or(held.Lost(), warehouse.ErrLockLost) // and not what came of it
 	}

@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"golang.org/x/sync/errgroup"
@@ -172,6 +174,45 @@ func (db *DB) OnShards(ctx context.Context, do func(ctx context.Context, shard *
 		work.Go(func() error { return shard.At(do(ctx, shard)) })
 	}
 	return work.Wait()
+}
+
+// shardSilence is for how long a shard may give no answer before what waits for it is given up: as long as four locks live.
+func (db *DB) shardSilence() time.Duration { return cmp.Or(db.shardPatience, 4*db.lockExpiry) }
+
+// Watched returns a context that ends when a shard gives no answer any more, with that as its cause: a statement under way at a node that hangs would be waited for
+// without end. stop ends the watch.
+func (db *DB) Watched(ctx context.Context) (watched context.Context, stop func()) {
+	if db.cluster == "" {
+		return ctx, func() {}
+	}
+	watched, fail := context.WithCancelCause(ctx)
+	shards, err := db.Shards(ctx)
+	if err != nil {
+		fail(err)
+	}
+	for _, shard := range shards {
+		go shard.watch(watched, db.shardSilence(), fail)
+	}
+	return watched, func() { fail(nil) }
+}
+
+func (db *DB) watch(ctx context.Context, silence time.Duration, fail context.CancelCauseFunc) {
+	for answered := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(silence / 8):
+		}
+		asked, cancel := context.WithTimeout(ctx, silence/4)
+		err := db.Exec(asked, "select 1", nil)
+		cancel()
+		if err == nil {
+			answered = time.Now()
+		} else if time.Since(answered) > silence {
+			fail(db.At(&awayError{where: fmt.Sprintf("a shard of the cluster %s, silent for %s,", db.cluster, silence), err: err}))
+			return
+		}
+	}
 }
 
 // At says at which node of a cluster an error was.

@@ -44,6 +44,9 @@ type Config struct {
 	// LockExpiry is after what silence the holder of a server's lock is taken for dead; 30 s when 0, and shorter in tests only.
 	LockExpiry time.Duration
 
+	// ShardPatience is for how long a shard may give no answer before a run is given up; 2 minutes when 0, and shorter in tests only.
+	ShardPatience time.Duration
+
 	// Patient lets Open return without a server that is away: statements fail until it is there.
 	Patient bool
 }
@@ -61,9 +64,10 @@ type DB struct {
 	connecting sync.Mutex
 	connected  atomic.Pointer[connected]
 
-	cluster string                // empty for one server
-	shards  atomic.Pointer[[]*DB] // that Shards has found
-	others  others
+	cluster       string                // empty for one server
+	shardPatience time.Duration         // as configured
+	shards        atomic.Pointer[[]*DB] // that Shards has found
+	others        others
 }
 
 // connected is a pool of connections and what it was made with.
@@ -84,7 +88,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := usableFolder(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log, lockExpiry: cmp.Or(cfg.LockExpiry, lockExpiry), cluster: cfg.Cluster}
+	db := &DB{dataDir: cfg.DataDir, database: cfg.Database, log: cfg.Log, lockExpiry: cmp.Or(cfg.LockExpiry, lockExpiry), cluster: cfg.Cluster, shardPatience: cfg.ShardPatience}
 	if cfg.Cluster != "" && cfg.URL == "" {
 		return nil, errors.New("--cluster needs --clickhouse, the address of one of its nodes: the embedded engine is one server")
 	}

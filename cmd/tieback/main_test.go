@@ -38,11 +38,14 @@ func command(dataDir string, args ...string) *exec.Cmd {
 	if atServer != "" {
 		cmd.Env = append(cmd.Env, "TIEBACK_CLICKHOUSE="+atServer)
 	}
+	if atCluster != "" {
+		cmd.Env = append(cmd.Env, "TIEBACK_CLUSTER="+atCluster)
+	}
 	return cmd
 }
 
-// atServer is the --clickhouse of all commands, empty for the embedded engine.
-var atServer string
+// atServer is the --clickhouse of all commands, empty for the embedded engine; atCluster their --cluster.
+var atServer, atCluster string
 
 // tieback runs a command to its end.
 func tieback(t *testing.T, dataDir, stdin string, args ...string) (stdout, stderr string, code int) {

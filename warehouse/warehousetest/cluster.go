@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tieback/tieback/warehouse"
 	"github.com/tieback/tieback/warehouse/chdb"
@@ -23,7 +24,8 @@ const ClusterName = "tieback_test"
 
 // Cluster is ClickHouse on several nodes, a shard each, on this machine. Its user is tester, with the password pw, on all of them.
 type Cluster struct {
-	Nodes []*Node
+	Nodes    []*Node
+	Patience time.Duration // of warehouse.Config, with a silent shard
 }
 
 // Node is a server of a Cluster.
@@ -37,8 +39,14 @@ type Node struct {
 // URL is what --clickhouse takes.
 func (n *Node) URL() string { return "http://tester:pw@" + n.Address }
 
-// NewCluster starts so many nodes; they end with the test. Parts of their configuration can be given.
-func NewCluster(t testing.TB, nodes int, config ...string) *Cluster {
+// NewCluster starts so many nodes; they end with the test.
+func NewCluster(t testing.TB, nodes int) *Cluster {
+	t.Helper()
+	return NewClusterWith(t, nodes, Command())
+}
+
+// NewClusterWith is NewCluster with nodes that a command starts, and parts of their configuration.
+func NewClusterWith(t testing.TB, nodes int, command []string, config ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{}
 	direct, proxies := make([]string, nodes), make([]string, nodes)
@@ -48,7 +56,7 @@ func NewCluster(t testing.TB, nodes int, config ...string) *Cluster {
 		_, proxies[i], _ = net.SplitHostPort(proxied(t, "127.0.0.1:"+direct[i], nil))
 	}
 	for i := range nodes {
-		n := &Node{dir: t.TempDir(), command: Command()}
+		n := &Node{dir: t.TempDir(), command: command}
 		var shards strings.Builder
 		for other := range nodes {
 			port := proxies[other]
@@ -83,7 +91,7 @@ var shared *Cluster
 func (c *Cluster) Open(t testing.TB) *warehouse.DB {
 	t.Helper()
 	name := databaseName(t.Name())
-	db, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.Nodes[0].URL(), Cluster: ClusterName, Database: name})
+	db, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.Nodes[0].URL(), Cluster: ClusterName, Database: name, ShardPatience: c.Patience})
 	if err != nil {
 		t.Fatalf("open the cluster: %v", err)
 	}
