@@ -7,10 +7,10 @@ GO     := CGO_ENABLED=0 go
 RACE   := $(shell command -v gcc >/dev/null && echo 'CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 go test -race' || echo 'CGO_ENABLED=0 go test')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-zones lint engine build stories bench-ingest bench-night bench-panels fuzz torture torture-services snippet docs clean
+.PHONY: help demo test test-zones lint engine build stories bench-ingest bench-night bench-panels bench-cluster fuzz test-cluster torture torture-services snippet docs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: engine build ## Show the whole of it: service, events, nightly run, results
 	@bin/tieback demo
@@ -27,6 +27,11 @@ test: engine build lint ## Run every test; about 9 minutes
 
 test-zones: engine build ## Run every test in three time zones, about 15 minutes
 	@for zone in Europe/Berlin America/New_York Pacific/Kiritimati; do echo "$$zone"; TZ=$$zone $(GO) test -count 1 -timeout 20m ./... || exit 1; done
+
+# The tests of one server with all their databases on three nodes, and those of clusters that take minutes.
+test-cluster: engine ## Run the tests of the night and of readers on a cluster of three nodes, about 15 minutes
+	TIEBACK_TEST_CLUSTER=3 $(GO) test -p 1 -timeout 40m ./jobs ./reports/... ./admin ./dashboards
+	TIEBACK_TEST_CLUSTER=3 $(GO) test ./cmd/tieback -run OnACluster -kills 40 -v -timeout 20m
 
 lint: ## Check format and vet, with staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -64,6 +69,9 @@ bench-night: engine ## Measure the night beside a scan of the same rows, about 1
 
 bench-panels: engine ## Time every dashboard panel over 400 days of a busy site, about 10 minutes
 	$(GO) test ./dashboards -run TestPanelsOfABusySite -count 1 -v -timeout 30m -days 400
+
+bench-cluster: engine ## Measure the night on three nodes beside one server's, about 2 minutes
+	$(GO) test ./bench/cluster -count 1 -v -timeout 30m -events 4000000
 
 fuzz: ## Fuzz the decoders of bodies, import lines and the spool, a minute each
 	$(GO) test ./ingest -run xxx -fuzz 'FuzzJSON$$' -fuzztime 60s -fuzzminimizetime 100x

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,9 +96,30 @@ func oneServer(t *testing.T, cutoff time.Time, days ...int) map[string]string {
 	return contents(t, db)
 }
 
+// thorough skips a test that takes a minute and more but in `make test-cluster`.
+func thorough(t *testing.T) {
+	t.Helper()
+	if os.Getenv("TIEBACK_TEST_CLUSTER") == "" {
+		t.Skip("it takes minutes: make test-cluster")
+	}
+	t.Parallel()
+}
+
+// TestNightOnACluster: three nodes give what one server gives, for visitors on all shards and users of visitors on several.
+func TestNightOnACluster(t *testing.T) {
+	t.Parallel()
+	db := warehousetest.NewCluster(t, 3).Open(t)
+	site(t, db)
+	people(t, db, 20)
+	mustRun(t, runnerAt(db, date(21, 0)), jobs.Request{Cutoff: date(21, 0)})
+	people(t, db, 21)
+	mustRun(t, runnerAt(db, date(22, 0)), jobs.Request{Cutoff: date(22, 0)})
+	mustEqual(t, "three nodes", contents(t, db), oneServer(t, date(22, 0), 20, 21))
+}
+
 // TestShardsDieAndHang: a shard that does not answer stops the night, and not those that come after; nothing is published half.
 func TestShardsDieAndHang(t *testing.T) {
-	t.Parallel()
+	thorough(t)
 	c := warehousetest.NewCluster(t, 3)
 	c.Patience = 4 * time.Second
 	db := c.Open(t)
@@ -172,7 +194,7 @@ func TestShardsDieAndHang(t *testing.T) {
 
 // TestMoveToACluster spreads the tables of one server, with the move cut off all along.
 func TestMoveToACluster(t *testing.T) {
-	t.Parallel()
+	thorough(t)
 	c := warehousetest.NewCluster(t, 3)
 	open := func(cluster string) *warehouse.DB {
 		db, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.Nodes[0].URL(), Cluster: cluster})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/sql"
@@ -67,19 +68,29 @@ func (n *night) newDays(ctx context.Context) error {
 // addDays adds the days that a report returns.
 func (n *night) addDays(ctx context.Context, report string) error {
 	started, begun := n.clock(), time.Now()
-	var found []struct {
-		Day  time.Time `ch:"day"`
-		Rows uint64    `ch:"rows"`
-	}
-	query := sql.Report(report).SQL
-	if err := n.db.Select(ctx, &found, query, n.params.For(query)); err != nil {
+	statement := sql.Report(report)
+	rows := map[time.Time]uint64{}
+	var adding sync.Mutex
+	err := n.where(ctx, statement, func(ctx context.Context, db *warehouse.DB) error {
+		var found []struct {
+			Day  time.Time `ch:"day"`
+			Rows uint64    `ch:"rows"`
+		}
+		err := db.Select(ctx, &found, statement.SQL, n.params.For(statement.SQL))
+		adding.Lock()
+		defer adding.Unlock()
+		for _, f := range found {
+			rows[f.Day.UTC()] += f.Rows
+		}
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("query %s: %w", report, err)
 	}
 	n.pace.passedBy("query "+report, started, time.Since(begun), 0)
-	for _, f := range found {
-		day := f.Day.UTC()
+	for day, found := range rows {
 		isNew := n.published["sessions_versions"][day].Version == 0
-		n.days[day] = dayToCompute{whole: n.full || isNew || n.inRange(day), rows: max(f.Rows, n.days[day].rows)}
+		n.days[day] = dayToCompute{whole: n.full || isNew || n.inRange(day), rows: max(found, n.days[day].rows)}
 	}
 	return nil
 }

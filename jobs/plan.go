@@ -26,6 +26,7 @@ var plan = []stage{
 	{
 		lane{eachDay("22_exposures"), versions("exposures_versions"), entries, versions("entries_versions")},
 		lane{once("31_night_conversions"), once("32_night_links")},
+		lane{once("28_night_days")},
 	},
 	{lane{crowded("34_night_views"), once("33_night_candidates"), emptied("night_views"), once("34_night_views")}},
 	{
@@ -45,7 +46,7 @@ type (
 
 // working are the tables that hold one run's working set.
 var working = []string{
-	"night_visitor_days", "night_concerned", "night_first_views", "night_entries", "night_keys", "night_conversions", "night_links", "night_candidates", "night_views", "night_versions",
+	"night_visitor_days", "night_concerned", "night_first_views", "night_entries", "night_days", "night_keys", "night_conversions", "night_links", "night_candidates", "night_views", "night_versions",
 }
 
 // published are the tables with versions of days.

@@ -1,30 +1,20 @@
 -- Purpose:    Note why each day is computed again.
--- Reads:      night_visitor_days, erased_keys, sessions_versions, night_keys, night_conversions, night_versions
+-- Reads:      night_days, erased_keys, night_keys, night_conversions, night_versions
 -- Writes:     run_days
 -- Runs:       home
 -- Grain:      one row per (account, day, cause)
--- Parameters: full, run_id, cutoff, version, whole_days, range_from, range_to
--- Notes:      A full run, and the days of a range, have a row a day for all accounts. All visitors of a new day are new to it.
+-- Parameters: full, run_id, cutoff, range_from, range_to
+-- Notes:      A full run, and the days of a range, have a row a day for all accounts.
 insert into run_days (run_id, customer_id, day, cause, items, cutoff)
 with reasons as
 (
-    select customer_id, day, if(night_visitor_days.cause = 'erasure', 'erasure', 'client_event') as cause, uniqExact(visitor_id) as items
-    from night_visitor_days
-    where night_visitor_days.cause != ''
-        or day in (select night_versions.day from night_versions where table_name = 'sessions_versions' and version = {version:UInt64})
+    select customer_id, day, toString(night_days.cause) as cause, sum(night_days.items) as items
+    from night_days
     group by customer_id, day, cause
     union all
     select customer_id, day, 'erasure', uniqExact(api_name, action_id)
     from erased_keys
     where is_deleted = 1
-    group by customer_id, day
-    union all
-    select customer_id, day, 'client_event', uniqExact(visitor_id)
-    from sessions_versions
-    where {full:UInt8} = 0
-        and sessions_versions.version = {version:UInt64}
-        and day in {whole_days:Array(Date)}
-        and day not between {range_from:Date} and {range_to:Date}
     group by customer_id, day
     union all
     select night_keys.customer_id, toDate(night_conversions.converted_at) as day, night_keys.cause, uniqExact(night_keys.api_name, night_keys.action_id)

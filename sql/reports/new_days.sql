@@ -1,5 +1,6 @@
 -- Purpose:    The days of the client events that are new to a run.
 -- Reads:      new_client_events
+-- Runs:       shards
 -- Grain:      one row per day, with how many there are
 -- Parameters: visible_since, low, high
 select toDate(occurred_at) as day, count() as rows

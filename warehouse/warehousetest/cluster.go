@@ -113,6 +113,17 @@ func (c *Cluster) Open(t testing.TB) *warehouse.DB {
 	return db
 }
 
+// OpenServer returns the first node as one server, without a schema.
+func (c *Cluster) OpenServer(t testing.TB) *warehouse.DB {
+	t.Helper()
+	db, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.Nodes[0].URL(), Database: databaseName(t.Name())})
+	if err != nil {
+		t.Fatalf("open the server: %v", err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
 // ask runs a statement whose fate does not matter.
 func (n *Node) ask(statement string) {
 	res, err := http.Post("http://"+n.Address+"/?user=tester&password=pw", "text/plain", strings.NewReader(statement))
@@ -169,15 +180,21 @@ func (n *Node) Start(t testing.TB) {
 // Signal sends the process of a node a signal, as SIGKILL or SIGSTOP.
 func (n *Node) Signal(t testing.TB, signal syscall.Signal) {
 	t.Helper()
+	if err := syscall.Kill(n.PID(t), signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// PID is the process of a node.
+func (n *Node) PID(t testing.TB) int {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(n.dir, "engine.lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err == nil {
-		err = syscall.Kill(pid, signal)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pid
 }
