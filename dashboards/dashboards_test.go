@@ -222,6 +222,9 @@ func TestAnalystReadsThePublishedTables(t *testing.T) {
 	}
 	var granted []string
 	for _, query := range file.Queries {
+		if !strings.Contains(query, " tieback.") {
+			continue
+		}
 		granted = append(granted, strings.TrimPrefix(query, "GRANT SELECT ON tieback."))
 	}
 	private := regexp.MustCompile(`^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|results_noted|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|lock_tables|keeper_locks|lock_(run|migrate|catalog)_\d+|cluster_shards|schema_migrations)$`)

@@ -117,7 +117,7 @@ func (c Cluster) render(text string, side Side) string {
 	case side == ShardSide && place == livesLent:
 		return c.distributed(text, name, c.Lent)
 	case side == LentSide && place == livesLent:
-		return fmt.Sprintf("create or replace view %s as select * from `%s`.%s", name, c.Home, name)
+		return fmt.Sprintf("create or replace view %s\ndefiner = current_user sql security definer\nas select * from `%s`.%s\n", name, c.Home, name)
 	case side == EmptySide && place == livesLent:
 		return fmt.Sprintf("create table if not exists %s\n%s\nengine = Null\n%s\n", name, listed(text), about.FindString(text))
 	}

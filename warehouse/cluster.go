@@ -68,6 +68,7 @@ func (db *DB) nodes(ctx context.Context) (list nodes, err error) {
 type side struct {
 	*DB
 	target sql.Target
+	also   *DB // a database that must be there, and is empty: users may have home's as their default; nil for none
 }
 
 // sides returns the databases that tables are in: one, or those on all nodes of a cluster, home's first.
@@ -80,20 +81,32 @@ func (db *DB) sides(ctx context.Context) (list []side, err error) {
 		return nil, err
 	}
 	cluster := sql.Cluster{Name: db.cluster, Home: db.database, Shard: db.shardDatabase(), Lent: db.lentDatabase()}
-	list = []side{{db, sql.Target{Side: sql.HomeSide, Cluster: cluster}}}
+	list = []side{{DB: db, target: sql.Target{Side: sql.HomeSide, Cluster: cluster}}}
 	for _, n := range nodes {
 		lent := sql.EmptySide
 		if nodes.isHome(n) {
 			lent = sql.LentSide
 		}
 		if lent == sql.LentSide && n.IsLocal == 0 {
-			list = append(list, side{db.node(n, db.database), sql.Target{Side: sql.HomeSide, Cluster: cluster}})
+			list = append(list, side{DB: db.node(n, db.database), target: sql.Target{Side: sql.HomeSide, Cluster: cluster}})
 		}
-		list = append(list,
-			side{db.node(n, db.lentDatabase()), sql.Target{Side: lent, Cluster: cluster}},
-			side{db.node(n, db.shardDatabase()), sql.Target{Side: sql.ShardSide, Cluster: cluster}})
+		lending := side{DB: db.node(n, db.lentDatabase()), target: sql.Target{Side: lent, Cluster: cluster}}
+		if lent == sql.EmptySide {
+			lending.also = db.node(n, db.database)
+		}
+		list = append(list, lending, side{DB: db.node(n, db.shardDatabase()), target: sql.Target{Side: sql.ShardSide, Cluster: cluster}})
 	}
 	return list, nil
+}
+
+// create makes the databases of a side.
+func (s side) create(ctx context.Context) error {
+	if s.also != nil {
+		if err := s.also.createDatabase(ctx); err != nil {
+			return err
+		}
+	}
+	return s.createDatabase(ctx)
 }
 
 // node returns a connection to a database of a node, which is made once.

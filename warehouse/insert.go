@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -174,13 +176,27 @@ func (db *DB) insert(ctx context.Context, table, token string, rows int, columns
 // that stand for content must hold it: ClickHouse would take rows that are gone for
 // rows that it has.
 func (db *DB) DeletionEpoch(ctx context.Context) (string, error) {
-	var epoch string
-	err := db.Row(ctx, `select hex(MD5(toString((count(), max(create_time), max(mutation_id))))) from system.mutations
-		where database = currentDatabase() and table in ('client_events', 'conversions', 'adjustments')`, nil, &epoch)
+	query := `select hex(MD5(toString((count(), max(create_time), max(mutation_id))))) from system.mutations
+		where database = currentDatabase() and table in ('client_events', 'conversions', 'adjustments')`
+	var epochs []string
+	var adding sync.Mutex
+	look := func(ctx context.Context, db *DB) error {
+		var epoch string
+		err := db.Row(ctx, query, nil, &epoch)
+		adding.Lock()
+		defer adding.Unlock()
+		epochs = append(epochs, epoch)
+		return err
+	}
+	err := look(ctx, db)
+	if err == nil && db.cluster != "" {
+		err = db.OnShards(ctx, look)
+	}
 	if err != nil {
 		return "", fmt.Errorf("look for deletions: %w", err)
 	}
-	return epoch, nil
+	slices.Sort(epochs)
+	return strings.Join(epochs, " "), nil
 }
 
 // ErrBadRow says that an insert failed for what a row holds: it will fail again, and

@@ -82,7 +82,7 @@ func (db *DB) behind(ctx context.Context, newest int, isNew bool) (list []side, 
 	for _, side := range sides {
 		var has int
 		var dirty bool
-		err := side.createDatabase(ctx)
+		err := side.create(ctx)
 		if err == nil {
 			has, dirty, err = side.noted(ctx)
 		}

@@ -113,7 +113,7 @@ func (db *DB) makeSpread(ctx context.Context) error {
 		if side.target.Side == sql.HomeSide {
 			continue
 		}
-		err := side.createDatabase(ctx)
+		err := side.create(ctx)
 		if err == nil {
 			err = side.migrateUp(ctx)
 		}

@@ -64,7 +64,7 @@ const logged = "<clickhouse><query_log><database>system</database><table>query_l
 // night fills two days and returns what the second night took.
 func night(t *testing.T, nodes int, perDay uint64) (f figures) {
 	t.Helper()
-	c := warehousetest.NewClusterWith(t, nodes, warehousetest.Command(), logged)
+	c := warehousetest.NewClusterWith(t, warehousetest.ClusterConfig{Nodes: nodes, Config: []string{logged}})
 	db := c.OpenServer(t)
 	if nodes > 1 {
 		db = c.Open(t)

@@ -19,7 +19,9 @@ import (
 func useCluster(t *testing.T) *warehousetest.Cluster {
 	t.Helper()
 	t.Setenv(beTieback, "1") // for the processes that are started
-	c := warehousetest.NewClusterWith(t, 3, []string{os.Args[0], "engine"})
+	c := warehousetest.NewClusterWith(t, warehousetest.ClusterConfig{
+		Nodes: 3, Command: []string{os.Args[0], "engine"}, Grants: append(leastGrants(t, "operating"), leastGrants(t, "scaling")...),
+	})
 	useServer(t, c.Nodes[0].URL())
 	atCluster = warehousetest.ClusterName
 	t.Cleanup(func() { atCluster = "" })
@@ -28,9 +30,21 @@ func useCluster(t *testing.T) *warehousetest.Cluster {
 
 // TestWholeProgramOnACluster is TestWholeProgram with --cluster.
 func TestWholeProgramOnACluster(t *testing.T) {
-	useCluster(t)
+	home := useCluster(t).Nodes[0]
 	dir := t.TempDir()
 	wholeProgram(t, dir)
+	for query, want := range map[string]string{
+		"select count() from client_events":                                                       "2",
+		"select count() from sessions":                                                            "1",
+		"select count() from entries inner join attributions using (visitor_id)":                  "1",
+		"select count() from exposures where visitor_id in (select visitor_id from attributions)": "1",
+		"select count() from attributions where visitor_id in (select visitor_id from entries)":   "1",
+		"select sum(visitors) from results_visitors(customer_id = '123456789', optimization_id = 'hero', from_day = '2020-01-01', to_day = '2100-01-01')": "1",
+	} {
+		if got := askServer(t, home.Endpoint, "analyst", home.AnalystPassword, query); got != want {
+			t.Errorf("an analyst asks %s: %s", query, got)
+		}
+	}
 	if got := must(t, dir, "migrate"); !strings.Contains(got, "nothing to do") || strings.Count(got, "│ home │") != 1 || strings.Count(got, "127.0.0.1:") != 3 {
 		t.Errorf("migrate: %s", got)
 	}

@@ -43,7 +43,11 @@ func (*doctorCmd) Run(ctx context.Context, p *program) error {
 		findings = append(findings, finding{subject: "ClickHouse", found: err.Error(), mend: "see above; nothing else can be checked without it"})
 	} else {
 		defer db.Close()
-		for _, look := range []func(context.Context, *warehouse.DB) finding{p.lookAtClickHouse, p.lookAtSchema, p.lookAtRuns, p.lookAtServices} {
+		looks := []func(context.Context, *warehouse.DB) finding{p.lookAtClickHouse, p.lookAtSchema, p.lookAtRuns, p.lookAtServices}
+		if p.cluster != "" {
+			looks = append(looks, p.lookAtNodes)
+		}
+		for _, look := range looks {
 			findings = append(findings, look(ctx, db))
 		}
 		findings = append(findings, p.lookAtFlags(ctx, db)...)

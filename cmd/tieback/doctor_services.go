@@ -62,3 +62,32 @@ func (p *program) lookAtServices(ctx context.Context, db *warehouse.DB) finding 
 	}
 	return f
 }
+
+// lookAtNodes looks whether all nodes of a cluster answer, and have the schema.
+func (p *program) lookAtNodes(ctx context.Context, db *warehouse.DB) finding {
+	f := finding{subject: "cluster"}
+	nodes, err := db.NodeSchemas(ctx)
+	if err != nil {
+		f.found, f.mend = err.Error(), "docs/scaling.md has what a cluster needs"
+		return f
+	}
+	var wrong []string
+	for _, n := range nodes {
+		switch {
+		case n.Err != nil:
+			wrong = append(wrong, fmt.Sprintf("%s: %v", n.Where, n.Err))
+			f.mend = "start it: runs wait for it, and client events stay in the spools"
+		case n.Version != nodes[0].Version:
+			wrong = append(wrong, fmt.Sprintf("%s has schema version %d, %s has %d", n.Where, n.Version, nodes[0].Where, nodes[0].Version))
+			f.mend = "run `tieback migrate`"
+		}
+	}
+	f.found = human.Count(int64(len(nodes)), "node") + " of " + p.cluster + " answer, with the same schema"
+	if err := db.Whole(ctx); err != nil {
+		wrong, f.mend = append(wrong, err.Error()), "run `tieback migrate --move`"
+	}
+	if len(wrong) > 0 {
+		f.found = strings.Join(wrong, "; ")
+	}
+	return f
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/tieback/tieback/human"
@@ -112,9 +113,7 @@ func (s *service) noteMinute(ctx context.Context, host string, now, noted ingest
 	if calls := now.DurableCalls - noted.DurableCalls; calls > 0 {
 		row.DurableSeconds = (now.Durable - noted.Durable).Seconds() / float64(calls)
 	}
-	err := s.db.Row(ctx, "select count(), sum(bytes_on_disk) from system.parts where database = currentDatabase() and active",
-		nil, &row.ActiveParts, &row.BytesOnDisk)
-	if err != nil {
+	if err := s.sizes(ctx, &row); err != nil {
 		return err
 	}
 	var dropped []droppedEvents
@@ -127,4 +126,24 @@ func (s *service) noteMinute(ctx context.Context, host string, now, noted ingest
 		return err
 	}
 	return warehouse.InsertStructs(ctx, s.db, "service_minutes", []serviceMinute{row})
+}
+
+// sizes counts the parts of the tables, on a cluster also those of the shards that answer.
+func (s *service) sizes(ctx context.Context, row *serviceMinute) error {
+	const query = "select count(), sum(bytes_on_disk) from system.parts where database = currentDatabase() and active"
+	if err := s.db.Row(ctx, query, nil, &row.ActiveParts, &row.BytesOnDisk); err != nil || s.cluster == "" {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, noteTimeout/2)
+	defer cancel()
+	var adding sync.Mutex
+	_ = s.db.OnShards(ctx, func(ctx context.Context, shard *warehouse.DB) error {
+		var parts, bytes uint64
+		err := shard.Row(ctx, query, nil, &parts, &bytes)
+		adding.Lock()
+		defer adding.Unlock()
+		row.ActiveParts, row.BytesOnDisk = row.ActiveParts+parts, row.BytesOnDisk+bytes
+		return err
+	})
+	return nil
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // leastGrants reads what docs/operating.md says that Tieback's user needs.
-func leastGrants(t *testing.T) (grants []string) {
+func leastGrants(t *testing.T, page string) (grants []string) {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/operating.md")
+	text, err := os.ReadFile("../../docs/" + page + ".md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func leastGrants(t *testing.T) (grants []string) {
 		grants = append(grants, m[1])
 	}
 	if len(grants) < 3 {
-		t.Fatalf("docs/operating.md grants %v", grants)
+		t.Fatalf("docs/%s.md grants %v", page, grants)
 	}
 	return grants
 }
@@ -31,7 +31,7 @@ func leastGrants(t *testing.T) (grants []string) {
 func fewRightsServer(t *testing.T) chdb.Endpoint {
 	t.Helper()
 	t.Setenv(beTieback, "1") // for the process that is started
-	return warehousetest.ServerWith(t, t.TempDir(), []string{os.Args[0], "engine"}, warehousetest.User("few", "", leastGrants(t)...))
+	return warehousetest.ServerWith(t, t.TempDir(), []string{os.Args[0], "engine"}, warehousetest.User("few", "", leastGrants(t, "operating")...))
 }
 
 func askServer(t *testing.T, server chdb.Endpoint, user, password, statement string) string {

@@ -42,12 +42,24 @@ func (n *Node) URL() string { return "http://tester:pw@" + n.Address }
 // NewCluster starts so many nodes; they end with the test.
 func NewCluster(t testing.TB, nodes int) *Cluster {
 	t.Helper()
-	return NewClusterWith(t, nodes, Command())
+	return NewClusterWith(t, ClusterConfig{Nodes: nodes})
 }
 
-// NewClusterWith is NewCluster with nodes that a command starts, and parts of their configuration.
-func NewClusterWith(t testing.TB, nodes int, command []string, config ...string) *Cluster {
+// ClusterConfig says what NewClusterWith starts.
+type ClusterConfig struct {
+	Nodes   int
+	Command []string // starts a node; Command's when empty
+	Config  []string // parts of their configuration, in XML
+	Grants  []string // of the user tester; all rights when empty
+}
+
+// NewClusterWith is NewCluster of a kind.
+func NewClusterWith(t testing.TB, of ClusterConfig) *Cluster {
 	t.Helper()
+	nodes, command := of.Nodes, of.Command
+	if len(command) == 0 {
+		command = Command()
+	}
 	c := &Cluster{}
 	direct, proxies := make([]string, nodes), make([]string, nodes)
 	for i := range nodes {
@@ -67,14 +79,14 @@ func NewClusterWith(t testing.TB, nodes int, command []string, config ...string)
 		}
 		Configure(t, n.dir, "cluster.xml", fmt.Sprintf("<clickhouse><tcp_port>%s</tcp_port><remote_servers><%s><secret>of the test</secret>%s</%s></remote_servers></clickhouse>",
 			direct[i], ClusterName, shards.String(), ClusterName))
-		for j, part := range config {
+		for j, part := range of.Config {
 			Configure(t, n.dir, fmt.Sprintf("more%d.xml", j), part)
 		}
 		users := filepath.Join(n.dir, "engine", "users.d")
 		if err := os.MkdirAll(users, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(users, "tester.xml"), []byte(User("tester", "")), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(users, "tester.xml"), []byte(User("tester", "", of.Grants...)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		n.Start(t)
