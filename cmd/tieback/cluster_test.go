@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,8 +20,16 @@ import (
 func useCluster(t *testing.T) *warehousetest.Cluster {
 	t.Helper()
 	t.Setenv(beTieback, "1") // for the processes that are started
+	page, err := os.ReadFile("../../docs/scaling.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote := regexp.MustCompile(`(?s)<clickhouse>\s*<remote_servers>.*?</clickhouse>`).FindString(string(page))
+	if strings.Count(remote, "<shard>") != 3 {
+		t.Fatalf("docs/scaling.md configures %q", remote)
+	}
 	c := warehousetest.NewClusterWith(t, warehousetest.ClusterConfig{
-		Nodes: 3, Command: []string{os.Args[0], "engine"}, Grants: append(leastGrants(t, "operating"), leastGrants(t, "scaling")...),
+		Nodes: 3, Command: []string{os.Args[0], "engine"}, Grants: append(leastGrants(t, "operating"), leastGrants(t, "scaling")...), Remote: remote,
 	})
 	useServer(t, c.Nodes[0].URL())
 	atCluster = warehousetest.ClusterName

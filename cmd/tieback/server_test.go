@@ -18,7 +18,7 @@ func leastGrants(t *testing.T, page string) (grants []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^    (grant .*) to tieback;?$`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^ +(grant .*) to tieback;?$`).FindAllStringSubmatch(string(text), -1) {
 		grants = append(grants, m[1])
 	}
 	if len(grants) < 3 {

@@ -20,7 +20,7 @@ import (
 )
 
 // ClusterName is what the nodes of a Cluster call it.
-const ClusterName = "tieback_test"
+const ClusterName = "tieback"
 
 // Cluster is ClickHouse on several nodes, a shard each, on this machine. Its user is tester, with the password pw, on all of them.
 type Cluster struct {
@@ -51,6 +51,7 @@ type ClusterConfig struct {
 	Command []string // starts a node; Command's when empty
 	Config  []string // parts of their configuration, in XML
 	Grants  []string // of the user tester; all rights when empty
+	Remote  string   // XML with the hosts ch1, ch2 and so on at port 9000, in the place of one that is made here
 }
 
 // NewClusterWith is NewCluster of a kind.
@@ -69,16 +70,22 @@ func NewClusterWith(t testing.TB, of ClusterConfig) *Cluster {
 	}
 	for i := range nodes {
 		n := &Node{dir: t.TempDir(), command: command}
-		var shards strings.Builder
+		remote := of.Remote
+		if remote == "" {
+			for other := range nodes {
+				remote += fmt.Sprintf("<shard><replica><host>ch%d</host><port>9000</port></replica></shard>", other+1)
+			}
+			remote = fmt.Sprintf("<clickhouse><remote_servers><%s><secret>of the test</secret>%s</%s></remote_servers></clickhouse>", ClusterName, remote, ClusterName)
+		}
 		for other := range nodes {
 			port := proxies[other]
 			if other == i {
 				port = direct[i] // it must know itself
 			}
-			fmt.Fprintf(&shards, "<shard><replica><host>127.0.0.1</host><port>%s</port></replica></shard>", port)
+			remote = strings.ReplaceAll(remote, fmt.Sprintf("<host>ch%d</host><port>9000</port>", other+1), "<host>127.0.0.1</host><port>"+port+"</port>")
 		}
-		Configure(t, n.dir, "cluster.xml", fmt.Sprintf("<clickhouse><tcp_port>%s</tcp_port><remote_servers><%s><secret>of the test</secret>%s</%s></remote_servers></clickhouse>",
-			direct[i], ClusterName, shards.String(), ClusterName))
+		Configure(t, n.dir, "cluster.xml", remote)
+		Configure(t, n.dir, "port.xml", "<clickhouse><tcp_port>"+direct[i]+"</tcp_port></clickhouse>")
 		for j, part := range of.Config {
 			Configure(t, n.dir, fmt.Sprintf("more%d.xml", j), part)
 		}
