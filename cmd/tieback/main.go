@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -80,6 +81,7 @@ type cli struct {
 	Restore      restoreCmd      `cmd:"" help:"Bring a backup back, into an empty data folder."`
 	Migrate      migrateCmd      `cmd:"" help:"Bring the schema up to date."`
 	Demo         demoCmd         `cmd:"" help:"Show the whole of it on a fresh folder."`
+	Version      versionCmd      `cmd:"" help:"Say which tieback this is, and which engine it embeds."`
 	Engine       engineCmd       `cmd:"" hidden:"" help:"Host the embedded engine (other commands start it)."`
 }
 
@@ -108,8 +110,11 @@ func (p *program) main(ctx context.Context, args []string) int {
 		fmt.Fprintln(p.stderr, "tieback:", err)
 		return exitFailed
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case slices.Equal(args, []string{"--version"}):
+		args = []string{"version"}
 	}
 	parsed, err := parser.Parse(args)
 	if exited {
@@ -123,7 +128,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 	if p.nightMemory == 0 && p.clickhouseURL == "" {
 		p.nightMemory = machineMemory() / 2
 	}
-	faults := []error{}
+	faults := unreadEnvironment(os.Environ(), environmentNames(parser.Model))
 	if c.ClickHouse != "" {
 		faults = append(faults, warehouse.CheckURL(c.ClickHouse))
 	}

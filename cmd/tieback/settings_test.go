@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tieback/tieback/warehouse/chdb"
 )
 
 var update = flag.Bool("update", false, "write docs/settings.md and docs/tables.md")
@@ -85,7 +87,7 @@ func TestTablesPage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	rows := must(t, dir, "sql", `select table, name, type, comment from system.columns
-		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|schema_migrations|results_.*)$')
+		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|lock_tables|cluster_shards|schema_migrations|results_.*)$')
 		order by table, position`, "--format", "TSV")
 	var page strings.Builder
 	page.WriteString(`# The tables for analysts
@@ -142,6 +144,38 @@ func TestStatementsOfTheOperatingPage(t *testing.T) {
 			if _, stderr, code := tieback(t, dir, "", command[1], "--help"); code != 0 {
 				t.Errorf("%s names `tieback %s`: %s", page, command[1], stderr)
 			}
+		}
+	}
+}
+
+// A variable that nothing reads is refused, with the name that is likely meant.
+func TestUnreadEnvironment(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]string{
+		"TIEBACK_CLICKHOSE=http://x": "is TIEBACK_CLICKHOUSE meant?",
+		"TIEBACK_RETENTION_OF=1":     "docs/settings.md",
+		"TIEBACK_SQL_HOST=x":         "",
+		"TIEBACK_ADMIN_TOKEN=":       "",
+	} {
+		cmd := command(t.TempDir(), "version")
+		cmd.Env = append(cmd.Env, setting)
+		said, err := cmd.CombinedOutput()
+		if wrong := want != ""; wrong != (err != nil) || !strings.Contains(string(said), want) {
+			t.Errorf("%s: %v %s", setting, err, said)
+		}
+	}
+}
+
+// TestVersion: what is said of the engine is what is pinned.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	pinned, err := os.ReadFile("../../package.json")
+	if err != nil || !strings.Contains(string(pinned), `"@chdb/lib-linux-x64-gnu": "`+chdb.Version+`"`) {
+		t.Errorf("package.json does not pin %s (%v)", chdb.Version, err)
+	}
+	for _, args := range []string{"version", "--version"} {
+		if got := must(t, t.TempDir(), args); !strings.HasPrefix(got, "tieback "+version+" (commit ") || !strings.Contains(got, "embedded engine: chdb "+chdb.Version) {
+			t.Errorf("%s: %s", args, got)
 		}
 	}
 }

@@ -14,6 +14,9 @@ import (
 // libName is the file that the npm package @chdb/lib-linux-x64-gnu holds.
 const libName = "libchdb.so"
 
+// Version is that of the package, as package.json pins it.
+const Version = "26.7.3-stable.1"
+
 // LibEnv names the environment variable that points at the engine library.
 const LibEnv = "TIEBACK_CHDB_LIB"
 

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/alecthomas/kong"
+
+	"github.com/tieback/tieback/warehouse/chdb"
+)
+
+// environmentOfOthers are variables that Tieback itself does not read, but what stands beside it: docker-compose.yml, and Grafana's provisioning.
+var environmentOfOthers = []string{"TIEBACK_CLICKHOUSE_PASSWORD", "TIEBACK_SQL_HOST", "TIEBACK_SQL_PORT", "TIEBACK_SQL_USER", "TIEBACK_SQL_PASSWORD"}
+
+// environmentNames are the variables that flags of any command read, and the few that have none.
+func environmentNames(model *kong.Application) []string {
+	names := append([]string{chdb.LibEnv}, environmentOfOthers...)
+	var walk func(node *kong.Node)
+	walk = func(node *kong.Node) {
+		for _, flag := range node.Flags {
+			names = append(names, flag.Envs...)
+		}
+		for _, child := range node.Children {
+			walk(child)
+		}
+	}
+	walk(model.Node)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// unreadEnvironment returns an error for each variable TIEBACK_… that nothing reads: one that is misspelt must not be passed over.
+func unreadEnvironment(environment, known []string) (faults []error) {
+	for _, setting := range environment {
+		name, _, _ := strings.Cut(setting, "=")
+		if !strings.HasPrefix(name, "TIEBACK_") || strings.HasPrefix(name, "TIEBACK_TEST_") || slices.Contains(known, name) {
+			continue
+		}
+		nearest := slices.MinFunc(known, func(a, b string) int {
+			return levenshtein.ComputeDistance(a, name) - levenshtein.ComputeDistance(b, name)
+		})
+		fault := fmt.Errorf("the environment variable %s is set, and nothing reads it", name)
+		if levenshtein.ComputeDistance(nearest, name) <= 5 {
+			fault = fmt.Errorf("%w; is %s meant?", fault, nearest)
+		} else {
+			fault = fmt.Errorf("%w; docs/settings.md has all of them", fault)
+		}
+		faults = append(faults, fault)
+	}
+	return faults
+}
