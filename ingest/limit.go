@@ -116,6 +116,7 @@ func (s *Server) authorize(c *fiber.Ctx) (customerID string, apiErr *apiError) {
 	if apiErr != nil {
 		return "", apiErr
 	}
+	c.Locals(accountKey{}, customerID)
 	if retryAfter, ok := s.byToken.allow(token, s.cfg.Now()); !ok {
 		return "", errTooManyRequests(retryAfter)
 	}

@@ -25,6 +25,7 @@ type Metrics struct {
 	dropping         sync.Mutex
 	droppingAccounts map[string]bool // that have counters of their own
 
+	requests     *prometheus.HistogramVec
 	durable      prometheus.Histogram
 	durableNanos atomic.Int64
 	durableCalls atomic.Uint64
@@ -48,7 +49,11 @@ const mostDropping = 500
 
 // NewMetrics returns counters that start at 0.
 func NewMetrics() *Metrics {
-	return &Metrics{durable: prometheus.NewHistogram(prometheus.HistogramOpts{
+	requests := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "tieback_http_request_seconds", Help: "Time that requests took, by method, route and status.",
+		Buckets: []float64{.001, .005, .02, .1, .5, 2, 10},
+	}, []string{"method", "route", "status"})
+	return &Metrics{requests: requests, durable: prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "tieback_durable_seconds", Help: "Time until accepted events were on disk.",
 		Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5},
 	})}
@@ -158,6 +163,7 @@ func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
 		to <- desc
 	}
 	m.durable.Describe(to)
+	m.requests.Describe(to)
 }
 
 // Collect implements prometheus.Collector.
@@ -189,4 +195,5 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, f.SpoolOldest.Seconds())
 	}
 	m.durable.Collect(to)
+	m.requests.Collect(to)
 }

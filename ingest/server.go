@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tieback/tieback/human"
@@ -47,6 +51,10 @@ type Config struct {
 	Now      func() time.Time   // time.Now when nil
 	Log      *slog.Logger       // slog.Default() when nil
 	Metrics  *Metrics           // new ones when nil
+
+	Collectors     []prometheus.Collector // shown on /metrics, too
+	PrivateMetrics bool                   // leaves /metrics to MetricsHandler
+	AccessLog      bool                   // logs each request
 }
 
 // Server answers the requests of docs/openapi.yaml.
@@ -54,6 +62,9 @@ type Server struct {
 	cfg     Config
 	app     *fiber.App
 	metrics *Metrics
+
+	metricsHandler http.Handler
+	told           told
 
 	byToken, byAddress *limiter
 
@@ -96,6 +107,7 @@ func NewServer(cfg Config) *Server {
 	}
 	s.app = fiber.New(app)
 	s.app.Server().HeaderReceived = streamed
+	s.app.Use(s.observe)
 	s.app.Use(recover.New(recover.Config{EnableStackTrace: true, StackTraceHandler: s.panicked}))
 	if len(cfg.Proxies) > 0 {
 		s.app.Use(s.locate)
@@ -115,13 +127,20 @@ func NewServer(cfg Config) *Server {
 	s.app.Get("/livez", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	s.app.Get("/readyz", s.readyz)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(cfg.Metrics)
-	s.app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	registry.MustRegister(cfg.Metrics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	registry.MustRegister(cfg.Collectors...)
+	s.metricsHandler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	if !cfg.PrivateMetrics {
+		s.app.Get("/metrics", adaptor.HTTPHandler(s.metricsHandler))
+	}
 	if cfg.Mount != nil {
 		cfg.Mount(s.app)
 	}
 	return s
 }
+
+// MetricsHandler shows the metrics, for a listener of their own.
+func (s *Server) MetricsHandler() http.Handler { return s.metricsHandler }
 
 // Serve answers requests on listener until Shutdown.
 func (s *Server) Serve(listener net.Listener) error { return s.app.Listener(listener) }
@@ -132,25 +151,54 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.app.ShutdownWith
 // now is the moment of receipt, in whole milliseconds as it is stored.
 func (s *Server) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Millisecond) }
 
+// requestID is in each answer: that of a proxy before the service, if it is one, or a new one.
+const requestID = "X-Request-ID"
+
+var plainID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
+
+// observe gives a request an id, and notes how long it took, by the pattern of its route, which no client chooses.
+func (s *Server) observe(c *fiber.Ctx) error {
+	begun := time.Now()
+	id := c.Get(requestID)
+	if !plainID.MatchString(id) {
+		id = uuid.NewString()
+	}
+	c.Set(requestID, id)
+	err := c.Next()
+	if err != nil {
+		err = c.App().ErrorHandler(c, err) // so that the status is known
+	}
+	route, status, took := c.Route().Path, c.Response().StatusCode(), time.Since(begun)
+	if route == "/" && c.Path() != "/" {
+		route = "(none)"
+	}
+	s.metrics.requests.WithLabelValues(c.Method(), route, strconv.Itoa(status)).Observe(took.Seconds())
+	if s.cfg.AccessLog {
+		s.cfg.Log.Info("request", "method", c.Method(), "path", c.Path(), "status", status, "ms", float64(took.Microseconds())/1000, "address", c.IP(), "request_id", id)
+	}
+	return err
+}
+
 func (s *Server) handleError(c *fiber.Ctx, err error) error {
 	var apiErr *apiError
 	if !errors.As(err, &apiErr) {
 		apiErr = s.foreignError(c, err)
 	}
 	s.metrics.rejected.add(apiErr.Code, 1)
+	s.refused(c, apiErr.Code)
 	return apiErr.send(c)
 }
 
 // panicked logs where a bug is. That the request failed is told with the error.
-func (s *Server) panicked(_ *fiber.Ctx, what any) {
-	s.cfg.Log.Error("a request panicked", "panic", what, "stack", string(debug.Stack()))
+func (s *Server) panicked(c *fiber.Ctx, what any) {
+	s.cfg.Log.Error("a request panicked", "panic", what, "request_id", c.GetRespHeader(requestID), "stack", string(debug.Stack()))
 }
 
 // foreignError gives the errors of Fiber and of bugs the form of the contract.
 func (s *Server) foreignError(c *fiber.Ctx, err error) *apiError {
 	var fiberErr *fiber.Error
 	if !errors.As(err, &fiberErr) {
-		s.cfg.Log.Error("request failed", "method", c.Method(), "path", c.Path(), "err", err)
+		s.cfg.Log.Error("request failed", "method", c.Method(), "path", c.Path(), "err", err, "request_id", c.GetRespHeader(requestID))
 		return &apiError{Status: fiber.StatusInternalServerError, Code: "internal", Message: "something went wrong here; send it again"}
 	}
 	switch fiberErr.Code {

@@ -92,7 +92,7 @@ func (d *demo) title(text string) {
 func (d *demo) ms(ago time.Duration) int64 { return d.present.Add(-ago).UnixMilli() }
 
 // listens finds the address in the service's log.
-var listens = regexp.MustCompile(`msg="tieback listens" address=(\S+)`)
+var listens = regexp.MustCompile(`msg"?[=:]"tieback listens",? ?"?address"?[=:]"?([^\s",]+)`)
 
 // serve starts `tieback serve` and returns what stops it.
 func (d *demo) serve() (stop func() error, err error) {

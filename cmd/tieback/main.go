@@ -58,6 +58,8 @@ type cli struct {
 	Cluster     string `env:"TIEBACK_CLUSTER" help:"Cluster of that ClickHouse, by its name in remote_servers, over which visitors are spread; --clickhouse names the node that is home." placeholder:"NAME"`
 	NightMemory uint64 `name:"night-memory" env:"TIEBACK_NIGHT_MEMORY" placeholder:"MB" help:"Memory that a nightly run may take in ClickHouse, in MB. Half of this machine's with the embedded engine, and what the server allows with --clickhouse, if not given."`
 	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Log more on standard error."`
+	LogFormat   string `name:"log-format" enum:"text,json" default:"text" env:"TIEBACK_LOG_FORMAT" help:"How the log is written: text or json."`
+	LogLevel    string `name:"log-level" enum:"debug,info,warn,error," default:"" env:"TIEBACK_LOG_LEVEL" placeholder:"LEVEL" help:"What the log holds: debug, info, warn or error. warn if not given, info for serve and with --verbose."`
 
 	Serve        serveCmd        `cmd:"" help:"Run the ingest service and the scheduler."`
 	Run          runCmd          `cmd:"" help:"Run the nightly job by hand; with a range, compute those days again, too."`
@@ -138,16 +140,23 @@ func (p *program) main(ctx context.Context, args []string) int {
 	if err := errors.Join(faults...); err != nil {
 		return p.exitCode(usageError{err})
 	}
-	p.log = newLogger(p.stderr, c.Verbose || strings.HasPrefix(parsed.Command(), "serve"))
+	p.log = c.logger(p.stderr, strings.HasPrefix(parsed.Command(), "serve"))
 	return p.exitCode(parsed.Run())
 }
 
-func newLogger(w io.Writer, verbose bool) *slog.Logger {
+func (c *cli) logger(w io.Writer, serves bool) *slog.Logger {
 	level := slog.LevelWarn
-	if verbose {
+	if c.Verbose || serves {
 		level = slog.LevelInfo
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	if c.LogLevel != "" {
+		_ = level.UnmarshalText([]byte(c.LogLevel)) // the parser has checked it
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
 }
 
 func (p *program) exitCode(err error) int {

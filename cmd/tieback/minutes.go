@@ -53,6 +53,7 @@ func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 	defer ticker.Stop()
 	var noted ingest.Figures
 	for failing := false; ; {
+		s.readNight(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -69,6 +70,15 @@ func (s *service) noteMinutes(ctx context.Context, interval time.Duration) {
 			s.log.Warn("what the service did cannot be noted in service_minutes; it is added to the next note", "err", err)
 			failing = true
 		}
+	}
+}
+
+// readNight reads what /metrics says of the night. What is not learned now is in a minute; /metrics says how old it is.
+func (s *service) readNight(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
+	defer cancel()
+	if err := s.night.read(ctx, s.db); err != nil {
+		s.log.Debug("the figures of the night cannot be read", "err", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tieback/tieback/admin"
 	"github.com/tieback/tieback/catalog"
@@ -40,7 +42,17 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 	if err := srv.start(ctx); err != nil {
 		return errors.Join(err, srv.close())
 	}
-	p.log.Info("tieback listens", "address", srv.listener.Addr().String(), "data", p.dataDir)
+	listens := []any{"address", srv.listener.Addr().String(), "data", p.dataDir}
+	if srv.admin != nil {
+		listens = append(listens, "admin_page", "/admin/")
+	}
+	if p.clickhouseURL != "" {
+		listens = append(listens, "clickhouse", srv.db.Where())
+	}
+	if p.cluster != "" {
+		listens = append(listens, "cluster", p.cluster)
+	}
+	p.log.Info("tieback listens", append(listens, "version", version)...)
 	select {
 	case <-ctx.Done():
 		p.log.Info("stopping")
@@ -126,6 +138,9 @@ type service struct {
 	gone      atomic.Bool // it has found an older catalog than before
 	spool     *spool.Spool
 	metrics   *ingest.Metrics
+	night     *nightFigures
+	catalogAt atomic.Pointer[time.Time] // when the catalog was read last
+	private   *http.Server              // of /metrics; nil unless asked for
 	writer    *ingest.Writer
 	admin     *admin.Admin // nil unless asked for
 	server    *ingest.Server
@@ -143,7 +158,13 @@ type service struct {
 const catalogInterval = 300 * time.Millisecond
 
 func (s *service) start(ctx context.Context) error {
-	s.failed = make(chan error, 3)
+	s.failed = make(chan error, 4)
+	s.night = &nightFigures{now: s.now, catalogRead: func() time.Time {
+		if at := s.catalogAt.Load(); at != nil {
+			return *at
+		}
+		return time.Time{}
+	}}
 	var err error
 	if err = s.listen(); err != nil {
 		return err
@@ -172,7 +193,13 @@ func (s *service) start(ctx context.Context) error {
 		Rates:   ingest.RateLimits{PerToken: s.settings.RateToken, PerAddress: s.settings.RateAddress},
 		Proxies: proxies,
 		Explain: s.explain, Results: s.results, Received: s.received, Mount: mount, Metrics: s.metrics,
+		Collectors: []prometheus.Collector{s.night}, PrivateMetrics: s.settings.MetricsListen != "", AccessLog: s.settings.AccessLog,
 	})
+	if s.settings.MetricsListen != "" {
+		if err := s.openMetrics(); err != nil {
+			return err
+		}
+	}
 	s.writer = ingest.NewWriter(s.spool, s.db, ingest.NewDeadLetters(s.dataDir), s.metrics, s.log)
 
 	background, cancel := context.WithCancel(context.Background())
@@ -198,6 +225,24 @@ func (s *service) start(ctx context.Context) error {
 	go func() {
 		if err := s.server.Serve(s.listener); err != nil {
 			s.failed <- fmt.Errorf("serve HTTP: %w", err)
+		}
+	}()
+	return nil
+}
+
+// openMetrics serves /metrics on an address of its own.
+func (s *service) openMetrics() error {
+	listener, err := net.Listen("tcp", s.settings.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("listen on %s for metrics: %w; choose another address with --metrics-listen", s.settings.MetricsListen, err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.server.MetricsHandler())
+	s.private = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s.log.Info("metrics are served", "address", listener.Addr().String())
+	go func() {
+		if err := s.private.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve metrics: %w", err)
 		}
 	}()
 	return nil
@@ -322,6 +367,9 @@ func (s *service) close() error {
 	}
 	if s.sql != nil {
 		errs = append(errs, s.sql.Close())
+	}
+	if s.private != nil {
+		errs = append(errs, s.private.Close())
 	}
 	if s.scheduler != nil {
 		errs = append(errs, s.scheduler.Close())

@@ -88,4 +88,8 @@ func (s *service) catalogFailed(err error) {
 	}
 	s.stale.Store(err != nil)
 	s.gone.Store(gone)
+	if err == nil {
+		now := s.now()
+		s.catalogAt.Store(&now)
+	}
 }

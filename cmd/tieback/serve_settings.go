@@ -22,6 +22,10 @@ type serveCmd struct {
 
 	AdminToken string `name:"admin-token" env:"TIEBACK_ADMIN_TOKEN" placeholder:"TOKEN" help:"Opens the admin page and API under /admin/; 16 bytes at least. Off if not given. Better in the environment, where ps does not show it."`
 
+	AccessLog bool `name:"access-log" env:"TIEBACK_ACCESS_LOG" help:"Log each request: method, path without its parameters, status, time, address and request id."`
+
+	MetricsListen string `name:"metrics-listen" env:"TIEBACK_METRICS_LISTEN" placeholder:"ADDRESS" help:"Serve /metrics here, as 127.0.0.1:9100, and no longer on --listen."`
+
 	NoteEvery time.Duration `hidden:"" default:"1m" help:"How often a row of service_minutes is written."`
 
 	TLSCert string `name:"tls-cert" env:"TIEBACK_TLS_CERT" placeholder:"FILE" help:"Certificate, PEM; with --tls-key it makes the service speak HTTPS. Read again when it changes."`
