@@ -13,7 +13,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/tieback --create-home tieback
 COPY --from=build /out/tieback /usr/local/bin/tieback
-USER tieback
+# By number, so that Kubernetes can see that it is not root.
+USER 10001:10001
 ENV TIEBACK_DATA=/var/lib/tieback TIEBACK_LISTEN=:8080
 VOLUME /var/lib/tieback
 EXPOSE 8080

@@ -41,6 +41,19 @@ func CheckURL(address string) error {
 	return nil
 }
 
+// WithPassword puts a password into the address of a server that has none.
+func WithPassword(address, password string) string {
+	u, err := url.Parse(address)
+	if password == "" || err != nil || u.Host == "" || u.Query().Has("password") {
+		return address
+	}
+	if _, given := u.User.Password(); given {
+		return address
+	}
+	u.User = url.UserPassword(u.User.Username(), password)
+	return u.String()
+}
+
 // parseURL reads the address of a server. https says that the connection is secure, so it need
 // not be said again.
 func parseURL(address string) (*clickhouse.Options, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/tieback/tieback/warehouse/chdb"
 )
 
-// environmentOfOthers are variables that Tieback itself does not read, but what stands beside it: docker-compose.yml, and Grafana's provisioning.
-var environmentOfOthers = []string{"TIEBACK_CLICKHOUSE_PASSWORD", "TIEBACK_SQL_HOST", "TIEBACK_SQL_PORT", "TIEBACK_SQL_USER", "TIEBACK_SQL_PASSWORD"}
+// environmentOfOthers are variables that Tieback itself does not read, but what stands beside it: Grafana's provisioning.
+var environmentOfOthers = []string{"TIEBACK_SQL_HOST", "TIEBACK_SQL_PORT", "TIEBACK_SQL_USER", "TIEBACK_SQL_PASSWORD"}
 
 // environmentNames are the variables that flags of any command read, and the few that have none.
 func environmentNames(model *kong.Application) []string {
@@ -35,6 +36,7 @@ func environmentNames(model *kong.Application) []string {
 func unreadEnvironment(environment, known []string) (faults []error) {
 	for _, setting := range environment {
 		name, _, _ := strings.Cut(setting, "=")
+		name = strings.TrimSuffix(name, fileEnding)
 		if !strings.HasPrefix(name, "TIEBACK_") || strings.HasPrefix(name, "TIEBACK_TEST_") || slices.Contains(known, name) {
 			continue
 		}
@@ -48,6 +50,33 @@ func unreadEnvironment(environment, known []string) (faults []error) {
 			fault = fmt.Errorf("%w; docs/settings.md has all of them", fault)
 		}
 		faults = append(faults, fault)
+	}
+	return faults
+}
+
+// fileEnding ends the name of a variable that names a file with the value of the one without it: a password there is seen neither by ps nor by those who may look at
+// the environment.
+const fileEnding = "_FILE"
+
+// readFiles sets the variables whose values are in files.
+func readFiles(environment []string) (faults []error) {
+	for _, setting := range environment {
+		name, path, _ := strings.Cut(setting, "=")
+		of, isFile := strings.CutSuffix(name, fileEnding)
+		if !isFile || !strings.HasPrefix(name, "TIEBACK_") || path == "" {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		switch {
+		case err != nil:
+			faults = append(faults, fmt.Errorf("%s: %w", name, err))
+		case os.Getenv(of) != "":
+			faults = append(faults, fmt.Errorf("%s and %s are both set: leave one away", of, name))
+		default:
+			if err := os.Setenv(of, strings.TrimRight(string(text), "\r\n")); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", name, err))
+			}
+		}
 	}
 	return faults
 }

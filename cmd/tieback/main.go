@@ -55,6 +55,7 @@ type program struct {
 type cli struct {
 	Data        string `default:"./data" env:"TIEBACK_DATA" help:"Data folder." placeholder:"DIR"`
 	ClickHouse  string `name:"clickhouse" env:"TIEBACK_CLICKHOUSE" help:"ClickHouse server, as http://USER:PASSWORD@HOST:8123, https://…:8443 or clickhouse://…:9000; the embedded engine if not given." placeholder:"URL"`
+	Password    string `name:"clickhouse-password" env:"TIEBACK_CLICKHOUSE_PASSWORD" placeholder:"PASSWORD" help:"Of the user in --clickhouse, if it is not there. Better in the environment, or a file that TIEBACK_CLICKHOUSE_PASSWORD_FILE names: every variable can be given so."`
 	Cluster     string `env:"TIEBACK_CLUSTER" help:"Cluster of that ClickHouse, by its name in remote_servers, over which visitors are spread; --clickhouse names the node that is home." placeholder:"NAME"`
 	NightMemory uint64 `name:"night-memory" env:"TIEBACK_NIGHT_MEMORY" placeholder:"MB" help:"Memory that a nightly run may take in ClickHouse, in MB. Half of this machine's with the embedded engine, and what the server allows with --clickhouse, if not given."`
 	Verbose     bool   `short:"v" env:"TIEBACK_VERBOSE" help:"Log more on standard error."`
@@ -102,6 +103,9 @@ func main() {
 func (p *program) main(ctx context.Context, args []string) int {
 	var c cli
 	exited, code := false, 0
+	if err := errors.Join(readFiles(os.Environ())...); err != nil {
+		return p.exitCode(usageError{err})
+	}
 	parser, err := kong.New(&c, kong.Name("tieback"),
 		kong.Description("Ties offline conversions to the variations that people saw."),
 		kong.Writers(p.stdout, p.stderr), kong.UsageOnError(),
@@ -125,6 +129,9 @@ func (p *program) main(ctx context.Context, args []string) int {
 	if err != nil {
 		fmt.Fprintf(p.stderr, "tieback: %v\nRun `tieback --help`, or `tieback COMMAND --help`.\n", err)
 		return exitUsage
+	}
+	if c.ClickHouse != "" {
+		c.ClickHouse = warehouse.WithPassword(c.ClickHouse, c.Password)
 	}
 	p.dataDir, p.clickhouseURL, p.cluster, p.nightMemory = c.Data, c.ClickHouse, c.Cluster, c.NightMemory<<20
 	if p.nightMemory == 0 && p.clickhouseURL == "" {

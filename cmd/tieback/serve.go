@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -53,12 +54,21 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 		listens = append(listens, "cluster", p.cluster)
 	}
 	p.log.Info("tieback listens", append(listens, "version", version)...)
+	p.tellSystemd(daemon.SdNotifyReady)
 	select {
 	case <-ctx.Done():
 		p.log.Info("stopping")
+		p.tellSystemd(daemon.SdNotifyStopping)
 		return srv.close()
 	case err := <-srv.failed:
 		return errors.Join(err, srv.close())
+	}
+}
+
+// tellSystemd tells systemd, if that has started the service as Type=notify.
+func (p *program) tellSystemd(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		p.log.Warn("systemd can't be told what the service does", "err", err)
 	}
 }
 

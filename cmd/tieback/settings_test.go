@@ -179,3 +179,28 @@ func TestVersion(t *testing.T) {
 		}
 	}
 }
+
+// A variable's value may be in a file.
+func TestSettingsInFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "level")
+	if err := os.WriteFile(file, []byte("loud\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		settings []string
+		want     string
+	}{
+		{[]string{"TIEBACK_LOG_LEVEL_FILE=" + file}, `got "loud"`},
+		{[]string{"TIEBACK_LOG_LEVEL_FILE=" + file, "TIEBACK_LOG_LEVEL=info"}, "both set"},
+		{[]string{"TIEBACK_LOG_LEVEL_FILE=" + file + ".not"}, "no such file"},
+		{[]string{"TIEBACK_LOG_LEVL_FILE=" + file}, "TIEBACK_LOG_LEVEL meant?"},
+	} {
+		cmd := command(dir, "version")
+		cmd.Env = append(cmd.Env, c.settings...)
+		if said, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(said), c.want) {
+			t.Errorf("%v: %s", c.settings, said)
+		}
+	}
+}
