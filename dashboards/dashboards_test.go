@@ -227,7 +227,7 @@ func TestAnalystReadsThePublishedTables(t *testing.T) {
 		}
 		granted = append(granted, strings.TrimPrefix(query, "GRANT SELECT ON tieback."))
 	}
-	private := regexp.MustCompile(`^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|results_noted|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|lock_tables|keeper_locks|lock_(run|migrate|catalog)_\d+|cluster_shards|schema_migrations)$`)
+	private := regexp.MustCompile(`^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|results_noted|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|lock_tables|keeper_locks|lock_(run|migrate|catalog)_\d+|cluster_shards|shard_place|schema_migrations)$`)
 	_, tables, err := warehousetest.Open(t).Table(t.Context(), "select name from system.tables where database = currentDatabase()", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -184,6 +185,9 @@ func TestShardsDieAndHang(t *testing.T) {
 		if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(23, 0)}); !errors.Is(err, warehouse.ErrAway) {
 			t.Errorf("a night with a shard that hangs gives %v", err)
 		}
+		if _, err := runnerAt(db, date(24, 0)).Run(t.Context(), jobs.Request{Cutoff: date(23, 0)}); !errors.Is(err, warehouse.ErrAway) || !strings.Contains(err.Error(), "shard 2") {
+			t.Errorf("a night that begins with a shard that hangs gives %v", err)
+		}
 		c.Nodes[1].Signal(t, syscall.SIGCONT)
 	})
 	t.Run("all there", func(t *testing.T) {
@@ -213,6 +217,16 @@ func TestMoveToACluster(t *testing.T) {
 	mustRun(t, runnerAt(one, date(22, 0)), jobs.Request{Cutoff: date(22, 0)})
 	before := contents(t, one)
 
+	// An insert that is under way as the tables change their places.
+	var slow sync.WaitGroup
+	slow.Go(func() {
+		statement := "insert into client_events (customer_id, visitor_id, type, occurred_at, received_at, ingest_id) select 'c1', 'slow' || toString(number), 'activity', " +
+			"toDateTime64('2026-09-20 10:00:00', 3, 'UTC'), toDateTime64('2026-09-20 10:00:00', 3, 'UTC'), generateUUIDv4() from numbers(5) where sleepEachRow(1) = 0 settings max_block_size = 1"
+		if err := one.Exec(t.Context(), statement, nil); err != nil {
+			t.Errorf("the slow insert: %v", err)
+		}
+	})
+	time.Sleep(500 * time.Millisecond)
 	db := open(warehousetest.ClusterName)
 	if _, _, err := db.Migrate(t.Context()); !errors.Is(err, warehouse.ErrOneServer) {
 		t.Fatalf("one server's tables on a cluster: %v", err)
@@ -236,7 +250,14 @@ func TestMoveToACluster(t *testing.T) {
 			t.Errorf("a run amidst the move: %v", err)
 		}
 	}
-	mustEqual(t, "moved", contents(t, db), before)
+	slow.Wait()
+	var all uint64
+	if err := db.Row(t.Context(), "select count() from client_events", nil, &all); err != nil || all != 2*120+5 {
+		t.Errorf("%d client events are there, of %d (%v)", all, 2*120+5, err)
+	}
+	after := contents(t, db)
+	before["client_events"] = after["client_events"]
+	mustEqual(t, "moved", after, before)
 	for i, n := range c.Nodes {
 		if _, rows := warehousetest.Ask(t, n.Endpoint, "tester", "pw", "select count() from tieback_shard.client_events"); rows == "0" {
 			t.Errorf("node %d has no client events", i+1)
@@ -245,12 +266,63 @@ func TestMoveToACluster(t *testing.T) {
 	if _, _, err := open("").Schema(t.Context()); err == nil || !strings.Contains(err.Error(), "--cluster") {
 		t.Errorf("a program that is not told of the cluster: %v", err)
 	}
+	if _, err := runnerAt(one, date(23, 0)).Run(t.Context(), jobs.Request{}); err == nil || !strings.Contains(err.Error(), "--cluster") {
+		t.Errorf("a service from before the move runs: %v", err)
+	}
 	people(t, db, 22)
 	mustRun(t, runnerAt(db, date(23, 0)), jobs.Request{Cutoff: date(23, 0)})
-	mustEqual(t, "the night after", contents(t, db), oneServer(t, date(23, 0), 20, 21, 22))
+	if got, want := contents(t, db), oneServer(t, date(23, 0), 20, 21, 22); got["attributions"] != want["attributions"] || got["entries"] != want["entries"] || got["exposures"] != want["exposures"] {
+		t.Errorf("the night after gives %v, expected %v", got, want)
+	}
 	schemas, err := db.NodeSchemas(t.Context())
 	if err != nil || len(schemas) != 3 || schemas[0].Version != schemas[2].Version || !schemas[0].Home || schemas[1].Home {
 		t.Errorf("%+v (%v)", schemas, err)
+	}
+}
+
+// TestOtherShards: where the cluster has not the shards that visitors were spread over, nothing is computed.
+func TestOtherShards(t *testing.T) {
+	t.Parallel()
+	shard := func(n int) string {
+		return fmt.Sprintf("<shard><replica><host>ch%d</host><port>9000</port></replica></shard>", n)
+	}
+	c := warehousetest.NewClusterWith(t, warehousetest.ClusterConfig{Nodes: 2, Remote: "<clickhouse><remote_servers>" +
+		"<tieback><secret>s</secret>" + shard(1) + shard(2) + "</tieback><fewer><secret>s</secret>" + shard(1) + "</fewer><swapped><secret>s</secret>" + shard(2) + shard(1) + "</swapped></remote_servers></clickhouse>"})
+	db := c.Open(t)
+	site(t, db)
+	people(t, db, 20)
+	mustRun(t, runnerAt(db, date(21, 0)), jobs.Request{Cutoff: date(21, 0)})
+	for cluster, says := range map[string]string{"fewer": "give it those again", "swapped": "is not the shard 1"} {
+		other, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.Nodes[0].URL(), Cluster: cluster, Database: db.Database()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		if _, err := runnerAt(other, date(22, 0)).Run(t.Context(), jobs.Request{Full: true}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("a run on %s: %v", cluster, err)
+		}
+		if _, err := runnerAt(other, date(22, 0)).Erase(t.Context(), jobs.Person{CustomerID: "c1", VisitorID: "v1"}, false); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("an erasure on %s: %v", cluster, err)
+		}
+	}
+}
+
+// TestHalfMadeForOneServer: a first migration that was cut off leaves tables for one server, which --cluster must not take for spread.
+func TestHalfMadeForOneServer(t *testing.T) {
+	t.Parallel()
+	c := warehousetest.NewCluster(t, 1)
+	for _, statement := range []string{"create database tieback", "create table tieback.client_events (n UInt8) engine = MergeTree order by n"} {
+		if _, said := warehousetest.Ask(t, c.Nodes[0].Endpoint, "tester", "pw", statement); said != "" {
+			t.Fatal(said)
+		}
+	}
+	db, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.Nodes[0].URL(), Cluster: warehousetest.ClusterName})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, _, err := db.Migrate(t.Context()); !errors.Is(err, warehouse.ErrOneServer) {
+		t.Errorf("it gives %v", err)
 	}
 }
 

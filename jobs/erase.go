@@ -106,7 +106,11 @@ func (r *Runner) Erase(ctx context.Context, p Person, dryRun bool) (*Erasure, er
 		return nil, err
 	}
 	defer held.Release()
-	ctx = held.Context
+	if err := r.checkTables(held.Context); err != nil {
+		return nil, err
+	}
+	ctx, stop := r.db.Watched(held.Context)
+	defer stop()
 	defer func() { // nobody needs to know who it was
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()

@@ -97,14 +97,16 @@ func (r *Runner) Run(ctx context.Context, req Request) (Record, error) {
 
 // runUnder is Run while the lock is held.
 func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
-	ctx, l := held.Context, ledger{r.db}
-	if err := r.db.CheckProfile(ctx); err != nil {
-		return Record{}, err
-	}
-	if err := r.db.Whole(ctx); err != nil {
+	l := ledger{r.db}
+	if err := r.db.CheckProfile(held.Context); err != nil {
 		return Record{}, err
 	}
 	r.db.LookAgain()
+	if err := r.checkTables(held.Context); err != nil {
+		return Record{}, err
+	}
+	ctx, stop := r.db.Watched(held.Context)
+	defer stop()
 	if err := l.closeKilled(ctx, r.clock()); err != nil {
 		return Record{}, err
 	}
@@ -130,12 +132,10 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	watched, stop := r.db.Watched(ctx)
-	runErr := r.compute(watched, req, since, &record, held)
-	if cause := context.Cause(watched); runErr != nil && ctx.Err() == nil && cause != nil {
+	runErr := r.compute(ctx, req, since, &record, held)
+	if cause := context.Cause(ctx); runErr != nil && held.Context.Err() == nil && cause != nil {
 		runErr = cause // and not what came of it
 	}
-	stop()
 	if runErr != nil && ctx.Err() == nil && errors.Is(held.Check(ctx), warehouse.ErrLockLost) || errors.Is(held.Lost(), warehouse.ErrLockLost) {
 		runErr = cmp.Or(held.Lost(), warehouse.ErrLockLost) // and not what came of it
 	}
@@ -150,6 +150,14 @@ func (r *Runner) runUnder(held *warehouse.Held, req Request) (Record, error) {
 	closing, cancel := context.WithTimeout(warehouse.Unlocked(ctx), 30*time.Second)
 	defer cancel()
 	return record, errors.Join(runErr, l.end(closing, &record, req.DryRun, r.clock(), runErr, made))
+}
+
+// checkTables makes sure that the rows of visitors are where they are looked for, and all of them.
+func (r *Runner) checkTables(ctx context.Context) error {
+	if err := r.db.Whole(ctx); err != nil {
+		return err
+	}
+	return r.db.CheckShards(ctx)
 }
 
 func (r *Runner) clock() time.Time { return r.now().UTC().Truncate(time.Millisecond) }

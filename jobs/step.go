@@ -76,7 +76,7 @@ func (n *night) sliced(ctx context.Context, name string, of func(context.Context
 				if err := db.Exec(ctx, statement.SQL, params.For(statement.SQL)); err != nil {
 					return fmt.Errorf("step %s: %w", name, err)
 				}
-				n.pace.passes(name, len(parameters))
+				n.pace.passes(name, len(parameters)*n.places(statement))
 				return nil
 			}
 		}
@@ -95,6 +95,14 @@ func (n *night) sliced(ctx context.Context, name string, of func(context.Context
 	n.pace.ended(name, started, took, written)
 	n.log.Debug("step done", "step", name, "cutoff", n.req.Cutoff, "rows", written, "ms", took.Milliseconds())
 	return written, nil
+}
+
+// places is on how many nodes a statement runs.
+func (n *night) places(statement sql.Statement) int {
+	if statement.OnShards {
+		return int(n.shards)
+	}
+	return 1
 }
 
 // where does something where a statement runs: on all shards at once, or at home.

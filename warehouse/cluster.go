@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tieback/tieback/sql"
@@ -156,9 +157,15 @@ func (db *DB) Shards(ctx context.Context) ([]*DB, error) {
 			continue // another replica of it answers
 		}
 		shard := db.node(n, db.shardDatabase())
-		if err := shard.Exec(ctx, "select 1", nil); err == nil {
+		asked, cancel := context.WithTimeout(ctx, dialPatience) // one that hangs takes connections, and gives no answer
+		err := shard.Exec(asked, "select 1", nil)
+		cancel()
+		if err == nil {
 			shards, away = append(shards, shard), nil
 		} else {
+			if ctx.Err() == nil && !errors.Is(err, ErrAway) {
+				err = fmt.Errorf("%w: %w", ErrAway, err)
+			}
 			away = errors.Join(away, fmt.Errorf("shard %d of the cluster %s: %w", n.Shard, db.cluster, err))
 		}
 		if last := i+1 == len(list) || list[i+1].Shard != n.Shard; last && len(shards) < int(n.Shard) {
@@ -186,7 +193,10 @@ func (db *DB) OnShards(ctx context.Context, do func(ctx context.Context, shard *
 	for _, shard := range shards {
 		work.Go(func() error { return shard.At(do(ctx, shard)) })
 	}
-	return work.Wait()
+	if err = work.Wait(); errors.Is(err, ErrAway) {
+		db.LookAgain() // another replica may answer
+	}
+	return err
 }
 
 // shardSilence is for how long a shard may give no answer before what waits for it is given up: as long as four locks live.
@@ -262,32 +272,83 @@ func (o *others) close() (err error) {
 // ErrOneServer says that the tables were made for one server.
 var ErrOneServer = errors.New("the tables are on one server: `tieback migrate --move` spreads them over the cluster")
 
-// noteShards keeps over which shards the rows are spread, the first time. With others each visitor's rows would be looked for where they are not.
+// noteShards keeps over which shards the rows are spread, the first time; each shard is told which one it is. With others each visitor's rows would be looked for
+// where they are not.
 func (db *DB) noteShards(ctx context.Context) error {
 	if db.cluster == "" {
 		return nil
 	}
-	list, err := db.nodes(ctx)
+	now, spread, err := db.spread(ctx)
+	if err != nil || spread != "" {
+		return err
+	}
+	shards, err := db.Shards(ctx)
 	if err != nil {
 		return err
 	}
-	var now []string
+	spread = uuid.NewString()
+	for place, shard := range shards {
+		err := shard.Exec(ctx, "truncate table shard_place", nil) // of a note that was cut off
+		if err == nil {
+			err = shard.Exec(ctx, "insert into shard_place select {spread:String}, {place:UInt64}", Params{"spread": spread, "place": place})
+		}
+		if err != nil {
+			return shard.At(err)
+		}
+	}
+	return db.Exec(ctx, "insert into cluster_shards select number, {shards:Array(String)}[number + 1], {spread:String} from numbers(length({shards:Array(String)}))",
+		Params{"shards": now, "spread": spread})
+}
+
+// spread returns the shards that the cluster has now, and the id under which home has noted them, empty where it has noted none. It fails where they are others.
+func (db *DB) spread(ctx context.Context) (now []string, spread string, err error) {
+	list, err := db.nodes(ctx)
+	if err != nil {
+		return nil, "", err
+	}
 	for _, n := range list {
 		if n.Replica == 1 {
 			now = append(now, fmt.Sprintf("shard %d of weight %d", n.Shard, n.Weight))
 		}
 	}
 	var before []string
-	if err := db.Row(ctx, "select groupArray(shard) from (select shard from cluster_shards order by place)", nil, &before); err != nil {
-		return err
+	if err := db.Row(ctx, "select groupArray(shard), any(spread) from (select shard, spread from cluster_shards order by place)", nil, &before, &spread); err != nil {
+		return nil, "", err
 	}
-	if slices.Equal(before, now) {
+	if len(before) > 0 && !slices.Equal(before, now) {
+		return nil, "", fmt.Errorf("the cluster %s has %s now, and the rows of visitors are spread over %s: give it those again", db.cluster, strings.Join(now, ", "), strings.Join(before, ", "))
+	}
+	return now, spread, nil
+}
+
+// CheckShards makes sure that the rows of visitors are where they are looked for: on all the shards that home has noted, in their order.
+func (db *DB) CheckShards(ctx context.Context) error {
+	if db.engine != nil {
 		return nil
 	}
-	if len(before) > 0 {
-		return fmt.Errorf("the cluster %s has %s now, and the rows of visitors are spread over %s: give it those again", db.cluster, strings.Join(now, ", "), strings.Join(before, ", "))
+	if db.cluster == "" { // as a service was started before its tables were spread
+		_, _, err := db.schemaVersion(ctx)
+		return err
 	}
-	return db.Exec(ctx, "insert into cluster_shards (place, shard) select number, {shards:Array(String)}[number + 1] from numbers(length({shards:Array(String)}))", Params{"shards": now})
+	_, spread, err := db.spread(ctx)
+	if err != nil {
+		return err
+	}
+	shards, err := db.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	for place, shard := range shards {
+		var is uint64
+		var of string
+		if err := shard.Row(ctx, "select any(place), any(spread) from shard_place", nil, &is, &of); err != nil {
+			return shard.At(err)
+		}
+		if of == "" || of != spread || is != uint64(place) {
+			return fmt.Errorf("the node %s is not the shard %d that visitors' rows were put on: give the cluster %s its shards in their order again", shard.Where(), place+1, db.cluster)
+		}
+	}
+	return nil
 }
 
 // NodeSchema is the schema of a node, as `tieback migrate` shows it.

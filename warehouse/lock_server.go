@@ -131,7 +131,8 @@ func (l *serverLock) enter(ctx context.Context, before lockState) error {
 	if err := l.db.endStatements(ctx, before.holder); err != nil {
 		return err
 	}
-	if strings.HasPrefix(l.prefix, "lock_run_") { // other work is done at home
+	if l.prefix == "lock_run_" || l.prefix == "lock_migrate_" { // other work is done at home
+		l.db.LookAgain() // a replica may have died with it
 		err := l.db.OnShards(ctx, func(ctx context.Context, shard *DB) error { return shard.endStatements(ctx, before.holder) })
 		if err != nil {
 			return err

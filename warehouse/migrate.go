@@ -37,6 +37,11 @@ func (db *DB) Migrate(ctx context.Context) (before, after int, err error) {
 		return before, before, fmt.Errorf("the data has schema version %d, this tieback knows %d: use the newer tieback", before, newest)
 	}
 	isNew := before == 0 && !dirty
+	if !isNew && db.cluster != "" {
+		if _, _, err := db.spread(ctx); err != nil { // before anything is made on nodes that are none of ours
+			return before, 0, err
+		}
+	}
 	sides, err := db.behind(ctx, newest, isNew)
 	if err != nil {
 		return before, 0, err
@@ -252,21 +257,35 @@ var ErrBeforeRelease = errors.New("the data were made by a tieback from before 0
 
 // schemaVersion is 0 for an empty database. It fails where the tables are not spread as this program is told.
 func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err error) {
-	if version, dirty, err = db.noted(ctx); err != nil || version == 0 && !dirty {
+	version, dirty, err = db.noted(ctx)
+	if err != nil {
 		return version, dirty, err
 	}
-	// The numbers of the migrations began again since then, and the tables are all made before the first note of one.
-	var engine string
-	if err := db.Row(ctx, "select any(engine) from system.tables where database = currentDatabase() and name = 'entries_versions'", nil, &engine); err != nil {
+	var there []struct {
+		Name   string `ch:"name"`
+		Engine string `ch:"engine"`
+	}
+	query := "select name, engine from system.tables where database = currentDatabase() and name in {names:Array(String)}"
+	if err := db.Select(ctx, &there, query, Params{"names": sql.Spread()}); err != nil {
+		var told *Error
+		if errors.Is(err, ErrNoDatabase) || errors.As(err, &told) && told.Code == proto.ErrUnknownDatabase {
+			return version, dirty, nil
+		}
 		return 0, false, err
 	}
-	switch {
-	case engine == "":
+	known := false
+	for _, table := range there { // also those of a first migration that was cut off, and has noted nothing
+		known = known || table.Name == "entries_versions"
+		switch {
+		case table.Engine == "Distributed" && db.cluster == "":
+			return 0, false, errSpread
+		case table.Engine != "Distributed" && db.cluster != "" && table.Name != "new_client_events":
+			return 0, false, ErrOneServer
+		}
+	}
+	// The numbers of the migrations began again since then, and the tables are all made before the first note of one.
+	if !known && (version > 0 || dirty) {
 		return 0, false, ErrBeforeRelease
-	case engine == "Distributed" && db.cluster == "":
-		return 0, false, errSpread
-	case engine != "Distributed" && db.cluster != "":
-		return 0, false, ErrOneServer
 	}
 	return version, dirty, nil
 }

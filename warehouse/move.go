@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tieback/tieback/sql"
 )
@@ -21,9 +22,6 @@ var ErrMoving = errors.New("the tables are being spread over the cluster: `tieba
 
 // Whole fails with ErrMoving while a move is not at its end.
 func (db *DB) Whole(ctx context.Context) error {
-	if db.cluster == "" {
-		return nil
-	}
 	var moving uint8
 	query := "select exists(select 1 from system.tables where database = currentDatabase() and endsWith(name, {end:String}))"
 	err := db.Row(ctx, query, Params{"end": beforeCluster}, &moving)
@@ -51,6 +49,15 @@ func (db *DB) Move(ctx context.Context, told func(table, part string, rows uint6
 	case has != newest || dirty:
 		return fmt.Errorf("the schema has version %d, this tieback needs %d: bring it up to date with `tieback migrate` without --cluster first", has, newest)
 	}
+	nodes, err := db.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n.IsLocal == 0 && nodes.isHome(n) {
+			return fmt.Errorf("home has a replica, %s: the tables of one server are moved to a home without one", n)
+		}
+	}
 	run, err := db.Lock(ctx, "run", 0, func() { db.log.Info("a run is under way, waiting for its end") })
 	if err != nil {
 		return err
@@ -63,6 +70,12 @@ func (db *DB) Move(ctx context.Context, told func(table, part string, rows uint6
 	defer migration.Release()
 	ctx = migration.Context
 	if err := db.makeSpread(ctx); err != nil {
+		return err
+	}
+	if err := db.CheckShards(ctx); err != nil {
+		return err
+	}
+	if err := db.awaitInserts(ctx); err != nil {
 		return err
 	}
 	for _, table := range spreadTables() {
@@ -82,6 +95,13 @@ func (db *DB) Move(ctx context.Context, told func(table, part string, rows uint6
 			told(table, part.Name, part.Rows)
 		}
 	}
+	left, err := db.partsLeft(ctx, "client_events")
+	if err == nil && len(left) > 0 {
+		err = errors.New("client events came to the old table meanwhile: begin the move again")
+	}
+	if err != nil {
+		return err
+	}
 	for _, table := range spreadTables() {
 		if err := db.Exec(ctx, "drop table if exists "+table+beforeCluster+" sync", nil); err != nil {
 			return err
@@ -97,9 +117,30 @@ func (db *DB) Move(ctx context.Context, told func(table, part string, rows uint6
 	})
 }
 
+// awaitInserts waits for the inserts that were under way when the tables changed their places: they write to the one that was set aside.
+func (db *DB) awaitInserts(ctx context.Context) error {
+	var begun time.Time
+	if err := db.Row(ctx, "select now64(3, 'UTC')", nil, &begun); err != nil {
+		return err
+	}
+	query := `select count() from system.processes
+		where query_kind = 'Insert' and positionCaseInsensitive(query, 'client_events') > 0 and now64(3, 'UTC') - toIntervalMillisecond(toUInt64(elapsed * 1000)) <= {begun:DateTime64(3, 'UTC')}`
+	for {
+		var inserts uint64
+		if err := db.Row(ctx, query, Params{"begun": Time(begun)}, &inserts); err != nil || inserts == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // spreadTables are the tables with rows to be moved; the working sets of runs are made anew.
 func spreadTables() []string {
-	return []string{"client_events", "sessions_versions", "exposures_versions", "entries_versions"}
+	return []string{"entries_versions", "sessions_versions", "exposures_versions", "client_events"}
 }
 
 // makeSpread makes the databases on all nodes, and puts Distributed tables in the place of home's, whose rows it sets aside.
@@ -124,7 +165,11 @@ func (db *DB) makeSpread(ctx context.Context) error {
 	if err := db.noteShards(ctx); err != nil {
 		return err
 	}
-	for _, name := range sql.Spread() {
+	names := sql.Spread()
+	slices.SortStableFunc(names, func(a, b string) int { // what says how the tables are spread comes first
+		return slices.Index([]string{b}, "entries_versions") - slices.Index([]string{a}, "entries_versions")
+	})
+	for _, name := range names {
 		var engine string
 		if err := db.Row(ctx, "select any(engine) from system.tables where database = currentDatabase() and name = {name:String}", Params{"name": name}, &engine); err != nil {
 			return err
@@ -210,6 +255,14 @@ func (db *DB) moveEvents(ctx context.Context, part movedPart) error {
 		if err != nil {
 			return err
 		}
+	}
+	var now uint64
+	query := "select sum(rows) from system.parts where database = currentDatabase() and table = {aside:String} and active and partition_id = {part:String}"
+	if err := db.Row(ctx, query, Params{"aside": "client_events" + beforeCluster, "part": part.ID}, &now); err != nil {
+		return err
+	}
+	if now != part.Rows {
+		return errors.New("client events came to it meanwhile: begin the move again")
 	}
 	err := db.OnShards(ctx, func(ctx context.Context, shard *DB) error {
 		return shard.Exec(ctx, "alter table "+movingEvents+" move partition id '"+part.ID+"' to table client_events", nil)

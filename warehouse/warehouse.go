@@ -132,6 +132,9 @@ func (db *DB) Analysts(password string) http.Handler {
 	return db.engine.Analysts(password)
 }
 
+// Database is the name of the database.
+func (db *DB) Database() string { return db.database }
+
 // Close closes the connections, and ends the embedded engine if nobody else uses it.
 func (db *DB) Close() error {
 	err := db.others.close()

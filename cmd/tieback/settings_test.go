@@ -87,7 +87,7 @@ func TestTablesPage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	rows := must(t, dir, "sql", `select table, name, type, comment from system.columns
-		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|lock_tables|cluster_shards|schema_migrations|results_.*)$')
+		where database = 'tieback' and not match(table, '^(catalog_.*|night_.*|erased_.*|.*_versions|published_days|run_log|run_names|run_rules|identifies|new_client_events|new_conversions|new_adjustments|import_ids|import_keys|lock_tables|cluster_shards|shard_place|schema_migrations|results_.*)$')
 		order by table, position`, "--format", "TSV")
 	var page strings.Builder
 	page.WriteString(`# The tables for analysts
