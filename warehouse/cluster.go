@@ -123,6 +123,7 @@ func (db *DB) node(n node, database string) *DB {
 	}
 	open := &DB{server: db.server, dataDir: db.dataDir, database: database, log: db.log, lockExpiry: db.lockExpiry, cluster: db.cluster}
 	if n.IsLocal == 0 {
+		open.isNode = true
 		open.server.Protocol, open.server.Addr = clickhouse.Native, []string{n.String()}
 		if open.server.TLS != nil { // its certificate bears the node's name
 			config := open.server.TLS.Clone()
@@ -232,7 +233,7 @@ func (db *DB) watch(ctx context.Context, silence time.Duration, fail context.Can
 		if err == nil {
 			answered = time.Now()
 		} else if time.Since(answered) > silence {
-			fail(db.At(&awayError{where: fmt.Sprintf("a shard of the cluster %s, silent for %s,", db.cluster, silence), err: err}))
+			fail(db.At(&awayError{where: fmt.Sprintf("a shard of the cluster %s, silent for %s,", db.cluster, silence), err: err, check: "check that it runs"}))
 			return
 		}
 	}
@@ -380,7 +381,7 @@ func (db *DB) NodeSchemas(ctx context.Context) (list []NodeSchema, err error) {
 			if err == nil && dirty {
 				err = fmt.Errorf("a migration of %s to version %d was cut off", database, version)
 			}
-			schema.Err = errors.Join(schema.Err, err)
+			schema.Err = cmp.Or(schema.Err, err)
 			if i == 0 || version < schema.Version {
 				schema.Version = version
 			}

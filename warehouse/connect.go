@@ -265,17 +265,22 @@ func (db *DB) unreachable(err error) error {
 		}
 		return fmt.Errorf("%s: %w", where, explain(err))
 	}
-	return &awayError{where: where, err: innermost(err)}
+	check := "check the address in --clickhouse, and that the server runs"
+	if db.isNode {
+		check = "check that it runs, and its address in remote_servers at home"
+	}
+	return &awayError{where: where, err: innermost(err), check: check}
 }
 
 // awayError is ErrAway, of a server.
 type awayError struct {
 	where string
 	err   error
+	check string // what to do
 }
 
 func (e *awayError) Error() string {
-	return fmt.Sprintf("%s does not answer: %v; check the address in --clickhouse, and that the server runs", e.where, e.err)
+	return fmt.Sprintf("%s does not answer: %v; %s", e.where, e.err, e.check)
 }
 func (e *awayError) Unwrap() []error { return []error{ErrAway, e.err} }
 

@@ -65,6 +65,7 @@ type DB struct {
 	connected  atomic.Pointer[connected]
 
 	cluster       string                // empty for one server
+	isNode        bool                  // of a cluster, and not home
 	shardPatience time.Duration         // as configured
 	shards        atomic.Pointer[[]*DB] // that Shards has found
 	others        others
@@ -251,6 +252,10 @@ var ErrNoRows = sql.ErrNoRows
 func explain(err error) error {
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) {
+		if proto.Error(exception.Code) == proto.ErrAllConnectionTriesFailed {
+			node := silentNode.FindStringSubmatch(exception.Message)
+			return &Error{Code: proto.ErrAllConnectionTriesFailed, Message: "a node of the cluster does not answer: " + strings.Join(node[min(1, len(node)):], "")}
+		}
 		return &Error{Code: proto.Error(exception.Code), Message: expected.ReplaceAllString(exception.Message, "$1")}
 	}
 	web, network := (*url.Error)(nil), (*net.OpError)(nil)
@@ -264,6 +269,9 @@ func explain(err error) error {
 	}
 	return err
 }
+
+// silentNode finds the address of a node that ClickHouse did not reach.
+var silentNode = regexp.MustCompile(`\(([^()\s]+:\d+)(?:, [^()]*)?\)\. \(`)
 
 // expected finds the list of all that could stand in the place of a fault of syntax.
 var expected = regexp.MustCompile(`(?s) Expected one of: .*?(\.? \(SYNTAX_ERROR\)|$)`)

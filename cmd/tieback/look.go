@@ -290,7 +290,10 @@ func (p *program) showNodes(ctx context.Context, db *warehouse.DB, newest int) e
 		if n.Home {
 			role = "home"
 		}
-		if n.Err != nil {
+		switch {
+		case errors.Is(n.Err, warehouse.ErrAway):
+			version, behind = "does not answer", true
+		case n.Err != nil:
 			version, behind = n.Err.Error(), true
 		}
 		behind = behind || n.Version < newest
