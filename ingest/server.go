@@ -172,11 +172,21 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	if route == "/" && c.Path() != "/" {
 		route = "(none)"
 	}
-	s.metrics.requests.WithLabelValues(c.Method(), route, strconv.Itoa(status)).Observe(took.Seconds())
+	s.metrics.requests.WithLabelValues(methodName(c.Method()), route, strconv.Itoa(status)).Observe(took.Seconds())
 	if s.cfg.AccessLog {
 		s.cfg.Log.Info("request", "method", c.Method(), "path", c.Path(), "status", status, "ms", float64(took.Microseconds())/1000, "address", c.IP(), "request_id", id)
 	}
 	return err
+}
+
+// methodName is a method that outlives its request: Fiber's text is a view into a buffer that the next request writes.
+func methodName(method string) string {
+	for _, known := range []string{fiber.MethodPost, fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions, fiber.MethodPut, fiber.MethodDelete, fiber.MethodPatch} {
+		if method == known {
+			return known
+		}
+	}
+	return "other"
 }
 
 func (s *Server) handleError(c *fiber.Ctx, err error) error {
