@@ -282,7 +282,7 @@ func TestMoveToACluster(t *testing.T) {
 
 // TestOtherShards: where the cluster has not the shards that visitors were spread over, nothing is computed.
 func TestOtherShards(t *testing.T) {
-	t.Parallel()
+	thorough(t)
 	shard := func(n int) string {
 		return fmt.Sprintf("<shard><replica><host>ch%d</host><port>9000</port></replica></shard>", n)
 	}
@@ -309,7 +309,7 @@ func TestOtherShards(t *testing.T) {
 
 // TestHalfMadeForOneServer: a first migration that was cut off leaves tables for one server, which --cluster must not take for spread.
 func TestHalfMadeForOneServer(t *testing.T) {
-	t.Parallel()
+	thorough(t)
 	c := warehousetest.NewCluster(t, 1)
 	for _, statement := range []string{"create database tieback", "create table tieback.client_events (n UInt8) engine = MergeTree order by n"} {
 		if _, said := warehousetest.Ask(t, c.Nodes[0].Endpoint, "tester", "pw", statement); said != "" {
