@@ -20,7 +20,7 @@ ZONE   ?= Pacific/Kiritimati
 
 # Most tests wait for an engine, so two processors take three packages. The whole program is started hundreds of times, for which the
 # race detector takes too long: its packages are tested with it, beside.
-test: engine build lint ## Run every test; about 9 minutes
+test: engine build lint ## Run every test, about 10 minutes
 	@TZ=$(ZONE) $(GO) test -timeout 14m ./cmd/tieback & program=$$!; \
 	TZ=$(ZONE) $(RACE) -p 2 -timeout 14m $$(go list ./... | grep -v '/cmd/tieback$$'); others=$$?; \
 	wait $$program && exit $$others
@@ -30,8 +30,8 @@ test-zones: engine build ## Run every test in three time zones, about 15 minutes
 
 # The tests of one server with all their databases on three nodes, and those of clusters that take minutes.
 test-cluster: engine ## Run the tests of the night and of readers on a cluster of three nodes, about 15 minutes
-	TIEBACK_TEST_CLUSTER=3 $(GO) test -p 1 -timeout 40m ./jobs ./reports/... ./admin ./dashboards
-	TIEBACK_TEST_CLUSTER=3 $(GO) test ./cmd/tieback -run OnACluster -kills 40 -v -timeout 20m
+	TEST_CLUSTER=3 $(GO) test -p 1 -timeout 40m ./jobs ./reports/... ./admin ./dashboards
+	TEST_CLUSTER=3 $(GO) test ./cmd/tieback -run OnACluster -kills 40 -v -timeout 20m
 
 lint: ## Check format and vet, with staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -70,7 +70,7 @@ bench-night: engine ## Measure the night beside a scan of the same rows, about 1
 bench-panels: engine ## Time every dashboard panel over 400 days of a busy site, about 10 minutes
 	$(GO) test ./dashboards -run TestPanelsOfABusySite -count 1 -v -timeout 30m -days 400
 
-bench-cluster: engine ## Measure the night on three nodes beside one server's, about 2 minutes
+bench-cluster: engine ## Compare the night on three nodes with one server's, about 2 minutes
 	$(GO) test ./bench/cluster -count 1 -v -timeout 30m -events 4000000
 
 fuzz: ## Fuzz the decoders of bodies, import lines and the spool, a minute each

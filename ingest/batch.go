@@ -51,7 +51,7 @@ func (s *Server) acceptMany(c *fiber.Ctx, raw []byte, tokenAccount string, recei
 	}
 	for _, code := range batch.rejected {
 		s.metrics.rejected.add(code, 1)
-		s.notTaken(tokenAccount, "an event of a batch was refused", code)
+		s.notAccepted(tokenAccount, "an event of a batch was refused", code)
 	}
 	if len(batch.records) > 0 && !dry {
 		if err := s.append(batch.records...); err != nil {

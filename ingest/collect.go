@@ -58,7 +58,7 @@ func (s *Server) collect(c *fiber.Ctx, raw []byte, receivedAt time.Time) error {
 	rows, dropped := batch.rows(receivedAt)
 	s.metrics.drop(owner.CustomerID, dropped)
 	for _, reason := range dropped {
-		s.notTaken(owner.CustomerID, "client events were dropped", reason)
+		s.notAccepted(owner.CustomerID, "client events were dropped", reason)
 	}
 	if err := s.storeOnce(rows); err != nil {
 		return errNotDurable()

@@ -64,7 +64,7 @@ type Server struct {
 	metrics *Metrics
 
 	metricsHandler http.Handler
-	told           told
+	noticed        noticed
 
 	byToken, byAddress *limiter
 

@@ -100,7 +100,7 @@ func oneServer(t *testing.T, cutoff time.Time, days ...int) map[string]string {
 // thorough skips a test that takes a minute and more but in `make test-cluster`.
 func thorough(t *testing.T) {
 	t.Helper()
-	if os.Getenv("TIEBACK_TEST_CLUSTER") == "" {
+	if os.Getenv("TEST_CLUSTER") == "" {
 		t.Skip("it takes minutes: make test-cluster")
 	}
 	t.Parallel()
@@ -264,7 +264,7 @@ func TestMoveToACluster(t *testing.T) {
 		}
 	}
 	if _, _, err := open("").Schema(t.Context()); err == nil || !strings.Contains(err.Error(), "--cluster") {
-		t.Errorf("a program that is not told of the cluster: %v", err)
+		t.Errorf("a program without --cluster: %v", err)
 	}
 	if _, err := runnerAt(one, date(23, 0)).Run(t.Context(), jobs.Request{}); err == nil || !strings.Contains(err.Error(), "--cluster") {
 		t.Errorf("a service from before the move runs: %v", err)

@@ -20,9 +20,9 @@ import (
 )
 
 // A cluster (spec 8): the node that --clickhouse names is home, and has all tables in the database that one server has them in. The rows of visitors
-// lie on the shards, each in a database beside it, and are Distributed tables at home. The nodes are those of system.clusters at home.
+// lie on the shards, each in a database of its own, and are Distributed tables at home. The nodes are those of system.clusters at home.
 
-// shardDatabase is the database of a node's shard, beside that of home.
+// shardDatabase is the database with the rows of a node's shard.
 func (db *DB) shardDatabase() string { return db.database + "_shard" }
 
 // lentDatabase is the one by which shards read tables of home.
@@ -273,7 +273,7 @@ func (o *others) close() (err error) {
 // ErrOneServer says that the tables were made for one server.
 var ErrOneServer = errors.New("the tables are on one server: `tieback migrate --move` spreads them over the cluster")
 
-// noteShards keeps over which shards the rows are spread, the first time; each shard is told which one it is. With others each visitor's rows would be looked for
+// noteShards keeps over which shards the rows are spread, the first time; each shard notes which one it is. On other shards each visitor's rows would be looked for
 // where they are not.
 func (db *DB) noteShards(ctx context.Context) error {
 	if db.cluster == "" {

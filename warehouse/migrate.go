@@ -255,7 +255,7 @@ func (db *DB) forgetCutOff(ctx context.Context) error {
 var ErrBeforeRelease = errors.New("the data were made by a tieback from before 0.1.0, which this one can't read: " +
 	"start with a fresh data folder (or database) and import the history again")
 
-// schemaVersion is 0 for an empty database. It fails where the tables are not spread as this program is told.
+// schemaVersion is 0 for an empty database. It fails where the tables are spread otherwise than --cluster says.
 func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err error) {
 	version, dirty, err = db.noted(ctx)
 	if err != nil {
@@ -290,7 +290,7 @@ func (db *DB) schemaVersion(ctx context.Context) (version int, dirty bool, err e
 	return version, dirty, nil
 }
 
-// errSpread is what a program gives that was not told of the cluster.
+// errSpread says that --cluster is missing.
 var errSpread = errors.New("the tables are spread over a cluster: name it with --cluster")
 
 // noted returns the version that a database notes of itself, 0 where it notes none.

@@ -32,9 +32,9 @@ func (db *DB) Whole(ctx context.Context) error {
 }
 
 // Move spreads the tables of one server, which becomes home, over the cluster (spec 8). Killed at any point, it is to be begun again and goes on. Events are
-// accepted meanwhile, and go to the shards; runs wait, and readers see what was moved. told is called for each part that was moved: a month of
+// accepted meanwhile, and go to the shards; runs wait, and readers see what was moved. moved is called for each part that was moved: a month of
 // client events, or a day of another table.
-func (db *DB) Move(ctx context.Context, told func(table, part string, rows uint64)) error {
+func (db *DB) Move(ctx context.Context, moved func(table, part string, rows uint64)) error {
 	newest, err := newestMigration()
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (db *DB) Move(ctx context.Context, told func(table, part string, rows uint6
 			if err != nil {
 				return fmt.Errorf("move the part %s of %s: %w", part.Name, table, err)
 			}
-			told(table, part.Name, part.Rows)
+			moved(table, part.Name, part.Rows)
 		}
 	}
 	left, err := db.partsLeft(ctx, "client_events")
@@ -138,7 +138,7 @@ func (db *DB) awaitInserts(ctx context.Context) error {
 	}
 }
 
-// spreadTables are the tables with rows to be moved; the working sets of runs are made anew.
+// spreadTables are the tables with rows to be moved; the working sets of runs are created empty.
 func spreadTables() []string {
 	return []string{"entries_versions", "sessions_versions", "exposures_versions", "client_events"}
 }
@@ -228,7 +228,7 @@ func (db *DB) moveDay(ctx context.Context, table string, part movedPart) error {
 	return err
 }
 
-// moveEvents moves a month of client events, into which new ones may come meanwhile: to tables beside first, and once it is noted that they have all of them, by
+// moveEvents moves a month of client events, into which new ones may come meanwhile: to staging tables first, and once it is noted that those have all of them, by
 // one statement a shard into its own.
 func (db *DB) moveEvents(ctx context.Context, part movedPart) error {
 	var staged uint8

@@ -69,7 +69,7 @@ func TestWholeProgramOnACluster(t *testing.T) {
 
 // TestTortureOnACluster kills two services and three nodes at random moments. Each conversion and client event that was acknowledged counts once.
 func TestTortureOnACluster(t *testing.T) {
-	if os.Getenv("TIEBACK_TEST_CLUSTER") == "" {
+	if os.Getenv("TEST_CLUSTER") == "" {
 		t.Skip("it takes minutes: make test-cluster")
 	}
 	c := useCluster(t)

@@ -27,11 +27,11 @@ import (
 
 type doctorCmd struct{}
 
-// finding is what one check has found; mend, what to do about it, is empty where all is well.
+// finding is the result of one check; advice, what to do about it, is empty where all is well.
 // Of a warning Tieback goes on working, and the figures are right for what came in.
 type finding struct {
-	subject, found, mend string
-	warning              bool
+	subject, found, advice string
+	warning                bool
 }
 
 // Run checks what Tieback lives on and what comes in, and changes nothing. It ends with 1 when
@@ -40,7 +40,7 @@ func (*doctorCmd) Run(ctx context.Context, p *program) error {
 	findings := []finding{p.lookAtDisk(), p.lookAtFolder(), p.lookAtFiles(), p.lookAtEngine()}
 	db, err := p.openUnmigrated(ctx, false)
 	if err != nil {
-		findings = append(findings, finding{subject: "ClickHouse", found: err.Error(), mend: "see above; nothing else can be checked without it"})
+		findings = append(findings, finding{subject: "ClickHouse", found: err.Error(), advice: "see above; nothing else can be checked without it"})
 	} else {
 		defer db.Close()
 		looks := []func(context.Context, *warehouse.DB) finding{p.lookAtClickHouse, p.lookAtSchema, p.lookAtRuns, p.lookAtServices}
@@ -57,14 +57,14 @@ func (*doctorCmd) Run(ctx context.Context, p *program) error {
 	for _, f := range findings {
 		verdict := "ok  "
 		switch {
-		case f.mend != "" && f.warning:
+		case f.advice != "" && f.warning:
 			verdict = "WARN"
-		case f.mend != "":
+		case f.advice != "":
 			verdict, bad = "BAD ", bad+1
 		}
 		fmt.Fprintf(p.stdout, "%s %-12s %s\n", verdict, f.subject, f.found)
-		if f.mend != "" {
-			fmt.Fprintf(p.stdout, "                  %s\n", f.mend)
+		if f.advice != "" {
+			fmt.Fprintf(p.stdout, "                  %s\n", f.advice)
 		}
 	}
 	if bad > 0 {
@@ -80,13 +80,13 @@ func (p *program) lookAtDisk() finding {
 	f := finding{subject: "disk"}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(p.dataDir, &disk); err != nil {
-		f.found, f.mend = fmt.Sprintf("%s: %v", p.dataDir, err), "give the data folder with --data or TIEBACK_DATA"
+		f.found, f.advice = fmt.Sprintf("%s: %v", p.dataDir, err), "give the data folder with --data or TIEBACK_DATA"
 		return f
 	}
 	free, size := int64(disk.Bavail)*disk.Bsize, int64(disk.Blocks)*disk.Bsize
 	f.found = fmt.Sprintf("%.1f of %.1f GB are free at %s", float64(free)/1e9, float64(size)/1e9, p.dataDir)
 	if free < leastFree || free < size/20 {
-		f.mend = "make room: below a twentieth, at most 256 MB, events are refused with 503; docs/operating.md has the retention settings"
+		f.advice = "make room: below a twentieth, at most 256 MB, events are refused with 503; docs/operating.md has the retention settings"
 	}
 	return f
 }
@@ -99,15 +99,15 @@ func (p *program) lookAtFolder() finding {
 	case err != nil:
 		f.found = "not there yet"
 	case p.restoredWhole() != nil:
-		f.found, f.mend = p.restoredWhole().Error(), "delete it and restore again"
+		f.found, f.advice = p.restoredWhole().Error(), "delete it and restore again"
 	case p.strangersFile() != "":
 		stranger, owner := p.strangersFile(), ownerOf(p.dataDir)
 		f.found = fmt.Sprintf("%s belongs to the user %s, the data folder to %s", stranger, ownerOf(stranger), owner)
-		f.mend = fmt.Sprintf("run `chown -R %s: %s`, and commands as %s", owner, p.dataDir, owner)
+		f.advice = fmt.Sprintf("run `chown -R %s: %s`, and commands as %s", owner, p.dataDir, owner)
 	case info.Mode().Perm()&0o077 != 0:
 		f.warning = true
 		f.found = fmt.Sprintf("%s can be read by other users (%s)", p.dataDir, info.Mode().Perm())
-		f.mend = fmt.Sprintf("run `chmod -R go= %s`: it holds what people did, and under which ids", p.dataDir)
+		f.advice = fmt.Sprintf("run `chmod -R go= %s`: it holds what people did, and under which ids", p.dataDir)
 	}
 	return f
 }
@@ -150,7 +150,7 @@ func (p *program) lookAtFiles() finding {
 	}
 	f.found = fmt.Sprintf("%d may be open, for %d connections at once", limit, connectionLimits(limit).Total)
 	if f.warning = true; limit < leastFiles {
-		f.mend = fmt.Sprintf("raise it to %d or more, with ulimit -n, or LimitNOFILE= of systemd", leastFiles)
+		f.advice = fmt.Sprintf("raise it to %d or more, with ulimit -n, or LimitNOFILE= of systemd", leastFiles)
 	}
 	return f
 }
@@ -165,12 +165,12 @@ func (p *program) lookAtEngine() finding {
 	}
 	library, err := chdb.FindLibrary()
 	if err != nil {
-		f.found, f.mend = err.Error(), "run `make engine`, or set "+chdb.LibEnv
+		f.found, f.advice = err.Error(), "run `make engine`, or set "+chdb.LibEnv
 		return f
 	}
 	f.found = library
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		f.mend = "the embedded engine needs Linux on amd64: use a ClickHouse server with --clickhouse"
+		f.advice = "the embedded engine needs Linux on amd64: use a ClickHouse server with --clickhouse"
 	}
 	return f
 }
@@ -185,13 +185,13 @@ func (p *program) lookAtClickHouse(ctx context.Context, db *warehouse.DB) findin
 	var clock time.Time
 	asked := p.now()
 	if err := db.Row(ctx, "select version(), now64(3, 'UTC')", nil, &version, &clock); err != nil {
-		f.found, f.mend = err.Error(), "look at its logs: for the embedded engine, clickhouse.log and engine.log in the data folder"
+		f.found, f.advice = err.Error(), "look at its logs: for the embedded engine, clickhouse.log and engine.log in the data folder"
 		return f
 	}
 	apart := max(clock.Sub(asked).Abs()-p.now().Sub(asked), 0)
 	f.found = fmt.Sprintf("version %s, its clock is %s from ours", version, apart.Round(time.Millisecond))
 	if apart > clockTolerance {
-		f.mend = "let both machines keep their time by NTP: what is received and what is visible are compared"
+		f.advice = "let both machines keep their time by NTP: what is received and what is visible are compared"
 	}
 	return f
 }
@@ -201,13 +201,13 @@ func (p *program) lookAtSchema(ctx context.Context, db *warehouse.DB) finding {
 	has, newest, err := db.Schema(ctx)
 	switch {
 	case err != nil:
-		f.found, f.mend = err.Error(), "run `tieback migrate`"
+		f.found, f.advice = err.Error(), "run `tieback migrate`"
 	case has == newest:
 		f.found = fmt.Sprintf("version %d, the newest", has)
 	case has > newest:
-		f.found, f.mend = fmt.Sprintf("version %d, this tieback knows %d", has, newest), "use the newer tieback"
+		f.found, f.advice = fmt.Sprintf("version %d, this tieback knows %d", has, newest), "use the newer tieback"
 	default:
-		f.found, f.mend = fmt.Sprintf("version %d of %d", has, newest), "run `tieback migrate`"
+		f.found, f.advice = fmt.Sprintf("version %d of %d", has, newest), "run `tieback migrate`"
 	}
 	return f
 }
@@ -220,13 +220,13 @@ func (p *program) lookAtRuns(ctx context.Context, db *warehouse.DB) finding {
 	case errors.As(err, &told) && told.Code == proto.ErrUnknownTable: // nothing has migrated yet
 		f.found = "none yet"
 	case err != nil:
-		f.found, f.mend = err.Error(), "see ClickHouse above"
+		f.found, f.advice = err.Error(), "see ClickHouse above"
 	case cutoff.IsZero():
 		f.found = "none yet; `tieback serve` makes one each midnight UTC, `tieback run` one now"
 	case cutoff.After(p.now()):
-		f.found, f.mend = "published up to "+stamp(cutoff)+", which lies in the future", "a clock was wrong: check it, then `tieback run` computes all days again"
+		f.found, f.advice = "published up to "+stamp(cutoff)+", which lies in the future", "a clock was wrong: check it, then `tieback run` computes all days again"
 	case cutoff.Before(jobs.LastMidnight(p.now().Add(-lateRun))):
-		f.found, f.mend = "published up to "+stamp(cutoff), "the last midnight is missing: `tieback status` says why, `tieback run` makes up for it"
+		f.found, f.advice = "published up to "+stamp(cutoff), "the last midnight is missing: `tieback status` says why, `tieback run` makes up for it"
 	default:
 		f.found = "published up to " + stamp(cutoff)
 	}
@@ -241,7 +241,7 @@ func (p *program) lookAtFlags(ctx context.Context, db *warehouse.DB) []finding {
 	case errors.As(err, &told) && told.Code == proto.ErrUnknownTable: // nothing has migrated yet
 		return nil
 	case err != nil:
-		return []finding{{subject: "events", found: err.Error(), mend: "see ClickHouse above"}}
+		return []finding{{subject: "events", found: err.Error(), advice: "see ClickHouse above"}}
 	}
 	crowded, dropped, undefined, waiting := flags.Texts()
 	return []finding{
@@ -257,11 +257,11 @@ func (p *program) lookAtFlags(ctx context.Context, db *warehouse.DB) []finding {
 }
 
 // flagged is a warning where there are texts.
-func flagged(subject, fine string, texts []string, mend string) finding {
+func flagged(subject, fine string, texts []string, advice string) finding {
 	if len(texts) == 0 {
 		return finding{subject: subject, found: fine}
 	}
-	return finding{subject: subject, found: strings.Join(texts, "\n                  "), mend: mend, warning: true}
+	return finding{subject: subject, found: strings.Join(texts, "\n                  "), advice: advice, warning: true}
 }
 
 // lateRun is how long after midnight a run may take before it is missed.
@@ -282,9 +282,9 @@ func (p *program) lookAtSpool(ctx context.Context) finding {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		f.found = "events wait to be sent to ClickHouse for 10 s and more"
-		f.mend = "start `tieback serve` if none runs; the /readyz of one that does says why"
+		f.advice = "start `tieback serve` if none runs; the /readyz of one that does says why"
 	case err != nil:
-		f.found, f.mend = err.Error(), "everything in the spool is sent again by the next start, and counts once; look at the disk"
+		f.found, f.advice = err.Error(), "everything in the spool is sent again by the next start, and counts once; look at the disk"
 	case cursor.Before(end):
 		f.found = "events go on to ClickHouse"
 	default:
@@ -298,9 +298,9 @@ func (p *program) lookAtDeadLetters() finding {
 	letters, err := ingest.NewDeadLetters(p.dataDir).List()
 	switch {
 	case err != nil:
-		f.found, f.mend = err.Error(), "look at deadletter.ndjson in the data folder"
+		f.found, f.advice = err.Error(), "look at deadletter.ndjson in the data folder"
 	case len(letters) > 0:
-		f.found, f.mend = fmt.Sprintf("%d rows", len(letters)), "`tieback deadletter list` shows them with the reasons, `retry` inserts them again"
+		f.found, f.advice = fmt.Sprintf("%d rows", len(letters)), "`tieback deadletter list` shows them with the reasons, `retry` inserts them again"
 	}
 	return f
 }

@@ -34,7 +34,7 @@ func (p *program) lookAtServices(ctx context.Context, db *warehouse.DB) finding 
 		return f
 	}
 	if err != nil {
-		f.found, f.mend = err.Error(), "run `tieback migrate` if the schema is older"
+		f.found, f.advice = err.Error(), "run `tieback migrate` if the schema is older"
 		return f
 	}
 	var running, silent []string
@@ -58,7 +58,7 @@ func (p *program) lookAtServices(ctx context.Context, db *warehouse.DB) finding 
 		f.found += "; silent: " + strings.Join(silent, ", ")
 	}
 	if waiting {
-		f.mend = "events waited in the spool of a silent one: start `tieback serve` on its data folder again, and they count"
+		f.advice = "events waited in the spool of a silent one: start `tieback serve` on its data folder again, and they count"
 	}
 	return f
 }
@@ -68,7 +68,7 @@ func (p *program) lookAtNodes(ctx context.Context, db *warehouse.DB) finding {
 	f := finding{subject: "cluster"}
 	nodes, err := db.NodeSchemas(ctx)
 	if err != nil {
-		f.found, f.mend = err.Error(), "docs/scaling.md has what a cluster needs"
+		f.found, f.advice = err.Error(), "docs/scaling.md has what a cluster needs"
 		return f
 	}
 	var wrong []string
@@ -76,15 +76,15 @@ func (p *program) lookAtNodes(ctx context.Context, db *warehouse.DB) finding {
 		switch {
 		case n.Err != nil:
 			wrong = append(wrong, fmt.Sprintf("%s: %v", n.Where, n.Err))
-			f.mend = "start it: runs wait for it, and client events stay in the spools"
+			f.advice = "start it: runs wait for it, and client events stay in the spools"
 		case n.Version != nodes[0].Version:
 			wrong = append(wrong, fmt.Sprintf("%s has schema version %d, %s has %d", n.Where, n.Version, nodes[0].Where, nodes[0].Version))
-			f.mend = "run `tieback migrate`"
+			f.advice = "run `tieback migrate`"
 		}
 	}
 	f.found = human.Count(int64(len(nodes)), "node") + " of " + p.cluster + " answer, with the same schema"
 	if err := db.Whole(ctx); err != nil {
-		wrong, f.mend = append(wrong, err.Error()), "run `tieback migrate --move`"
+		wrong, f.advice = append(wrong, err.Error()), "run `tieback migrate --move`"
 	}
 	if len(wrong) > 0 {
 		f.found = strings.Join(wrong, "; ")

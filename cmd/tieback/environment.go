@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"github.com/tieback/tieback/warehouse/chdb"
 )
 
-// environmentOfOthers are variables that Tieback itself does not read, but what stands beside it: Grafana's provisioning.
+// environmentOfOthers are variables that Grafana's provisioning reads, which may be in the same environment.
 var environmentOfOthers = []string{"TIEBACK_SQL_HOST", "TIEBACK_SQL_PORT", "TIEBACK_SQL_USER", "TIEBACK_SQL_PASSWORD"}
 
 // environmentNames are the variables that flags of any command read, and the few that have none.
@@ -37,7 +38,7 @@ func unreadEnvironment(environment, known []string) (faults []error) {
 	for _, setting := range environment {
 		name, _, _ := strings.Cut(setting, "=")
 		name = strings.TrimSuffix(name, fileEnding)
-		if !strings.HasPrefix(name, "TIEBACK_") || strings.HasPrefix(name, "TIEBACK_TEST_") || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, "TIEBACK_") || slices.Contains(known, name) {
 			continue
 		}
 		nearest := slices.MinFunc(known, func(a, b string) int {
@@ -54,11 +55,10 @@ func unreadEnvironment(environment, known []string) (faults []error) {
 	return faults
 }
 
-// fileEnding ends the name of a variable that names a file with the value of the one without it: a password there is seen neither by ps nor by those who may look at
-// the environment.
+// fileEnding ends the name of a variable that names a file with the value of another: TIEBACK_ADMIN_TOKEN_FILE has the path of a file with the token.
 const fileEnding = "_FILE"
 
-// readFiles sets the variables whose values are in files.
+// readFiles sets the variables whose values are in files, and unsets those that name the files: child processes read the environment, too.
 func readFiles(environment []string) (faults []error) {
 	for _, setting := range environment {
 		name, path, _ := strings.Cut(setting, "=")
@@ -73,7 +73,7 @@ func readFiles(environment []string) (faults []error) {
 		case os.Getenv(of) != "":
 			faults = append(faults, fmt.Errorf("%s and %s are both set: leave one away", of, name))
 		default:
-			if err := os.Setenv(of, strings.TrimRight(string(text), "\r\n")); err != nil {
+			if err := errors.Join(os.Setenv(of, strings.TrimRight(string(text), "\r\n")), os.Unsetenv(name)); err != nil {
 				faults = append(faults, fmt.Errorf("%s: %w", name, err))
 			}
 		}

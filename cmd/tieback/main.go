@@ -78,7 +78,7 @@ type cli struct {
 	Adjust       adjustCmd       `cmd:"" help:"Give a conversion another value, or take it back."`
 	Explain      explainCmd      `cmd:"" help:"Show what became of a conversion, and why."`
 	Status       statusCmd       `cmd:"" help:"Show the last runs and what waits."`
-	Doctor       doctorCmd       `cmd:"" help:"Look whether all that Tieback lives on is well, and say how to mend what is not."`
+	Doctor       doctorCmd       `cmd:"" help:"Check everything that Tieback depends on, and say how to fix what fails."`
 	DeadLetter   deadLetterCmd   `cmd:"" name:"deadletter" help:"Rows that ClickHouse refused."`
 	Backup       backupCmd       `cmd:"" help:"Back up all tables of the embedded engine, while a service runs."`
 	Restore      restoreCmd      `cmd:"" help:"Bring a backup back, into an empty data folder."`

@@ -47,7 +47,7 @@ func TestMetricsOfTheNight(t *testing.T) {
 	}
 }
 
-// The log says what it is told to say, in the form that it is told; an answer has the id of its request.
+// The log has the format and the lines that flags ask for; an answer has the id of its request.
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

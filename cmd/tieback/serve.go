@@ -54,21 +54,21 @@ func (s *serveCmd) Run(ctx context.Context, p *program) error {
 		listens = append(listens, "cluster", p.cluster)
 	}
 	p.log.Info("tieback listens", append(listens, "version", version)...)
-	p.tellSystemd(daemon.SdNotifyReady)
+	p.notifySystemd(daemon.SdNotifyReady)
 	select {
 	case <-ctx.Done():
 		p.log.Info("stopping")
-		p.tellSystemd(daemon.SdNotifyStopping)
+		p.notifySystemd(daemon.SdNotifyStopping)
 		return srv.close()
 	case err := <-srv.failed:
 		return errors.Join(err, srv.close())
 	}
 }
 
-// tellSystemd tells systemd, if that has started the service as Type=notify.
-func (p *program) tellSystemd(state string) {
+// notifySystemd reports the state of the service to systemd, where its unit has Type=notify.
+func (p *program) notifySystemd(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		p.log.Warn("systemd can't be told what the service does", "err", err)
+		p.log.Warn("the state of the service cannot be reported to systemd", "err", err)
 	}
 }
 

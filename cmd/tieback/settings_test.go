@@ -188,6 +188,16 @@ func TestSettingsInFiles(t *testing.T) {
 	if err := os.WriteFile(file, []byte("loud\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// The embedded engine is a child process with the same environment.
+	level := filepath.Join(dir, "debug")
+	if err := os.WriteFile(level, []byte("debug\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(filepath.Join(dir, "data"), "sql", "select 42")
+	cmd.Env = append(cmd.Env, "TIEBACK_LOG_LEVEL_FILE="+level)
+	if said, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(said), "42") {
+		t.Errorf("with the embedded engine: %v %s", err, said)
+	}
 	for _, c := range []struct {
 		settings []string
 		want     string

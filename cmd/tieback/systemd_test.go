@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestSystemdIsTold: a service of Type=notify says when it accepts, and when it stops.
-func TestSystemdIsTold(t *testing.T) {
+// TestSystemdIsNotified: a service of Type=notify says when it accepts, and when it stops.
+func TestSystemdIsNotified(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -20,7 +20,7 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 	defer socket.Close()
 	s := serveWith(t, t.TempDir(), func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path) })
-	told := func() string {
+	received := func() string {
 		text := make([]byte, 100)
 		_ = socket.SetReadDeadline(time.Now().Add(time.Minute))
 		n, err := socket.Read(text)
@@ -29,11 +29,11 @@ func TestSystemdIsTold(t *testing.T) {
 		}
 		return string(text[:n])
 	}
-	if got := told(); got != "READY=1" {
+	if got := received(); got != "READY=1" {
 		t.Errorf("at its start it says %s", got)
 	}
 	s.stop()
-	if got := told(); got != "STOPPING=1" {
+	if got := received(); got != "STOPPING=1" {
 		t.Errorf("at its end it says %s", got)
 	}
 }

@@ -56,7 +56,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	dataDir = dir
-	if nodes, _ := strconv.Atoi(os.Getenv("TIEBACK_TEST_CLUSTER")); nodes > 0 {
+	if nodes, _ := strconv.Atoi(os.Getenv("TEST_CLUSTER")); nodes > 0 {
 		t := &whole{dir: dir}
 		defer t.end()
 		shared = NewCluster(t, nodes)
@@ -77,7 +77,7 @@ func DataDir() string { return dataDir }
 func Command() []string { return []string{os.Args[0], engineArg} }
 
 // Open returns an empty database with the schema in place, gone after the test
-// unless it failed. With TIEBACK_TEST_CLUSTER=3 in the environment it is one of a cluster of three nodes.
+// unless it failed. With TEST_CLUSTER=3 in the environment it is one of a cluster of three nodes.
 func Open(t testing.TB) *warehouse.DB {
 	t.Helper()
 	if shared != nil {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-func TestToldOnceAnHour(t *testing.T) {
-	var told told
+func TestLoggedOnceAnHour(t *testing.T) {
+	var noticed noticed
 	now := time.Unix(1e9, 0)
 	for i, c := range []struct {
 		account, reason string
@@ -20,14 +20,14 @@ func TestToldOnceAnHour(t *testing.T) {
 		{"c2", "too_old", time.Minute, true},
 		{"c1", "too_old", time.Hour, true},
 	} {
-		if got := told.isNew(c.account, c.reason, now.Add(c.after)); got != c.want {
+		if got := noticed.isNew(c.account, c.reason, now.Add(c.after)); got != c.want {
 			t.Errorf("%d: %v", i, got)
 		}
 	}
-	for i := range 2 * mostTold {
-		told.isNew(fmt.Sprint(i), "too_old", now)
+	for i := range 2 * mostNoticed {
+		noticed.isNew(fmt.Sprint(i), "too_old", now)
 	}
-	if len(told.last) > mostTold {
-		t.Errorf("%d are remembered", len(told.last))
+	if len(noticed.last) > mostNoticed {
+		t.Errorf("%d are remembered", len(noticed.last))
 	}
 }
