@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,7 +12,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -26,8 +23,6 @@ import (
 	"github.com/tieback/tieback/ingest"
 	"github.com/tieback/tieback/ingest/spool"
 	"github.com/tieback/tieback/jobs"
-	"github.com/tieback/tieback/reports"
-	"github.com/tieback/tieback/sql"
 	"github.com/tieback/tieback/warehouse"
 )
 
@@ -70,66 +65,6 @@ func (p *program) notifySystemd(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		p.log.Warn("the state of the service cannot be reported to systemd", "err", err)
 	}
-}
-
-// listen takes the port.
-func (s *service) listen() (err error) {
-	if s.listener, err = net.Listen("tcp", s.settings.Listen); err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("listen on %s: another program has the port; stop it, or choose another one with --listen", s.settings.Listen)
-		}
-		return fmt.Errorf("listen on %s: %w; choose an address of this machine with --listen", s.settings.Listen, err)
-	}
-	proxies, err := s.settings.proxies()
-	if err != nil {
-		return err
-	}
-	files := fileLimit()
-	if files < fewestFiles {
-		s.log.Warn("few files may be open: the engine may fail to read tables; raise it with ulimit -n, or LimitNOFILE= of systemd", "limit", files, "advised", leastFiles)
-	}
-	limits := connectionLimits(files)
-	limits.Exempt = proxies
-	s.listener = ingest.Limit(s.listener, limits, s.metrics, s.log)
-	if s.settings.TLSCert == "" {
-		return nil
-	}
-	certificate, err := ingest.LoadCertificate(s.settings.TLSCert, s.settings.TLSKey, s.log)
-	if err != nil {
-		return err
-	}
-	s.listener = tls.NewListener(s.listener, certificate.Config())
-	return nil
-}
-
-const (
-	// reservedFiles are kept for the spool, the engine's connections and the program itself:
-	// clients must not take the files that accepting an event needs.
-	reservedFiles = 150
-	// mostConnections bounds the memory of the connections, 20 kB each.
-	mostConnections = 20_000
-)
-
-// fewestFiles is what the engine and the spool get along with, without many clients.
-const fewestFiles = 512
-
-// fileLimit is how many files this process may have open.
-func fileLimit() uint64 {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return 1024
-	}
-	return limit.Cur
-}
-
-// connectionLimits let all clients together have what files can be spared, and a single
-// address half of that.
-func connectionLimits(files uint64) ingest.ConnectionLimits {
-	total := int(min(files, mostConnections+reservedFiles)) - reservedFiles
-	if total < reservedFiles {
-		total = max(8, int(min(files, mostConnections))/4)
-	}
-	return ingest.ConnectionLimits{Total: total, PerAddress: max(8, total/2)}
 }
 
 // spoolDir is the folder of the spool in a data folder.
@@ -240,24 +175,6 @@ func (s *service) start(ctx context.Context) error {
 	return nil
 }
 
-// openMetrics serves /metrics on an address of its own.
-func (s *service) openMetrics() error {
-	listener, err := net.Listen("tcp", s.settings.MetricsListen)
-	if err != nil {
-		return fmt.Errorf("listen on %s for metrics: %w; choose another address with --metrics-listen", s.settings.MetricsListen, err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", s.server.MetricsHandler())
-	s.private = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	s.log.Info("metrics are served", "address", listener.Addr().String())
-	go func() {
-		if err := s.private.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serve metrics: %w", err)
-		}
-	}()
-	return nil
-}
-
 // openSpool waits while a command drains the spool, but not for another service.
 func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool.Spool, error) {
 	for {
@@ -270,89 +187,6 @@ func openSpool(ctx context.Context, dir string, log *slog.Logger) (*spool.Spool,
 			return nil, ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
-	}
-}
-
-// explain waits a moment for what was accepted before it to become visible, so that
-// a conversion just posted is pending and not unknown.
-func (s *service) explain(ctx context.Context, customerID, apiName, actionID string) (any, bool, error) {
-	settled, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := s.spool.WaitDrained(settled); err != nil && ctx.Err() != nil {
-		return nil, false, err
-	}
-	e, err := reports.Explain(ctx, s.db, customerID, apiName, actionID, s.now())
-	if err != nil {
-		return nil, false, err
-	}
-	return e, len(e.Copies) > 0, nil
-}
-
-// received says which conversions are in ClickHouse.
-func (s *service) received(ctx context.Context, customerID string, keys []ingest.ConversionKey) (map[ingest.ConversionKey]bool, error) {
-	var found []struct {
-		APIName  string `ch:"api_name"`
-		ActionID string `ch:"action_id"`
-	}
-	names, actions := make([]string, len(keys)), make([]string, len(keys))
-	for i, key := range keys {
-		names[i], actions[i] = key.APIName, key.ActionID
-	}
-	params := warehouse.Params{"customer_id": customerID, "api_names": names, "action_ids": actions}
-	if err := s.db.Select(ctx, &found, sql.Report("received_keys").SQL, params); err != nil {
-		return nil, err
-	}
-	received := make(map[ingest.ConversionKey]bool, len(found))
-	for _, f := range found {
-		received[ingest.ConversionKey{APIName: f.APIName, ActionID: f.ActionID}] = true
-	}
-	return received, nil
-}
-
-// results are those of `tieback results`.
-func (s *service) results(ctx context.Context, customerID, optimizationID string, q ingest.ResultsAsked) (any, error) {
-	asked, err := reports.ParseAsked(q.From, q.To, q.Cap, q.Segment, q.By, q.KnownAt, s.now())
-	if err != nil {
-		return nil, err
-	}
-	return reports.OptimizationResults(ctx, s.db, s.live.Snapshot(), customerID, optimizationID, asked)
-}
-
-// ready is nil while events are accepted and get where they should. Anybody may ask: the
-// reasons name no path and no address; the log does.
-func (s *service) ready() error {
-	switch err := s.spool.Accepts(); {
-	case errors.Is(err, spool.ErrFull):
-		return errors.New("events are refused: the disk of the data folder is nearly full")
-	case err != nil:
-		return errors.New("events are refused: the spool can't be written; the log says why")
-	}
-	if err := s.writer.Failing(); err != nil {
-		return fmt.Errorf("events wait in the spool: %s", publicReason(err))
-	}
-	if s.gone.Load() {
-		return errors.New("the catalog in ClickHouse was emptied, or an older one restored; events are accepted for what it held before; the log says what to do")
-	}
-	if s.stale.Load() {
-		return errors.New("the catalog can't be read from ClickHouse now; events are accepted for what it held before")
-	}
-	return nil
-}
-
-// publicReason says why ClickHouse does not take events, for people who must not see the
-// inside.
-func publicReason(err error) string {
-	var told *warehouse.Error
-	var file *fs.PathError
-	switch {
-	case errors.As(err, &told):
-		return fmt.Sprintf("ClickHouse refuses them (code %d); the log says why", told.Code)
-	case errors.As(err, &file):
-		return fmt.Sprintf("a file of the spool: %v", file.Err)
-	case errors.Is(err, ingest.ErrStalled):
-		return err.Error()
-	default:
-		return "ClickHouse does not answer; the log says why"
 	}
 }
 
