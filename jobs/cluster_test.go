@@ -161,18 +161,20 @@ func TestShardsDieAndHang(t *testing.T) {
 		mustEqual(t, "back again", after, before)
 	})
 	t.Run("killed in mid-night", func(t *testing.T) {
-		for _, step := range []string{"20_sessions", "22_exposures", "27_entries", "34_night_views", "35_decisions"} {
+		steps := []string{"13_identifies", "20_sessions", "22_exposures", "23_night_versions", "27_entries", "30_night_keys", "33_night_candidates", "34_night_views", "35_decisions", "40_run_days", "42_published_days"}
+		for i, step := range steps {
+			victim := c.Nodes[i%2] // home and another one
 			runner := runnerAt(db, date(24, 0))
 			runner.Progress = func(p jobs.Progress) {
 				if p.Step == step {
-					c.Nodes[1].Signal(t, syscall.SIGKILL)
+					victim.Signal(t, syscall.SIGKILL)
 					runner.Progress = nil
 				}
 			}
-			if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(23, 0)}); err == nil {
+			if _, err := runner.Run(t.Context(), jobs.Request{Cutoff: date(23, 0), Full: i > 1}); err == nil {
 				t.Logf("%s: the run was at its end before", step)
 			}
-			c.Nodes[1].Start(t)
+			victim.Start(t)
 		}
 	})
 	t.Run("hangs", func(t *testing.T) {
@@ -292,6 +294,19 @@ func TestOtherShards(t *testing.T) {
 	site(t, db)
 	people(t, db, 20)
 	mustRun(t, runnerAt(db, date(21, 0)), jobs.Request{Cutoff: date(21, 0)})
+	// A node that lacks a database, as one that was replaced, is brought up to date.
+	if _, said := warehousetest.Ask(t, c.Nodes[1].Endpoint, "tester", "pw", "drop database `"+db.Database()+"_home` sync"); said != "" {
+		t.Fatal(said)
+	}
+	if schemas, err := db.NodeSchemas(t.Context()); err != nil || schemas[1].Version != 0 && schemas[1].Err == nil {
+		t.Errorf("without a database: %+v (%v)", schemas, err)
+	}
+	if _, _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if schemas, err := db.NodeSchemas(t.Context()); err != nil || schemas[1].Err != nil || schemas[1].Version != schemas[0].Version || schemas[1].Version == 0 {
+		t.Errorf("brought up to date: %+v (%v)", schemas, err)
+	}
 	for cluster, says := range map[string]string{"fewer": "give it those again", "swapped": "is not the shard 1"} {
 		other, err := warehouse.Open(t.Context(), warehouse.Config{DataDir: t.TempDir(), URL: c.Nodes[0].URL(), Cluster: cluster, Database: db.Database()})
 		if err != nil {

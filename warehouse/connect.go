@@ -296,8 +296,8 @@ func innermost(err error) error {
 // createDatabase makes the database where there is none: the right to do so is not asked for where
 // it is there.
 func (db *DB) createDatabase(ctx context.Context) error {
-	if db.connected.Load() != nil {
-		return nil
+	if db.connected.Load() != nil && db.cluster == "" {
+		return nil // of a cluster's node it may be gone, as the node may be another machine since
 	}
 	options, exists, err := db.agree(ctx)
 	if err != nil {

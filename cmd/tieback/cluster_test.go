@@ -73,10 +73,7 @@ func TestTortureOnACluster(t *testing.T) {
 		t.Skip("it takes minutes: make test-cluster")
 	}
 	c := useCluster(t)
-	dirs, addresses := []string{t.TempDir(), t.TempDir()}, []string{freeAddress(t), freeAddress(t)}
-	must(t, dirs[0], "migrate")
-	token := configure(t, dirs[0])
-	services := []*running{serve(t, dirs[0], "--listen", addresses[0]), serve(t, dirs[1], "--listen", addresses[1])}
+	dirs, addresses, services, token := twoServices(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	const clients = 4

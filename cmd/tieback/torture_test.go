@@ -65,10 +65,7 @@ func TestTorture(t *testing.T) {
 func TestTwoServicesUnderTorture(t *testing.T) {
 	server := fewRightsServer(t)
 	useServer(t, "http://"+server.User+":"+server.Password+"@"+server.Address)
-	dirs, addresses := []string{t.TempDir(), t.TempDir()}, []string{freeAddress(t), freeAddress(t)}
-	must(t, dirs[0], "migrate")
-	token := configure(t, dirs[0])
-	services := []*running{serve(t, dirs[0], "--listen", addresses[0]), serve(t, dirs[1], "--listen", addresses[1])}
+	dirs, addresses, services, token := twoServices(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	const clients = 6
@@ -96,6 +93,16 @@ func TestTwoServicesUnderTorture(t *testing.T) {
 	if total := acknowledgedCountOnce(t, dirs[0], acknowledged); total < *kills {
 		t.Errorf("only %d events were acknowledged", total)
 	}
+}
+
+// twoServices starts two services, each with a data folder and an address, and returns a token that both accept.
+func twoServices(t *testing.T) (dirs, addresses []string, services []*running, token string) {
+	t.Helper()
+	dirs, addresses = []string{t.TempDir(), t.TempDir()}, []string{freeAddress(t), freeAddress(t)}
+	must(t, dirs[0], "migrate")
+	token = configure(t, dirs[0])
+	services = []*running{serve(t, dirs[0], "--listen", addresses[0]), serve(t, dirs[1], "--listen", addresses[1])}
+	return dirs, addresses, services, token
 }
 
 // acknowledgedCountOnce checks that each event acknowledged to a client counts once after a run, and returns how many were.
