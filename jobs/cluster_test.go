@@ -108,7 +108,7 @@ func thorough(t *testing.T) {
 
 // TestNightOnACluster: three nodes give what one server gives, for visitors on all shards and users of visitors on several.
 func TestNightOnACluster(t *testing.T) {
-	t.Parallel()
+	thorough(t)
 	db := warehousetest.NewCluster(t, 3).Open(t)
 	site(t, db)
 	people(t, db, 20)
